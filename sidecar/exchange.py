@@ -1,0 +1,138 @@
+"""One request and its answer: what every addon sees (mitmproxy's "flow").
+
+Pure values; nothing here knows a server, a store or a screen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sidecar.errors import GatewayError
+
+Json = dict[str, Any]
+"""A parsed JSON object."""
+
+Dialect = Literal["openai_chat", "anthropic_messages"]
+
+NoteAction = Literal["mapped", "ignored", "dropped", "changed", "repaired"]
+LOSSY_ACTIONS: frozenset[NoteAction] = frozenset({"dropped", "changed", "repaired"})
+"""What `X-Gateway-Strict: 1` refuses. `mapped` and `ignored` cannot change what the client gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that could not be passed on exactly as the client wrote it.
+
+    `field` is the path in the client's body (`messages[3].content`, `temperature`), `detail` one short clause for a reader.
+    """
+
+    field: str
+    action: NoteAction
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.field}={self.action}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(slots=True)
+class Usage:
+    """Token counters as Anthropic returns them: `input_tokens` excludes both cache counters.
+
+    `cache_write_tokens` is the whole of what was written; the two `_5m`/`_1h` fields are its split.
+    `thinking_tokens` is part of `output_tokens`.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    thinking_tokens: int = 0
+
+    @property
+    def cache_write_tokens(self) -> int:
+        return self.cache_write_5m_tokens + self.cache_write_1h_tokens
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Everything the model read, cached or not."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    def update(self, wire: Mapping[str, Any]) -> None:
+        """Take over the counters of one `usage` object; later ones are cumulative and replace earlier ones."""
+        if (tokens := wire.get("input_tokens")) is not None:
+            self.input_tokens = tokens
+        if (tokens := wire.get("cache_read_input_tokens")) is not None:
+            self.cache_read_tokens = tokens
+        if (split := wire.get("cache_creation")) is not None:
+            self.cache_write_5m_tokens = split.get("ephemeral_5m_input_tokens") or 0
+            self.cache_write_1h_tokens = split.get("ephemeral_1h_input_tokens") or 0
+        elif (tokens := wire.get("cache_creation_input_tokens")) is not None and tokens != self.cache_write_tokens:
+            self.cache_write_5m_tokens = tokens - self.cache_write_1h_tokens
+        if (tokens := wire.get("output_tokens")) is not None:
+            self.output_tokens = tokens
+        if (details := wire.get("output_tokens_details")) is not None:
+            self.thinking_tokens = details.get("thinking_tokens") or 0
+
+
+@dataclass(slots=True)
+class Timing:
+    """Monotonic seconds; `None` until the moment has come."""
+
+    received: float = field(default_factory=time.perf_counter)
+    upstream_sent: float | None = None
+    first_byte: float | None = None
+    finished: float | None = None
+
+    def since_received(self, moment: float | None) -> float | None:
+        return None if moment is None else moment - self.received
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way to Claude and back.
+
+    An addon may edit `request` (and must then set `edited`), append to `notes`, or set `answer` to a complete Anthropic message
+    to spare the call. `client_body` stays what the client sent.
+    """
+
+    id: str
+    dialect: Dialect
+    client_headers: Mapping[str, str]
+    """Lower-case names; credentials already taken out."""
+    client_body: bytes
+    request: Json
+    """The inner form: an Anthropic Messages request."""
+    stream: bool
+    model_asked: str
+    """What the client wrote: an alias, a Claude id or an OpenAI id."""
+    model: str = ""
+    """The Claude id that goes upstream."""
+    route_reason: str = ""
+    project: str = "default"
+    client: str = "unknown"
+    kind: Literal["generate", "count_tokens"] = "generate"
+    edited: bool = False
+    """True once `request` no longer says what `client_body` says; only then is it serialised anew on the native route."""
+    notes: list[Note] = field(default_factory=list)
+    response_headers: dict[str, str] = field(default_factory=dict)
+    """Extra headers for the client, lower-case names."""
+
+    answer: Json | None = None
+    """The complete Anthropic message, once there is one."""
+    cache: Literal["HIT", "MISS"] = "MISS"
+    usage: Usage = field(default_factory=Usage)
+    stop_reason: str | None = None
+    status: int = 0
+    error: GatewayError | None = None
+    cancelled: bool = False
+    upstream_request_id: str | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    timing: Timing = field(default_factory=Timing)
+
+    def note(self, field_path: str, action: NoteAction, detail: str = "") -> None:
+        self.notes.append(Note(field_path, action, detail))

@@ -1,0 +1,1 @@
+"""The terminal dashboard. It knows the sidecar only through HTTP."""
