@@ -39,6 +39,8 @@ class GatewayError(Exception):
     param: str | None = None
     code: str | None = None
     retry_after: float | None = None
+    raw: bytes | None = None
+    """The upstream's own error body, where there is one: the native route hands it on unchanged."""
 
     def __post_init__(self) -> None:
         super().__init__(self.message)

@@ -104,6 +104,8 @@ class Exchange:
     dialect: Dialect
     client_headers: Mapping[str, str]
     """Lower-case names; credentials already taken out."""
+    query: str
+    """The query string as the client wrote it; passed on on the native route."""
     client_body: bytes
     request: Json
     """The inner form: an Anthropic Messages request."""
@@ -130,6 +132,8 @@ class Exchange:
     status: int = 0
     error: GatewayError | None = None
     cancelled: bool = False
+    failed_addons: set[str] = field(default_factory=set)
+    """Class names of the addons that raised: they sit out the rest of this exchange."""
     upstream_request_id: str | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     timing: Timing = field(default_factory=Timing)

@@ -1,0 +1,119 @@
+"""Runs the addons' hooks over an exchange; knows the hooks' names, not the addons.
+
+An addon is any object with some of these methods, plain or async:
+
+    request(exchange)                 before it goes upstream; may edit the request, may set `exchange.answer`
+    response_event(exchange, event)   one parsed stream event
+    response(exchange)                the answer is complete, with usage
+    error(exchange)                   the exchange ended without a complete answer
+
+An addon that raises is reported and skipped for the rest of that exchange; it never breaks the answer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from sidecar.exchange import Exchange, Json
+
+log = logging.getLogger(__name__)
+
+HOOKS = ("request", "response_event", "response", "error")
+
+Hook = Callable[..., Awaitable[None] | None]
+
+
+class AddonFileError(Exception):
+    """A file given with `--addon` cannot be used; the message is one sentence for the user."""
+
+
+class Pipeline:
+    def __init__(self, addons: Iterable[object] = ()) -> None:
+        self.addons = tuple(addons)
+        self._hooks: dict[str, list[tuple[object, Hook]]] = {
+            name: [(addon, getattr(addon, name)) for addon in self.addons if hasattr(addon, name)] for name in HOOKS
+        }
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether any addon wants the events of a stream one by one."""
+        return bool(self._hooks["response_event"])
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether any addon wants the whole answer once it is there."""
+        return bool(self._hooks["response"])
+
+    async def request(self, exchange: Exchange) -> None:
+        """Runs until an addon answers."""
+        for addon, hook in self._hooks["request"]:
+            await self._run(addon, hook, exchange)
+            if exchange.answer is not None:
+                return
+
+    async def response_event(self, exchange: Exchange, event: Json) -> None:
+        for addon, hook in self._hooks["response_event"]:
+            await self._run(addon, hook, exchange, event)
+
+    async def response(self, exchange: Exchange) -> None:
+        for addon, hook in self._hooks["response"]:
+            await self._run(addon, hook, exchange)
+
+    async def error(self, exchange: Exchange) -> None:
+        for addon, hook in self._hooks["error"]:
+            await self._run(addon, hook, exchange)
+
+    async def _run(self, addon: object, hook: Hook, exchange: Exchange, *more: Any) -> None:
+        name = type(addon).__name__
+        if name in exchange.failed_addons:
+            return
+        try:
+            if (waiting := hook(exchange, *more)) is not None:
+                await waiting
+        except Exception:
+            exchange.failed_addons.add(name)
+            log.exception("addon %s failed in %s; request %s goes on without it", name, hook.__name__, exchange.id)
+
+
+def load_addons(built_in: Sequence[str], files: Sequence[Path] = ()) -> list[object]:
+    """The built-in layers (`module:Class`), then the user's files in the order given. Raises AddonFileError."""
+    addons = []
+    for name in built_in:
+        module, _, class_name = name.partition(":")
+        addons.append(getattr(importlib.import_module(module), class_name)())
+    for path in files:
+        addons.extend(load_addon_file(path))
+    return addons
+
+
+def load_addon_file(path: Path) -> list[object]:
+    """The addons of one Python file: its `addons` list where it has one (as for mitmproxy), else one of each class it defines.
+
+    Only classes with at least one hook count. Raises AddonFileError.
+    """
+    if not path.is_file():
+        raise AddonFileError(f"--addon {path}: there is no such file.")
+    spec = importlib.util.spec_from_file_location(f"cgw_addon_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise AddonFileError(f"--addon {path}: not a Python file (its name must end in .py).")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        found = getattr(module, "addons", None)
+        if found is None:
+            found = [
+                member()
+                for _, member in inspect.getmembers(module, inspect.isclass)
+                if member.__module__ == module.__name__ and any(hasattr(member, hook) for hook in HOOKS)
+            ]
+    except Exception as error:
+        raise AddonFileError(f"--addon {path}: it cannot be loaded: {type(error).__name__}: {error}") from error
+    if not found:
+        raise AddonFileError(f"--addon {path}: it has no class with a hook ({', '.join(HOOKS)}).")
+    return cast(list[object], list(found))
