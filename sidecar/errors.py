@@ -29,8 +29,9 @@ KIND_OF_STATUS = {status: kind for kind, status in STATUS_OF_KIND.items()} | {
 class GatewayError(Exception):
     """A request that ends without an answer from Claude.
 
-    `kind` is one of `STATUS_OF_KIND`; `status` is the HTTP status as Anthropic means it (529 for overload: a dialect whose
-    clients do not know a status maps it). `retry_after` is in seconds. `param` and `code` are OpenAI's fields of the same name.
+    `kind` is one of `STATUS_OF_KIND`; `status` is the HTTP status as Anthropic means it (529 for overload: a dialect
+    whose clients do not know a status maps it). `retry_after` is in seconds. `param` and `code` are OpenAI's fields
+    of the same name.
     """
 
     kind: str

@@ -27,7 +27,8 @@ LOSSY_ACTIONS: frozenset[NoteAction] = frozenset({"dropped", "changed", "repaire
 class Note:
     """One thing that could not be passed on exactly as the client wrote it.
 
-    `field` is the path in the client's body (`messages[3].content`, `temperature`), `detail` one short clause for a reader.
+    `field` is the path in the client's body (`messages[3].content`, `temperature`), `detail` one short clause for a
+    reader.
     """
 
     field: str
@@ -96,8 +97,8 @@ class Timing:
 class Exchange:
     """One request on its way to Claude and back.
 
-    An addon may edit `request` (and must then set `edited`), append to `notes`, or set `answer` to a complete Anthropic message
-    to spare the call. `client_body` stays what the client sent.
+    An addon may edit `request` (and must then set `edited`), append to `notes`, or set `answer` to a complete
+    Anthropic message to spare the call. `client_body` stays what the client sent.
     """
 
     id: str
@@ -115,11 +116,14 @@ class Exchange:
     model: str = ""
     """The Claude id that goes upstream."""
     route_reason: str = ""
+    effort_hint: str | None = None
+    """An effort level that the model's name carried (`...-thinking-high`)."""
     project: str = "default"
     client: str = "unknown"
     kind: Literal["generate", "count_tokens"] = "generate"
     edited: bool = False
-    """True once `request` no longer says what `client_body` says; only then is it serialised anew on the native route."""
+    """True once `request` no longer says what `client_body` says; only then is it serialised anew on the native
+    route."""
     notes: list[Note] = field(default_factory=list)
     response_headers: dict[str, str] = field(default_factory=dict)
     """Extra headers for the client, lower-case names."""
@@ -134,7 +138,8 @@ class Exchange:
     cancelled: bool = False
     failed_addons: set[str] = field(default_factory=set)
     """Class names of the addons that raised: they sit out the rest of this exchange."""
-    upstream_request_id: str | None = None
+    upstream_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of Claude's answer, lower-case names."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     timing: Timing = field(default_factory=Timing)
 

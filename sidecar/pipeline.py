@@ -93,7 +93,8 @@ def load_addons(built_in: Sequence[str], files: Sequence[Path] = ()) -> list[obj
 
 
 def load_addon_file(path: Path) -> list[object]:
-    """The addons of one Python file: its `addons` list where it has one (as for mitmproxy), else one of each class it defines.
+    """The addons of one Python file: its `addons` list where it has one (as for mitmproxy), else one of each class it
+    defines.
 
     Only classes with at least one hook count. Raises AddonFileError.
     """

@@ -1,7 +1,7 @@
 """Server-sent events as bytes: cut a byte stream into events, whatever way the network cut it.
 
-Rules from the HTML standard, section 9.2: events end at a blank line, lines end in LF, CRLF or CR. Nothing is decoded here, so
-a UTF-8 character split over two reads is whole again before anyone looks at it.
+Rules from the HTML standard, section 9.2: events end at a blank line, lines end in LF, CRLF or CR. Nothing is decoded
+here, so a UTF-8 character split over two reads is whole again before anyone looks at it.
 """
 
 from __future__ import annotations

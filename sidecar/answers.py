@@ -1,0 +1,166 @@
+"""Answers in each dialect: they run the exchange while the client waits, and end with it when it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from math import ceil
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from sidecar.dialects import anthropic_messages, openai_chat
+from sidecar.dialects.openai_chat import ChatStream, Decoded
+from sidecar.errors import GatewayError
+from sidecar.exchange import Dialect, Exchange, Json
+from sidecar.gateway import Gateway
+from sidecar.headers import for_client
+from sidecar.relay import EventStream, cancelled_when_gone
+from sidecar.sse import ServerSentEvent
+
+
+def error_response(error: GatewayError, dialect: Dialect, exchange: Exchange | None = None) -> Response:
+    """The error as `dialect` writes it; on the native route Claude's own error body goes out unchanged."""
+    encode = openai_chat.encode_error if dialect == "openai_chat" else anthropic_messages.encode_error
+    status, content = encode(error)
+    body = error.raw if error.raw and dialect == "anthropic_messages" else orjson.dumps(content)
+    headers = for_client(exchange) if exchange else {"x-gateway": "claude-gateway"}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(ceil(error.retry_after))
+    return Response(body, status, media_type="application/json", headers=headers)
+
+
+class NativeAnswer(Response):
+    """`/v1/messages`: Claude's bytes as they are."""
+
+    def __init__(self, gateway: Gateway, exchange: Exchange, *, ping_seconds: float) -> None:
+        self._gateway = gateway
+        self._exchange = exchange
+        self._ping_seconds = ping_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._stream if self._exchange.stream else self._whole
+        async with cancelled_when_gone(receive):
+            try:
+                await answer(scope, receive, send)
+            except GatewayError as error:
+                await error_response(error, "anthropic_messages", self._exchange)(scope, receive, send)
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._gateway.account(self._exchange):
+            await self._gateway.prepare(self._exchange)
+            body = await self._gateway.whole(self._exchange)
+        response = Response(body, media_type="application/json", headers=for_client(self._exchange))
+        await response(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._exchange
+        async with EventStream(send, lambda: for_client(exchange), ping_seconds=self._ping_seconds) as out:
+
+            async def write(events: list[ServerSentEvent]) -> None:
+                await out.write(b"".join([event.raw for event in events]))
+
+            try:
+                async with self._gateway.account(exchange):
+                    await self._gateway.prepare(exchange)
+                    await self._gateway.stream(exchange, write)
+            except GatewayError as error:
+                if not out.opened:
+                    raise
+                await out.write(anthropic_messages.error_event(error))
+            await out.end()
+
+
+class ChatAnswer(Response):
+    """`/v1/chat/completions`: one exchange a choice, always streamed from Claude, folded where the client wants it
+    whole."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        exchanges: Sequence[Exchange],
+        decoded: Decoded,
+        *,
+        created: int,
+        ping_seconds: float,
+    ) -> None:
+        self._gateway = gateway
+        self._exchanges = exchanges
+        self._first = exchanges[0]
+        self._decoded = decoded
+        self._created = created
+        self._ping_seconds = ping_seconds
+        self._id = f"chatcmpl-{self._first.id.removeprefix('req_')}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._stream if self._decoded.stream else self._whole
+        async with cancelled_when_gone(receive):
+            try:
+                await answer(scope, receive, send)
+            except GatewayError as error:
+                await error_response(error, "openai_chat", self._first)(scope, receive, send)
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        choices = await _all([self._choice(index) for index in range(len(self._exchanges))])
+        body = orjson.dumps(openai_chat.merge_choices(choices))
+        await Response(body, media_type="application/json", headers=for_client(self._first))(scope, receive, send)
+
+    async def _choice(self, index: int) -> Json:
+        exchange = self._exchanges[index]
+        async with self._gateway.account(exchange):
+            await self._gateway.prepare(exchange)
+            await self._gateway.stream(exchange, _nowhere, fold=True)
+            assert exchange.answer is not None
+        return openai_chat.encode_message(
+            exchange.answer, id=self._id, created=self._created, tool_names=self._decoded.tool_names, index=index
+        )
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        choices = [
+            ChatStream(
+                id=self._id,
+                created=self._created,
+                model=exchange.model,
+                include_usage=self._decoded.include_usage,
+                tool_names=self._decoded.tool_names,
+                index=index,
+            )
+            for index, exchange in enumerate(self._exchanges)
+        ]
+        async with EventStream(send, lambda: for_client(self._first), ping_seconds=self._ping_seconds) as out:
+            try:
+                await _all([self._streamed_choice(index, choice, out) for index, choice in enumerate(choices)])
+            except GatewayError as error:
+                if not out.opened:
+                    raise
+                await out.write(choices[0].fail(error))
+            else:
+                await out.write(openai_chat.end_of(choices))
+            await out.end()
+
+    async def _streamed_choice(self, index: int, choice: ChatStream, out: EventStream) -> None:
+        async def write(events: list[ServerSentEvent]) -> None:
+            await out.write(choice.feed_all(events))
+
+        exchange = self._exchanges[index]
+        async with self._gateway.account(exchange):
+            await self._gateway.prepare(exchange)
+            await self._gateway.stream(exchange, write)
+
+
+async def _nowhere(_: list[ServerSentEvent]) -> None:
+    return
+
+
+async def _all[T](choices: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """All of them at once; the first failure ends the others and is raised."""
+    if len(choices) == 1:
+        return [await choices[0]]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(choice) for choice in choices]
+    except* GatewayError as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -1,0 +1,79 @@
+"""Which tool is speaking: told from its headers, else from the words of its system prompt, else from its tools' names.
+
+Rows are tried from the top; the first that fits wins. Sources: the tools' own sources and recorded traffic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sidecar.exchange import Json
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    client: str
+    header: tuple[str, str] | None = None
+    """Header name and the pattern its value has."""
+    system: str | None = None
+    """Pattern searched in the first characters of the system prompt."""
+    tools: frozenset[str] = frozenset()
+    """Tool names that must all be there."""
+
+
+FINGERPRINTS = (
+    Fingerprint("claude-code", header=("x-app", r"^cli")),
+    Fingerprint("claude-code", header=("x-claude-code-session-id", r".")),
+    Fingerprint("claude-code", system=r"You are Claude Code, Anthropic's official CLI"),
+    Fingerprint("roo", header=("user-agent", r"^RooCode/")),
+    Fingerprint("cursor", header=("user-agent", r"^Cursor/")),
+    Fingerprint("cline", system=r"^You are Cline,"),
+    Fingerprint("roo", system=r"^You are Roo,"),
+    Fingerprint("continue", system=r"<important_rules>\n {2}You are in (chat|agent|plan) mode\."),
+    Fingerprint(
+        "copilot", system=r"^You are an expert AI programming assistant, working with a user in the VS Code editor"
+    ),
+    Fingerprint("cursor", system=r"You (are an AI coding assistant.*\. You )?operate in Cursor"),
+    Fingerprint("zed", system=r"^You are the Zed coding agent"),
+    Fingerprint("aider", system=r"^Act as an expert (software developer|code analyst)"),
+    Fingerprint("opencode", header=("x-session-affinity", r".")),
+    Fingerprint("opencode", system=r"<env>\n {2}Working directory:"),
+    Fingerprint("codex", tools=frozenset({"shell", "apply_patch"})),
+    Fingerprint("continue", tools=frozenset({"edit_existing_file", "read_file"})),
+    Fingerprint("cline", tools=frozenset({"read_files", "run_commands"})),
+    Fingerprint("litellm", header=("user-agent", r"^litellm")),
+    Fingerprint("anthropic-sdk", header=("user-agent", r"^(Async)?Anthropic/")),
+    Fingerprint("openai-sdk", header=("user-agent", r"^(Async)?(Azure)?OpenAI/")),
+    Fingerprint("ai-sdk", header=("user-agent", r"ai-sdk/")),
+    Fingerprint("curl", header=("user-agent", r"^curl/")),
+)
+
+SYSTEM_HEAD = 4_000
+"""Characters of system text that are looked at."""
+
+
+def recognise(headers: Mapping[str, str], request: Json) -> str:
+    """The client's name, or `unknown`. `request` is the inner form; header names are lower-case."""
+    system = _system_head(request)
+    names = frozenset(name for tool in request.get("tools") or () if isinstance(name := tool.get("name"), str))
+    for row in FINGERPRINTS:
+        if row.header is not None and not re.search(row.header[1], headers.get(row.header[0], "")):
+            continue
+        if row.system is not None and not re.search(row.system, system):
+            continue
+        if row.tools <= names:
+            return row.client
+    return UNKNOWN
+
+
+def _system_head(request: Json) -> str:
+    system = request.get("system") or ""
+    if isinstance(system, list):
+        system = "\n".join(
+            text for block in system if isinstance(block, dict) and isinstance(text := block.get("text"), str)
+        )
+    return system[:SYSTEM_HEAD] if isinstance(system, str) else ""

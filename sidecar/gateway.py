@@ -1,0 +1,249 @@
+"""The way of an exchange: addons, fitting to the model, upstream, and the accounts at its end.
+
+Knows no ASGI: the listener decodes and encodes around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+import orjson
+
+from sidecar.dialects.anthropic_messages import error_of_event, stream_of
+from sidecar.errors import GatewayError
+from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
+from sidecar.fit import fit
+from sidecar.fold import MessageFold
+from sidecar.headers import for_upstream, printable
+from sidecar.models import Catalogue, Resolution
+from sidecar.pipeline import Pipeline
+from sidecar.sse import ServerSentEvent
+from sidecar.upstream import Upstream, UpstreamAnswer
+
+log = logging.getLogger(__name__)
+
+PATHS = {"generate": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"}
+
+BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
+"""Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
+
+COUNTED = frozenset({b"message_start", b"message_delta", b"message_stop"})
+"""Events the gateway reads whatever the dialect; the rest only passes."""
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that left; it only stands in logs and ledgers."""
+
+WriteEvents = Callable[[list[ServerSentEvent]], Awaitable[None]]
+
+
+class Gateway:
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        upstream: Upstream,
+        pipeline: Pipeline,
+        default_max_tokens: int | None = None,
+        listeners: Sequence[Callable[[Exchange], None]] = (),
+    ) -> None:
+        self.catalogue = catalogue
+        self.upstream = upstream
+        self.pipeline = pipeline
+        self._default_max_tokens = default_max_tokens
+        self._listeners = tuple(listeners)
+        self.requests = 0
+        """Generations and token counts taken so far."""
+        self.in_flight = 0
+
+    def resolve(self, exchange: Exchange) -> None:
+        """Find the model that the client means. Raises GatewayError (404) for one nobody knows."""
+        resolution = self.catalogue.resolve(exchange.model_asked)
+        exchange.model = resolution.card.id
+        exchange.route_reason = resolution.reason
+        exchange.effort_hint = resolution.effort_hint
+        if resolution.note:
+            _tell(exchange, resolution)
+
+    @asynccontextmanager
+    async def account(self, exchange: Exchange) -> AsyncIterator[None]:
+        """Everything that happens to an exchange happens inside; whatever the end, the listeners hear of it once."""
+        self.requests += 1
+        self.in_flight += 1
+        try:
+            yield
+            exchange.status = exchange.status or 200
+            await self.pipeline.response(exchange)
+        except GatewayError as error:
+            await self._failed(exchange, error)
+            raise
+        except asyncio.CancelledError:
+            exchange.cancelled = True
+            exchange.status = CLIENT_CLOSED_REQUEST
+            raise
+        except Exception as cause:
+            log.exception("request %s failed inside cgw", exchange.id)
+            error = GatewayError("api_error", f"cgw failed inside; its log has the details under {exchange.id}.")
+            await self._failed(exchange, error)
+            raise error from cause
+        finally:
+            self.in_flight -= 1
+            exchange.timing.finished = perf_counter()
+            for listener in self._listeners:
+                listener(exchange)
+
+    async def _failed(self, exchange: Exchange, error: GatewayError) -> None:
+        exchange.error = error
+        exchange.status = error.status
+        await self.pipeline.error(exchange)
+
+    async def prepare(self, exchange: Exchange) -> None:
+        """Addons, then what the chosen model needs. Raises GatewayError under `X-Gateway-Strict: 1` if anything is
+        lost."""
+        await self.pipeline.request(exchange)
+        if exchange.answer is None:
+            await self._fit(exchange)
+        if exchange.client_headers.get("x-gateway-strict") == "1":
+            _refuse_losses(exchange)
+
+    async def _fit(self, exchange: Exchange) -> None:
+        renamed = exchange.request.get("model") != exchange.model
+        if exchange.kind == "count_tokens":
+            fitted = {**exchange.request, "model": exchange.model} if renamed else exchange.request
+        elif exchange.dialect == "anthropic_messages" and not renamed:
+            return
+        else:
+            fitted, notes = fit(
+                exchange.request,
+                self.catalogue.card(exchange.model),
+                api_version=exchange.client_headers.get("anthropic-version") or await self.upstream.api_version(),
+                default_max_tokens=self._default_max_tokens,
+                effort_hint=exchange.effort_hint,
+            )
+            exchange.notes.extend(notes)
+        if fitted is not exchange.request:
+            exchange.request = fitted
+            exchange.edited = True
+
+    async def whole(self, exchange: Exchange) -> bytes:
+        """The body of a non-streamed answer, as Claude sent it."""
+        if exchange.answer is not None:
+            return orjson.dumps(exchange.answer)
+        async with self._post(exchange) as answer:
+            body = await answer.body()
+        _read_answer(exchange, body)
+        return body
+
+    async def stream(self, exchange: Exchange, write: WriteEvents, *, fold: bool = False) -> None:
+        """Hand the events of the answer to `write`, those of one network read together.
+
+        Nothing is written before the first event that carries content, so that an overload inside a 200 still raises
+        GatewayError as if it had been a status. With `fold` (or when an addon asks for it) `exchange.answer` is
+        complete at the end.
+        """
+        if exchange.answer is not None:
+            await write(stream_of(exchange.answer))
+            return
+        folding = MessageFold() if fold or self.pipeline.reads_answers else None
+        async with self._post(exchange) as answer:
+            if not answer.is_stream:
+                raise GatewayError(
+                    "api_error", "Claude's address sent no event stream: is ANTHROPIC_BASE_URL right?", status=502
+                )
+            complete = await self._pump(exchange, answer, write, folding)
+        if not complete:
+            raise GatewayError(
+                "api_error", "Claude's answer broke off before its end.", status=502, code="upstream_broken"
+            )
+        if folding is not None:
+            exchange.answer = folding.message
+
+    async def _pump(
+        self, exchange: Exchange, answer: UpstreamAnswer, write: WriteEvents, folding: MessageFold | None
+    ) -> bool:
+        held: list[ServerSentEvent] | None = []
+        complete = False
+        async for batch in answer.events():
+            if exchange.timing.first_byte is None:
+                exchange.timing.first_byte = perf_counter()
+            failure = None
+            for position, event in enumerate(batch):
+                if event.name == b"error":
+                    failure, batch = error_of_event(event), batch[:position]
+                    break
+                if event.name in COUNTED:
+                    complete = _count(exchange, event) or complete
+            if folding is not None or self.pipeline.reads_events:
+                await self._parsed(exchange, batch, folding)
+            if held is None:
+                await write(batch)
+            else:
+                held += batch
+                if any(event.name not in BEFORE_CONTENT for event in batch):
+                    await write(held)
+                    held = None
+            if failure is not None:
+                raise failure
+        return complete
+
+    async def _parsed(self, exchange: Exchange, batch: list[ServerSentEvent], folding: MessageFold | None) -> None:
+        for event in batch:
+            parsed = orjson.loads(event.data)
+            if folding is not None:
+                folding.feed(parsed)
+            if self.pipeline.reads_events:
+                await self.pipeline.response_event(exchange, parsed)
+
+    @asynccontextmanager
+    async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
+        body = orjson.dumps(exchange.request) if exchange.edited else exchange.client_body
+        exchange.timing.upstream_sent = perf_counter()
+        async with self.upstream.post(
+            PATHS[exchange.kind], body, for_upstream(exchange.client_headers, exchange.dialect), query=exchange.query
+        ) as answer:
+            exchange.upstream_headers = answer.headers
+            yield answer
+
+
+def _tell(exchange: Exchange, resolution: Resolution) -> None:
+    action = "changed" if resolution.reason == "retired" else "mapped"
+    exchange.note("model", action, resolution.note or "")
+    if resolution.reason == "retired":
+        log.warning("%s", printable(resolution.note or ""))
+
+
+def _refuse_losses(exchange: Exchange) -> None:
+    lost = [str(note) for note in exchange.notes if note.action in LOSSY_ACTIONS]
+    if lost:
+        raise GatewayError(
+            "invalid_request_error",
+            f"X-Gateway-Strict: 1 was asked for, and Claude would not get this as written: {'; '.join(lost)}.",
+            code="not_honoured",
+        )
+
+
+def _count(exchange: Exchange, event: ServerSentEvent) -> bool:
+    """Take usage and stop reason from one event; True at the end of the message."""
+    if event.name == b"message_stop":
+        return True
+    wire: Json = orjson.loads(event.data)
+    message = wire.get("message") or wire.get("delta") or {}
+    exchange.usage.update(wire.get("usage") or message.get("usage") or {})
+    exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
+    return False
+
+
+def _read_answer(exchange: Exchange, body: bytes) -> None:
+    try:
+        message: Json = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise GatewayError(
+            "api_error", "Claude's address did not answer in JSON: is ANTHROPIC_BASE_URL right?", status=502
+        ) from error
+    if exchange.kind == "generate":
+        exchange.answer = message
+        exchange.usage.update(message.get("usage") or {})
+        exchange.stop_reason = message.get("stop_reason")

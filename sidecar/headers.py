@@ -1,0 +1,102 @@
+"""Which headers cross the gateway, in which direction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from sidecar.exchange import Dialect, Exchange, Note
+
+CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
+"""Never kept with an exchange, never sent upstream."""
+
+KEPT_HERE = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "origin",
+        "referer",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-project",
+        "x-real-ip",
+    }
+)
+"""Headers about this hop or for this gateway."""
+
+KEPT_HERE_PREFIXES = ("x-gateway-", "x-cgw-", "x-forwarded-", "sec-", "proxy-")
+
+TRANSLATED_ROUTE_PASSES = frozenset({"anthropic-beta"})
+"""An OpenAI client's own headers mean nothing to Anthropic; this one is meant for it."""
+
+UPSTREAM_TELLS = ("request-id", "retry-after", "x-should-retry")
+UPSTREAM_TELLS_PREFIX = "anthropic-"
+"""Headers of Claude's answer that go back to the client."""
+
+REPORT_LIMIT = 2_000
+"""Characters of `X-Gateway-Report`; some clients cap all headers together at 8 KB."""
+
+
+def client_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """ASGI headers as a dict with lower-case names; repeated ones are joined as RFC 9110 says; credentials are left
+    out."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1").lower()
+        if name in CREDENTIALS:
+            continue
+        value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def for_upstream(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
+    """The client's headers that go to Anthropic."""
+    if dialect != "anthropic_messages":
+        return {name: value for name, value in headers.items() if name in TRANSLATED_ROUTE_PASSES}
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in KEPT_HERE and name not in CREDENTIALS and not name.startswith(KEPT_HERE_PREFIXES)
+    }
+
+
+def for_client(exchange: Exchange) -> dict[str, str]:
+    """What every answer of a generation carries, plus what Claude's own headers say."""
+    headers = {
+        name: value
+        for name, value in exchange.upstream_headers.items()
+        if name in UPSTREAM_TELLS or name.startswith(UPSTREAM_TELLS_PREFIX)
+    }
+    headers |= {"x-gateway": "claude-gateway", "x-cache": exchange.cache, "x-request-id": exchange.id}
+    if exchange.model:
+        headers["x-gateway-model"] = exchange.model
+    if report := report_of(exchange.notes):
+        headers["x-gateway-report"] = report
+    return headers | exchange.response_headers
+
+
+def report_of(notes: Iterable[Note]) -> str:
+    """`X-Gateway-Report`: every note once, printable ASCII, cut at whole notes."""
+    lines = list(dict.fromkeys(printable(str(note)) for note in notes))
+    report = ""
+    for done, line in enumerate(lines):
+        longer = f"{report}; {line}" if report else line
+        if len(longer) > REPORT_LIMIT:
+            return f"{report}; and {len(lines) - done} more" if report else longer[:REPORT_LIMIT]
+        report = longer
+    return report
+
+
+def printable(text: str) -> str:
+    """`text` fit for a header or a log line: one line of ASCII, so that input cannot forge either."""
+    return re.sub(r"[^\x20-\x7e]", "?", text)

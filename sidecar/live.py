@@ -1,0 +1,54 @@
+"""What happens, as it happens: one readable line a request."""
+
+from __future__ import annotations
+
+import logging
+
+from sidecar.exchange import Exchange
+from sidecar.headers import printable
+
+log = logging.getLogger("cgw.requests")
+
+
+def log_line(exchange: Exchange) -> None:
+    """Writes the line of a finished exchange to the log `cgw.requests`."""
+    log.info("%s", line_of(exchange))
+
+
+def line_of(exchange: Exchange) -> str:
+    """`200 chat openai-sdk sonnet -> claude-sonnet-5-5 | in 12,345 (11,000 cached) out 512 | first 0.42 s, 3.10 s`."""
+    model = printable(exchange.model_asked)
+    if exchange.model and exchange.model != exchange.model_asked:
+        model += f" -> {printable(exchange.model)}"
+    parts = [f"{_status(exchange)} {_route(exchange)} {exchange.client} {model}"]
+    usage = exchange.usage
+    if usage.prompt_tokens or usage.output_tokens:
+        cached = f" ({usage.cache_read_tokens:,} cached)" if usage.cache_read_tokens else ""
+        parts.append(f"in {usage.prompt_tokens:,}{cached} out {usage.output_tokens:,}")
+    parts.append(_times(exchange))
+    if exchange.error is not None:
+        parts.append(printable(exchange.error.message))
+    return " | ".join(parts)
+
+
+def _status(exchange: Exchange) -> str:
+    return (
+        "left"
+        if exchange.cancelled
+        else f"{exchange.status} {exchange.cache}"
+        if exchange.cache == "HIT"
+        else str(exchange.status)
+    )
+
+
+def _route(exchange: Exchange) -> str:
+    if exchange.kind == "count_tokens":
+        return "count_tokens"
+    return {"openai_chat": "chat", "anthropic_messages": "messages"}[exchange.dialect]
+
+
+def _times(exchange: Exchange) -> str:
+    timing = exchange.timing
+    total = timing.since_received(timing.finished) or 0.0
+    first = timing.since_received(timing.first_byte)
+    return f"{total:.2f} s" if first is None else f"first {first:.2f} s, {total:.2f} s"

@@ -1,0 +1,107 @@
+"""The ASGI side of a long answer: an event stream that is never silent for long, and a client that may leave at any
+moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from starlette.types import Receive, Send
+
+PING = b": ping\n\n"
+"""An SSE comment: every client skips it (HTML standard, section 9.2.6)."""
+
+SSE_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+
+
+class EventStream:
+    """Sends the head with the first bytes, and a comment whenever `ping_seconds` went by without any.
+
+    Write whole events only: a comment may come between any two writes. Use as an async context manager.
+    """
+
+    def __init__(self, send: Send, head: Callable[[], Mapping[str, str]], *, ping_seconds: float) -> None:
+        self._send = send
+        self._head = head
+        self._ping_seconds = ping_seconds
+        self._opening = asyncio.Lock()
+        self.opened = False
+        """Whether the status is already with the client, so that an error can only be told inside the stream."""
+        self._loop = asyncio.get_running_loop()
+        self._last_write = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ping: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> EventStream:
+        self._timer = self._loop.call_later(self._ping_seconds, self._listen_for_silence)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ping is not None:
+            self._ping.cancel()
+            await asyncio.wait({self._ping})
+
+    async def write(self, events: bytes) -> None:
+        if not events:
+            return
+        if not self.opened:
+            await self._open()
+        self._last_write = self._loop.time()
+        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    async def end(self) -> None:
+        if not self.opened:
+            await self._open()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self.opened:
+                return
+            self.opened = True
+            headers = asgi_headers({**SSE_HEADERS, **self._head()})
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    def _listen_for_silence(self) -> None:
+        due = self._last_write + self._ping_seconds
+        now = self._loop.time()
+        if now >= due:
+            due = now + self._ping_seconds
+            if self._ping is None or self._ping.done():
+                self._ping = self._loop.create_task(self.write(PING), name="ping a silent stream")
+        self._timer = self._loop.call_at(due, self._listen_for_silence)
+
+
+@asynccontextmanager
+async def cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
+    """Cancels what runs inside as soon as the client disconnects, and swallows that cancellation at its edge."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch(), name="watch for a client that leaves")
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone or task.uncancel() > 0:
+            raise
+    finally:
+        watcher.cancel()
+
+
+def asgi_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]

@@ -1,0 +1,190 @@
+"""One running sidecar: puts the parts together, serves on a bound socket, ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from sidecar import __version__, model_list
+from sidecar.admission import Admission
+from sidecar.config import Settings
+from sidecar.credentials import sdk_client
+from sidecar.exchange import Json
+from sidecar.gateway import Gateway
+from sidecar.home import Home
+from sidecar.listener import Listener, ListenerLimits
+from sidecar.live import log_line
+from sidecar.models import Catalogue
+from sidecar.pipeline import Pipeline, load_addons
+from sidecar.upstream import Upstream
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30
+"""How long answers in flight may go on after a stop signal."""
+
+
+class StartError(Exception):
+    """The sidecar cannot start; the message is one sentence with what to do."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but the signals stay ours and start-up is announced."""
+
+    def __init__(self, app: ASGIApp, *, on_ready: Callable[[], None] | None = None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+
+@asynccontextmanager
+async def sidecar_app(
+    settings: Settings, home: Home, *, url: str, addon_files: Sequence[Path] = ()
+) -> AsyncIterator[ASGIApp]:
+    """The whole gateway as an ASGI application, alive while the block runs. Raises StartError."""
+    from addons import BUILT_IN
+
+    if settings.anthropic_api_key is None:
+        raise StartError(
+            "There is no Anthropic API key: export ANTHROPIC_API_KEY=sk-ant-..., or write it into "
+            f"{home.config_file}; `cgw demo` needs none."
+        )
+    api_key = settings.anthropic_api_key.get_secret_value()
+    gateway_key = settings.gateway_api_key.get_secret_value() if settings.gateway_api_key else home.gateway_key()
+    catalogue = Catalogue(overrides=settings.models)
+    if (known := model_list.load(home.models_file)) is not None:
+        catalogue.update(known)
+    upstream = Upstream(
+        base_url=settings.anthropic_base_url,
+        api_key=api_key,
+        api_version=settings.anthropic_version,
+        proxy=settings.upstream_proxy,
+        timeout_seconds=settings.upstream_timeout_seconds,
+    )
+    async with upstream:
+        gateway = Gateway(
+            catalogue=catalogue,
+            upstream=upstream,
+            pipeline=Pipeline(load_addons(BUILT_IN, addon_files)),
+            default_max_tokens=settings.default_max_tokens,
+            listeners=[log_line],
+        )
+        listener = Listener(
+            gateway,
+            Admission(gateway_key, key_file=str(home.gateway_key_file)),
+            limits=ListenerLimits(max_body_bytes=settings.max_body_bytes, ping_seconds=settings.ping_seconds),
+            health=_health(gateway, url),
+        )
+        refresh = asyncio.create_task(
+            _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url), name="refresh the model list"
+        )
+        try:
+            yield listener.app()
+        finally:
+            refresh.cancel()
+            await asyncio.wait({refresh})
+
+
+async def serve(
+    settings: Settings,
+    home: Home,
+    *,
+    sock: socket.socket,
+    addon_files: Sequence[Path] = (),
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """Serves until SIGINT or SIGTERM, then lets answers in flight finish for up to `DRAIN_SECONDS`.
+
+    Raises StartError or AddonFileError, each with one sentence for the user.
+    """
+    host, port = sock.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    async with sidecar_app(settings, home, url=url, addon_files=addon_files) as app:
+        server = Server(app, on_ready=on_ready)
+        with _stopped_by_signals(server):
+            await server.serve(sockets=[sock])
+
+
+@contextmanager
+def _stopped_by_signals(server: Server) -> Iterator[None]:
+    """The first signal drains, the second one ends at once. Only the main thread may listen to signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _health(gateway: Gateway, url: str) -> Callable[[], Json]:
+    instance = uuid.uuid4().hex
+    started = time.monotonic()
+
+    def health() -> Json:
+        return {
+            "status": "ok",
+            "version": __version__,
+            "instance": instance,
+            "pid": os.getpid(),
+            "url": url,
+            "uptime_seconds": round(time.monotonic() - started, 3),
+            "requests": gateway.requests,
+            "in_flight": gateway.in_flight,
+        }
+
+    return health
+
+
+async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, base_url: str) -> None:
+    """Anthropic's own list, once now and then once a day; without network the last known list stays in use."""
+    client = await asyncio.to_thread(sdk_client, api_key, base_url)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(client)
+        while True:
+            try:
+                infos = await model_list.fetch(client)
+            except model_list.FetchError as error:
+                log.warning("%s", error)
+            else:
+                catalogue.update(infos)
+                model_list.save(home.models_file, infos)
+            await asyncio.sleep(model_list.REFRESH_SECONDS)
