@@ -53,6 +53,8 @@ class Usage:
     cache_write_1h_tokens: int = 0
     output_tokens: int = 0
     thinking_tokens: int = 0
+    web_searches: int = 0
+    """Searches that ran at Anthropic's, billed by the piece."""
 
     @property
     def cache_write_tokens(self) -> int:
@@ -78,6 +80,8 @@ class Usage:
             self.output_tokens = tokens
         if (details := wire.get("output_tokens_details")) is not None:
             self.thinking_tokens = details.get("thinking_tokens") or 0
+        if (server_tools := wire.get("server_tool_use")) is not None:
+            self.web_searches = server_tools.get("web_search_requests") or 0
 
 
 @dataclass(slots=True)
