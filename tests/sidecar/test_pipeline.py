@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+
+from sidecar.exchange import Exchange
+from sidecar.pipeline import AddonFileError, Pipeline, load_addon_file, load_addons
+
+
+def exchange() -> Exchange:
+    return Exchange(
+        id="req_1",
+        dialect="openai_chat",
+        client_headers={},
+        query="",
+        client_body=b"{}",
+        request={},
+        stream=False,
+        model_asked="sonnet",
+    )
+
+
+class Recorder:
+    def __init__(self, name: str, seen: list[str]) -> None:
+        self.name = name
+        self.seen = seen
+
+    def request(self, exchange: Exchange) -> None:
+        self.seen.append(f"{self.name}.request")
+
+    async def response(self, exchange: Exchange) -> None:
+        self.seen.append(f"{self.name}.response")
+
+
+async def test_hooks_run_in_order_whether_they_are_plain_or_async() -> None:
+    seen: list[str] = []
+    pipeline = Pipeline([Recorder("first", seen), Recorder("second", seen)])
+    await pipeline.request(exchange())
+    await pipeline.response(exchange())
+    await pipeline.error(exchange())
+    assert seen == ["first.request", "second.request", "first.response", "second.response"]
+
+
+async def test_an_addon_that_answers_ends_the_request_phase() -> None:
+    seen: list[str] = []
+
+    class Answers:
+        def request(self, exchange: Exchange) -> None:
+            exchange.answer = {"content": []}
+
+    await Pipeline([Answers(), Recorder("later", seen)]).request(exchange())
+    assert seen == []
+
+
+async def test_an_addon_that_raises_is_reported_and_sits_out_while_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[str] = []
+
+    class Broken:
+        def request(self, exchange: Exchange) -> None:
+            raise RuntimeError("no luck")
+
+        def response(self, exchange: Exchange) -> None:
+            seen.append("broken.response")
+
+    pipeline = Pipeline([Broken(), Recorder("other", seen)])
+    flow = exchange()
+    await pipeline.request(flow)
+    await pipeline.response(flow)
+    assert seen == ["other.request", "other.response"]
+    assert "Broken failed in request" in caplog.text
+    assert "req_1" in caplog.text
+
+
+def test_the_pipeline_knows_who_reads_what() -> None:
+    class ReadsEvents:
+        def response_event(self, exchange: Exchange, event: dict[str, object]) -> None: ...
+
+    assert not Pipeline().reads_answers
+    assert Pipeline([Recorder("r", [])]).reads_answers
+    assert not Pipeline([Recorder("r", [])]).reads_events
+    assert Pipeline([ReadsEvents()]).reads_events
+
+
+def test_an_addon_file_gives_one_of_each_class_with_a_hook(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("class Mine:\n    def request(self, exchange): pass\nclass Plain: pass\n")
+    (addon,) = load_addon_file(path)
+    assert type(addon).__name__ == "Mine"
+
+
+def test_an_addon_file_may_list_its_addons_as_mitmproxy_does(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("class Mine:\n    def request(self, exchange): pass\naddons = [Mine(), Mine()]\n")
+    assert len(load_addons((), [path])) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (None, "no such file"),
+        ("def broken(:\n", "SyntaxError"),
+        ("raise ValueError('boom')\n", "boom"),
+        ("class Plain: pass\n", "no class with a hook"),
+    ],
+)
+def test_an_addon_file_that_cannot_be_used_is_named_with_the_reason(
+    tmp_path: Path, text: str | None, complaint: str
+) -> None:
+    path = tmp_path / "mine.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(AddonFileError, match=complaint) as failure:
+        load_addon_file(path)
+    assert str(path) in str(failure.value)
+
+
+def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("hello")
+    with pytest.raises(AddonFileError, match=r"\.py"):
+        load_addon_file(path)
