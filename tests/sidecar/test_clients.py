@@ -13,7 +13,7 @@ def tools(*names: str) -> list[Json]:
     [
         ("claude-code", {"x-app": "cli"}, {}),
         ("claude-code", {"x-claude-code-session-id": "1"}, {}),
-        ("claude-code", {}, {"system": [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI for Claude."}]}),
+        ("claude-code", {}, {"system": [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI"}]}),
         ("roo", {"user-agent": "RooCode/3.30"}, {}),
         ("roo", {}, {"system": "You are Roo, a strategic workflow orchestrator"}),
         ("cursor", {"user-agent": "Cursor/1.0"}, {}),
@@ -22,7 +22,7 @@ def tools(*names: str) -> list[Json]:
         ("cline", {}, {"tools": tools("read_files", "editor", "run_commands")}),
         ("continue", {}, {"system": "<important_rules>\n  You are in agent mode.\n</important_rules>"}),
         ("continue", {}, {"tools": tools("read_file", "edit_existing_file")}),
-        ("copilot", {}, {"system": "You are an expert AI programming assistant, working with a user in the VS Code editor."}),
+        ("copilot", {}, {"system": "You are an expert AI programming assistant, working with a user in the VS Code editor"}),
         ("zed", {}, {"system": "You are the Zed coding agent running in the Zed editor."}),
         ("aider", {"user-agent": "litellm/1.81"}, {"system": "Act as an expert software developer.\n"}),
         ("opencode", {"x-session-affinity": "ses_1"}, {}),
