@@ -221,7 +221,7 @@ def _published(model: ModelInfo, day: date, context: dict[str, str], factor: Dec
 
 
 def _rates(price: ModelPrice, prompt_tokens: int, factor: Decimal) -> Rates:
-    """The rates for a prompt of that size. As in the package, a kind without a rate of its own pays the wider kind's."""
+    """The rates for a prompt of that size. A kind without a rate of its own pays the wider kind's."""
 
     def rate(key: str, wider: Decimal = Decimal(0)) -> Decimal:
         value = getattr(price, key)
