@@ -1,0 +1,168 @@
+"""Every setting, in one typed object. Where values come from is told in `config_sources`."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENVIRONMENT_NAMES = {"host": "CGW_HOST", "port": "CGW_PORT", "log_level": "CGW_LOG_LEVEL"}
+"""Names in the environment that are not just the upper-case field: shells and platforms export HOST and PORT."""
+
+ONLY_IN_FILE = frozenset({"models"})
+"""Tables, which one environment variable cannot hold well."""
+
+WAITS_FOR = {
+    "admin_api_key": "admin routes",
+    "redis_url": "shared caches",
+    "database_url": "the ledger",
+    "cache_ttl_seconds": "the response cache",
+    "enable_anthropic_cache_control": "the prompt-cache layer",
+    "enable_file_hash_cache": "the file-reference layer",
+    "strip_ide_boilerplate": "the boilerplate layer",
+    "enforce_diff_first": "the diff-first layer",
+    "system_max_chars": "the size-limit layer",
+    "user_msg_max_chars": "the size-limit layer",
+    "tool_result_max_chars": "the size-limit layer",
+    "circuit_breaker_enabled": "the circuit breaker",
+    "retry_enabled": "retries",
+    "rate_limit_enabled": "the rate limiter",
+    "rate_limit_rpm": "the rate limiter",
+    "enable_multi_project": "projects",
+    "enable_smart_routing": "smart routing",
+    "prometheus_enabled": "metrics",
+}
+"""Settings that are read and checked but have nothing to act on yet, and what they wait for. A row goes when its part
+comes."""
+
+
+def environment_name(field: str) -> str | None:
+    """The variable that sets this field; None where only cgw.toml can."""
+    return None if field in ONLY_IN_FILE else ENVIRONMENT_NAMES.get(field, field.upper())
+
+
+def _web_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete or parts.query or parts.fragment:
+        raise ValueError("a URL such as https://host.example or http://127.0.0.1:8080")
+    return url
+
+
+def _bindable(host: str) -> str:
+    if not host or any(character in host for character in "/ ") or host.count(":") == 1:
+        raise ValueError("a host name or an IP address, without a port")
+    return host
+
+
+def _lower_case(level: object) -> object:
+    return level.lower() if isinstance(level, str) else level
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+VersionDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower_case)]
+
+
+class Settings(BaseSettings):
+    """What the user chose. Made directly it holds defaults and the values given; `load_settings` reads the outside.
+
+    Sizes are in characters or bytes as named, times in seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    anthropic_api_key: SecretStr | None = None
+    """Your key at Anthropic. Stays on this machine."""
+    anthropic_base_url: WebAddress = "https://api.anthropic.com"
+    """Where Claude is reached."""
+    anthropic_version: VersionDate | None = None
+    """API version sent to Claude when a client names none. Unset: the one the anthropic SDK speaks."""
+    gateway_api_key: SecretStr | None = None
+    """The key that clients show to cgw. Unset: one is made on first start, in `gateway.key`."""
+    admin_api_key: SecretStr | None = None
+    """The key for admin routes. Unset: the gateway key."""
+    redis_url: SecretStr | None = None
+    """Redis for caches and rate limits shared by a team."""
+    database_url: SecretStr | None = None
+    """PostgreSQL for a ledger shared by a team. Unset: SQLite in the home folder."""
+    cache_ttl_seconds: Annotated[int, Field(ge=0)] = 1800
+    """How long a cached answer may be reused."""
+    enable_anthropic_cache_control: bool = True
+    """Place Claude's prompt-cache breakpoints."""
+    enable_file_hash_cache: bool = True
+    """Send a file that Claude already has as a reference."""
+    strip_ide_boilerplate: bool = True
+    """Leave out editor boilerplate that says nothing new."""
+    enforce_diff_first: bool = True
+    """Ask for diffs where the client can apply them."""
+    system_max_chars: Count = 40000
+    """Largest system prompt."""
+    user_msg_max_chars: Count = 120000
+    """Largest user message."""
+    tool_result_max_chars: Count = 20000
+    """Largest tool result."""
+    default_max_tokens: Count | None = None
+    """Answer limit for clients that name none, thinking included (the classic value is 1200). Unset: what the
+    model needs, its own maximum up to 64,000."""
+    circuit_breaker_enabled: bool = True
+    """Stop asking for a moment when Claude keeps failing."""
+    retry_enabled: bool = True
+    """Try again after overload and broken connections."""
+    rate_limit_enabled: bool = True
+    """Limit requests per minute."""
+    rate_limit_rpm: Count = 60
+    """Requests per minute and project."""
+    enable_multi_project: bool = False
+    """Keys, budgets and accounts by project."""
+    enable_smart_routing: bool = True
+    """Choose the model by the task where the client asks for `auto`."""
+    prometheus_enabled: bool = True
+    """Serve metrics at /metrics."""
+
+    host: Annotated[str, AfterValidator(_bindable)] = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 4343
+    """Port to listen on; 0 takes a free one."""
+    max_body_bytes: Count = 64 * 1024 * 1024
+    """Largest request taken; more is a 413."""
+    ping_seconds: Seconds = 10.0
+    """Silence after which a streaming client gets a comment, so that it does not give up."""
+    upstream_timeout_seconds: Seconds = 600.0
+    """Silence from Claude after which a request is given up."""
+    upstream_proxy: WebAddress | None = None
+    """HTTP proxy on the way to Claude. HTTPS_PROXY is ignored: it is meant for other programs."""
+    log_level: Level = "info"
+    """How much is logged."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """Table `[models]`: names that your tools insist on, each with the Claude model or alias it means."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing from outside: the demo and the tests must not pick up a user's keys. `load_settings` adds them."""
+        return (init_settings,)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
