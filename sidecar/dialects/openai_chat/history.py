@@ -1,0 +1,145 @@
+"""The conversation: OpenAI's flat list of messages as Claude's turns.
+
+    assistant, with calls a and b     ->  assistant: tool_use a, tool_use b
+    tool b, tool a, user              ->  user: tool_result a, tool_result b, text
+    leading system and developer      ->  `system`
+    later system and developer        ->  in place, role system
+    tool, answering no open call      ->  tagged text of the user
+    call that nobody answered         ->  tool_result that says so
+
+Every block comes from the message it stands in and those before it, never from what follows; so a conversation that
+grows keeps the bytes it had, and its prompt cache. Only the turn that is still open changes with what is added to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from sidecar.dialects.openai_chat.content import blocks_of, mark_of, put_mark, result_content, text_blocks
+from sidecar.dialects.openai_chat.notes import Notes
+from sidecar.dialects.openai_chat.reading import array, mapping, text
+from sidecar.dialects.openai_chat.tool_calls import calls_of
+from sidecar.dialects.openai_chat.tool_names import ToolNames
+from sidecar.dialects.openai_chat.turns import Turns
+from sidecar.errors import invalid_request
+from sidecar.exchange import Json
+
+
+class Conversation(NamedTuple):
+    system: list[Json]
+    messages: list[Json]
+    has_calls: bool
+
+
+def read_conversation(messages: object, names: ToolNames, notes: Notes) -> Conversation:
+    """Raises GatewayError (400) naming the message that cannot be understood."""
+    messages = array(messages, "messages")
+    if not messages:
+        raise invalid_request("messages: there must be at least one message.", param="messages")
+    turns = Turns(names, notes)
+    system: list[Json] = []
+    leading = True
+    for index, message in enumerate(messages):
+        path = f"messages[{index}]"
+        message = mapping(message, path)
+        role = text(message.get("role"), f"{path}.role")
+        reader = _READERS.get(role)
+        if reader is None:
+            raise invalid_request(
+                f"{path}.role: {role!r} is not a role; there are {', '.join(_READERS)}.", param=f"{path}.role"
+            )
+        _note_what_is_lost(message, role, path, notes)
+        if leading and reader is _read_system:
+            system += _blocks(message, "system", path, notes)
+        else:
+            leading = False
+            reader(turns, message, path, notes)
+    return Conversation(system, turns.finished(), turns.has_calls)
+
+
+def _read_system(turns: Turns, message: Json, path: str, notes: Notes) -> None:
+    if blocks := _blocks(message, "system", path, notes):
+        turns.say("system", blocks)
+
+
+def _read_user(turns: Turns, message: Json, path: str, notes: Notes) -> None:
+    blocks = _blocks(message, "user", path, notes)
+    said = [block for block in blocks if block["type"] != "tool_result"]
+    for block in blocks:
+        if block["type"] == "tool_result":
+            turns.answer(block, f"{path}.content")
+    if said or not blocks:
+        turns.say("user", said)
+
+
+def _read_assistant(turns: Turns, message: Json, path: str, notes: Notes) -> None:
+    blocks = blocks_of(message.get("content"), "assistant", f"{path}.content", notes)
+    if (refusal := message.get("refusal")) is not None:
+        blocks += text_blocks(text(refusal, f"{path}.refusal"), f"{path}.refusal", notes)
+    for call in calls_of(message, path, notes):
+        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.input})
+    if not blocks:
+        notes.add(path, "repaired", "an assistant message without content, left out")
+        return
+    _put_mark_of(message, blocks, path, notes)
+    turns.call(blocks, path)
+
+
+def _read_tool(turns: Turns, message: Json, path: str, notes: Notes) -> None:
+    call_id = text(message.get("tool_call_id"), f"{path}.tool_call_id")
+    turns.answer(_with_content({"type": "tool_result", "tool_use_id": call_id}, message, path, notes), path)
+
+
+def _read_function(turns: Turns, message: Json, path: str, notes: Notes) -> None:
+    name = text(message.get("name"), f"{path}.name")
+    turns.answer(_with_content({"type": "tool_result"}, message, path, notes), path, function=name)
+
+
+def _with_content(block: Json, message: Json, path: str, notes: Notes) -> Json:
+    if content := result_content(message.get("content"), f"{path}.content", notes):
+        block["content"] = content
+    _put_mark_of(message, [block], path, notes)
+    return block
+
+
+def _blocks(message: Json, place: Literal["system", "user"], path: str, notes: Notes) -> list[Json]:
+    blocks = blocks_of(message.get("content"), place, f"{path}.content", notes)
+    _put_mark_of(message, blocks, path, notes)
+    return blocks
+
+
+def _put_mark_of(message: Json, blocks: list[Json], path: str, notes: Notes) -> None:
+    """A mark on the message itself, as opencode puts it, marks the message's last block."""
+    mark = mark_of(message, path)
+    if mark is not None and not put_mark(blocks, mark):
+        notes.add(path, "ignored", "a cache mark on a message without content")
+
+
+_READERS: dict[str, Callable[[Turns, Json, str, Notes], None]] = {
+    "system": _read_system,
+    "developer": _read_system,
+    "user": _read_user,
+    "assistant": _read_assistant,
+    "tool": _read_tool,
+    "function": _read_function,
+}
+
+_UNDERSTOOD = frozenset({
+    "role", "content", "refusal", "tool_calls", "function_call", "tool_call_id", "cache_control",
+    "prompt_cache_breakpoint",
+})  # fmt: skip
+_ECHOED = frozenset({
+    "annotations", "id", "index", "object", "parsed", "provider_specific_fields", "reasoning", "reasoning_content",
+    "reasoning_details", "reasoning_text", "status", "thinking_blocks", "type",
+})  # fmt: skip
+"""What clients keep from an answer and send back with it; nothing in it is for the model."""
+_EXPECTED = _UNDERSTOOD | _ECHOED
+
+
+def _note_what_is_lost(message: Json, role: str, path: str, notes: Notes) -> None:
+    for key in message.keys() - _EXPECTED:
+        if message[key] is None or (key == "name" and role in ("tool", "function")):
+            continue
+        detail = "Claude knows no names of speakers" if key == "name" else "not known to Claude"
+        notes.add(f"{path}.{key}", "dropped", detail)

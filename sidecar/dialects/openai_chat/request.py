@@ -1,0 +1,87 @@
+"""A chat completions request as Claude's Messages request, whatever the model.
+
+The result says everything that the client said and Claude has a word for; what a given model refuses of it (sampling
+parameters, a forced tool, prefill, system messages in the middle) is for the step that knows the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.dialects.openai_chat.history import read_conversation
+from sidecar.dialects.openai_chat.marks import keep_four
+from sidecar.dialects.openai_chat.notes import Notes
+from sidecar.dialects.openai_chat.parameters import read_parameters
+from sidecar.dialects.openai_chat.reading import mapping, text
+from sidecar.dialects.openai_chat.tool_choice import read_tool_choice
+from sidecar.dialects.openai_chat.tool_names import ToolNames
+from sidecar.dialects.openai_chat.tools import read_tools, synthesised
+from sidecar.errors import invalid_request
+from sidecar.exchange import Json, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    request: Json
+    """The inner form. Shares what it did not change with the client's body: neither may be edited in place."""
+    notes: list[Note]
+    """What was not passed on exactly."""
+    tool_names: dict[str, str]
+    """Name sent upstream -> client's name, where they differ."""
+    stream: bool
+    include_usage: bool
+    n: int
+    """How many choices the client wants."""
+    custom_tools: frozenset[str] = frozenset()
+    """Names sent upstream of OpenAI custom tools: the string `input` of such a call is the client's free-form input."""
+    legacy_functions: bool = False
+    """The client speaks the form of 2023: it expects `function_call` in the answer, not `tool_calls`."""
+
+
+def decode(body: Json) -> Decoded:
+    """Pure: the same body gives the same result, and `body` is left as it is.
+
+    Raises GatewayError (400, `param` naming the field) for what cannot be understood.
+    """
+    body = mapping(body, "body")
+    if "input" in body and not body.get("messages"):
+        raise invalid_request(
+            "This body has `input` and no `messages`: it is shaped for the Responses API, which is not served yet. "
+            "Send `messages` here, or set the client to chat completions.",
+            param="input",
+        )
+    notes = Notes()
+    names = ToolNames()
+    model = text(body.get("model"), "model")
+    parameters = read_parameters(body, notes)
+    tools = read_tools(body, names, notes)
+    choice = read_tool_choice(body, tools, names, notes)
+    conversation = read_conversation(body.get("messages"), names, notes)
+    if conversation.has_calls and not tools.definitions:
+        tools.definitions = synthesised(names.sent())
+        choice = {"type": "none"}
+        notes.add("tools", "mapped", "defined from the calls in the history; the model is told to make none")
+    system = conversation.system
+    if parameters.instruction is not None:
+        system.append({"type": "text", "text": parameters.instruction})
+    request: Json = {"model": model}
+    for key, value in (("tools", tools.definitions), ("system", system)):
+        if value:
+            request[key] = value
+    request["messages"] = conversation.messages
+    if choice is not None:
+        request["tool_choice"] = choice
+    request |= parameters.request
+    if parameters.stream:
+        request["stream"] = True
+    keep_four(request, notes)
+    return Decoded(
+        request=request,
+        notes=notes.listed(),
+        tool_names=names.renamed(),
+        stream=parameters.stream,
+        include_usage=parameters.include_usage,
+        n=parameters.n,
+        custom_tools=frozenset(tools.custom),
+        legacy_functions=bool(body.get("functions")) and not body.get("tools"),
+    )

@@ -1,0 +1,137 @@
+"""Claude's turns, built one message at a time.
+
+A turn of the assistant is followed by what answers it: the results of its calls, in the order of the calls, then what
+the user said. Clients send these in any order and sometimes not at all, so answers are held until all are in.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from sidecar.dialects.openai_chat.notes import Notes
+from sidecar.dialects.openai_chat.tool_names import CallIds, ToolNames
+from sidecar.exchange import Json
+
+NOTHING_SAID = "(The user has said nothing yet.)"
+"""Opens a conversation that does not begin with the user, as Claude's must."""
+EMPTY_MESSAGE = "(empty message)"
+NO_RESULT = "(This call was not answered: its result is missing from the conversation.)"
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call of the last assistant turn. `client_id` is None for the older `function_call`."""
+
+    client_id: str | None
+    client_name: str
+    id: str
+    path: str
+    result: Json | None = None
+
+
+class Turns:
+    def __init__(self, names: ToolNames, notes: Notes) -> None:
+        self.has_calls = False
+        self._names = names
+        self._notes = notes
+        self._ids = CallIds()
+        self._written: list[Json] = []
+        self._calls: list[_Call] = []
+        self._said: list[Json] = []
+        """User and system messages since the last assistant turn."""
+        self._answering = True
+        """Whether anything came since the last assistant turn; what comes now belongs to its answers."""
+
+    def call(self, blocks: list[Json], path: str) -> None:
+        """The assistant said this. `tool_use` blocks come with the client's names and ids (None where it has none)."""
+        follows_answers = self._answering
+        if follows_answers:
+            self._close_answers()
+            self._answering = False
+        blocks = [self._opened(block, path) if block["type"] == "tool_use" else block for block in blocks]
+        if follows_answers:
+            self._written.append({"role": "assistant", "content": blocks})
+        else:
+            self._written[-1]["content"] += blocks
+
+    def say(self, role: Literal["user", "system"], blocks: list[Json]) -> None:
+        """Blocks of the user, or system text in the middle of the conversation; none for an empty message."""
+        self._answering = True
+        if self._said and self._said[-1]["role"] == role:
+            self._said[-1]["content"] += blocks
+        else:
+            self._said.append({"role": role, "content": blocks})
+
+    def answer(self, result: Json, path: str, *, function: str | None = None) -> None:
+        """A `tool_result` with the client's id of the call; or, in the older form, of the call to this `function`."""
+        if function is None:
+            label = result["tool_use_id"]
+            asked = [call for call in self._calls if call.client_id == label]
+        else:
+            label = function
+            asked = [call for call in self._calls if call.client_name == function]
+        call = next((call for call in asked if call.result is None), None)
+        if call is None:
+            why = "the call is answered already" if asked else "no call of the turn before has this id"
+            self._notes.add(path, "repaired", f"result {label[:80]!r} passed on as text of the user: {why}")
+            self.say("user", _as_text(result, label))
+            return
+        if self._said:
+            self._notes.add(path, "repaired", "a tool result moved in front of the text that stood before it")
+        result["tool_use_id"] = call.id
+        call.result = result
+        self._answering = True
+
+    def finished(self) -> list[Json]:
+        """The messages. A last assistant turn without calls stays last: it is the beginning of the answer (prefill)."""
+        if self._answering or self._calls:
+            self._close_answers()
+        return self._written
+
+    def _opened(self, block: Json, path: str) -> Json:
+        self.has_calls = True
+        client_id, name = block["id"], block["name"]
+        call_id = self._ids.upstream(name if client_id is None else client_id)
+        if client_id is not None and call_id != client_id:
+            self._notes.add(path, "mapped", "a call id renamed: Claude wants each once, in letters, digits, _ and -")
+        self._calls.append(_Call(client_id, name, call_id, path))
+        return block | {"id": call_id, "name": self._names.upstream(name)}
+
+    def _close_answers(self) -> None:
+        """Write what answers the last assistant turn: the results in the order of the calls, then what was said."""
+        results = [call.result or self._missing(call) for call in self._calls]
+        if results:
+            if self._said and self._said[0]["role"] == "user":
+                self._said[0]["content"] = results + self._said[0]["content"]
+            else:
+                self._said.insert(0, {"role": "user", "content": results})
+        elif not self._written and (not self._said or self._said[0]["role"] == "system"):
+            self._notes.add("messages", "repaired", "opened with a turn of the user, as Claude wants it")
+            self._said.insert(0, {"role": "user", "content": [{"type": "text", "text": NOTHING_SAID}]})
+        for message in self._said:
+            if not message["content"]:
+                self._notes.add("messages", "repaired", f"an empty message of the user became {EMPTY_MESSAGE!r}")
+                message["content"] = [{"type": "text", "text": EMPTY_MESSAGE}]
+        self._written += self._said
+        self._said = []
+        self._calls = []
+
+    def _missing(self, call: _Call) -> Json:
+        label = call.client_name if call.client_id is None else call.client_id
+        self._notes.add(call.path, "repaired", f"call {label[:80]!r} has no result; Claude is told so")
+        return {"type": "tool_result", "tool_use_id": call.id, "content": NO_RESULT, "is_error": True}
+
+
+def _as_text(result: Json, label: str) -> list[Json]:
+    """A result that answers nothing, in tags: the words stay, and so do pictures."""
+    opening, closing = f"<tool_result tool_call_id={json.dumps(label, ensure_ascii=False)}>", "</tool_result>"
+    content = result.get("content", "")
+    if type(content) is str:
+        blocks = [{"type": "text", "text": f"{opening}\n{content}\n{closing}"}]
+    else:
+        blocks = [{"type": "text", "text": opening}, *content, {"type": "text", "text": closing}]
+    if (mark := result.get("cache_control")) is not None:
+        blocks[-1]["cache_control"] = mark
+    return blocks
