@@ -1,0 +1,77 @@
+"""A client that leaves ends the request at Claude's side, in every phase and on every route."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+
+from sidecar.simulator.answers import Answer
+from sidecar.simulator.simulator import Simulator
+from tests.support.sidecar import RunningSidecar
+
+SLOW_HEAD = Answer("hello", first_byte_after=3600)
+SILENT = Answer("many words " * 50, silent_after=6, silence=3600)
+
+
+def request(gateway: RunningSidecar, path: str, *, streamed: bool) -> bytes:
+    body = json.dumps(
+        {
+            "model": "claude-sonnet-5-5",
+            "max_tokens": 900,
+            "messages": [{"role": "user", "content": "hi"}],
+            **({"stream": True} if streamed else {}),
+        }
+    ).encode()
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {gateway.key}\r\nAnthropic-Version: 2023-06-01\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize(
+    ("phase", "answer", "streamed"),
+    [
+        ("before the first byte", SLOW_HEAD, True),
+        ("in mid-stream", SILENT, True),
+        ("without streaming", SLOW_HEAD, False),
+        ("without streaming, in mid-answer", SILENT, False),
+    ],
+)
+def test_leaving_cancels_upstream(
+    gateway: RunningSidecar, claude: Simulator, path: str, phase: str, answer: Answer, streamed: bool
+) -> None:
+    claude.script(answer)
+    with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as client:
+        client.sendall(request(gateway, path, streamed=streamed))
+        if phase == "in mid-stream":
+            while b"words" not in client.recv(65536):
+                pass
+        else:
+            wait_until_sent(claude)
+    [row] = claude.ledger.wait(1, timeout=30)
+    assert row.cancelled is not None
+
+
+def wait_until_sent(claude: Simulator) -> None:
+    async def arrived() -> None:
+        while not claude.ledger.messages:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(arrived(), 30))
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_silent_stream_is_kept_alive_before_and_after_its_first_byte(
+    gateway: RunningSidecar, claude: Simulator, path: str
+) -> None:
+    for answer in (SLOW_HEAD, SILENT):
+        claude.script(answer)
+        with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), timeout=30) as client:
+            client.sendall(request(gateway, path, streamed=True))
+            received = b""
+            while received.count(b": ping\n\n") < 2:
+                received += client.recv(65536)
+        assert received.startswith(b"HTTP/1.1 200")
+    assert len(claude.ledger.wait(2, timeout=30)) == 2

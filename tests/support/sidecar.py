@@ -1,0 +1,58 @@
+"""A sidecar on a real socket, in a thread of its own, in front of the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sidecar.config import Settings
+from sidecar.home import Home
+from sidecar.server import Server, sidecar_app
+from sidecar.simulator.server import RunningSimulator
+
+GATEWAY_KEY = "cgw-key-of-the-tests"
+
+
+class RunningSidecar:
+    """Listens on a free loopback port while the block runs. `url` is the base URL without `/v1`."""
+
+    def __init__(
+        self, home: Path, upstream: RunningSimulator | str, *, addon_files: tuple[Path, ...] = (), **settings: Any
+    ) -> None:
+        url, key = (upstream, "sk-ant-none") if isinstance(upstream, str) else (upstream.url, upstream.api_key)
+        self.settings = Settings(
+            **{"anthropic_base_url": url, "anthropic_api_key": key, "gateway_api_key": GATEWAY_KEY, **settings}
+        )
+        self.home = Home(home)
+        self.home.open()
+        self.key = GATEWAY_KEY
+        self._addon_files = addon_files
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="sidecar", daemon=True)
+        self._server: Server | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._up.wait(30):
+            raise TimeoutError("the sidecar did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.force_exit = True
+            self._server.should_exit = True
+        self._thread.join(30)
+        assert not self._thread.is_alive(), "the sidecar does not stop"
+
+    async def _serve(self) -> None:
+        async with sidecar_app(self.settings, self.home, url=self.url, addon_files=self._addon_files) as app:
+            self._server = Server(app, on_ready=self._up.set)
+            await self._server.serve(sockets=[self._socket])
