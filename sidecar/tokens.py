@@ -162,15 +162,13 @@ class TokenEstimator:
 
     def calibrate(self, model: str, project: str, shape: Shape, actual: int, *, tools: bool = False) -> None:
         """Learn from an answer: `actual` is all of the prompt's tokens in its usage, for a request of `shape`."""
-        fixed = frame_tokens(model, tools=tools) + self.tokens(
-            model, project, Shape(0, shape.visual, shape.visual_standard)
-        )
+        fixed = frame_tokens(model, tools=tools) + _visual(model, shape)
         self._calibration.observe(model, project, shape.pieces, actual - fixed)
 
-    def _count_source(self, source: Json, encoded: str) -> Shape:
+    def _count_source(self, source: Json, kind: str) -> Shape:
         match source.get("type"):
             case "base64":
-                return self._remembered(encoded, source["data"])
+                return self._remembered(kind, source["data"])
             case "text":
                 return self.count_text(source["data"])
             case "content":
