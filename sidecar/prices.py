@@ -13,7 +13,6 @@ Nothing is ever downloaded: the table is the one inside the installed package.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -172,9 +171,13 @@ class Prices:
 
     def edition(self, at: datetime) -> Edition:
         """The table's name and how new it is at least; prices announced for after `at` do not count."""
+        from importlib.metadata import version
+
         starts = (start for provider in _providers() for start in _start_dates(provider))
-        version = importlib.metadata.version("genai-prices")
-        return Edition(f"genai-prices {version}", max(start for start in starts if start <= at.astimezone(UTC).date()))
+        return Edition(
+            f"genai-prices {version('genai-prices')}",
+            max(start for start in starts if start <= at.astimezone(UTC).date()),
+        )
 
     def _find_row(
         self, model: str, day: date, speed: str | None, service_tier: str | None, inference_geo: str | None
