@@ -130,13 +130,12 @@ def test_a_failure_in_mid_stream_is_an_error_event(
     sdk: anthropic.Anthropic, claude: Simulator, failure: Answer
 ) -> None:
     claude.script(failure)
-    words = ""
+    words: list[str] = []
     with (
-        pytest.raises(anthropic.APIStatusError),
         sdk.messages.stream(model="claude-sonnet-5-5", max_tokens=64, messages=HELLO) as stream,
+        pytest.raises(anthropic.APIStatusError),
     ):
-        for text in stream.text_stream:
-            words += text
+        words.extend(stream.text_stream)
     assert words
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -129,8 +130,9 @@ def test_a_loop_of_tools_runs_to_its_end(sdk: openai.OpenAI, claude: Simulator, 
         messages.append(message.model_dump(exclude_none=True, exclude={"parsed"}))
         if not message.tool_calls:
             break
-        for call in reversed(message.tool_calls):
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": "sunny"})
+        messages += [
+            {"role": "tool", "tool_call_id": call.id, "content": "sunny"} for call in reversed(message.tool_calls)
+        ]
     assert message.content == "All sunny."
     rows = claude.ledger.wait(3)
     assert [row.status for row in rows] == [200, 200, 200]
@@ -147,7 +149,7 @@ def test_a_growing_conversation_repeats_its_beginning_byte_for_byte(sdk: openai.
         messages += [{"role": "assistant", "content": answer.choices[0].message.content}]
         messages += [{"role": "user", "content": f"and {turn}?"}]
     bodies = [row.body for row in claude.ledger.wait(3)]
-    for earlier, later in zip(bodies, bodies[1:], strict=False):
+    for earlier, later in pairwise(bodies):
         old = orjson.dumps(orjson.loads(earlier)["messages"])[:-1]
         assert orjson.dumps(orjson.loads(later)["messages"]).startswith(old)
         assert orjson.loads(earlier)["tools"] == orjson.loads(later)["tools"]
@@ -315,11 +317,10 @@ def test_every_failure_of_claude_is_the_sdks_own_exception(
 @pytest.mark.parametrize("failure", [Answer("some words here " * 4, error_after=5), Answer("words " * 9, cut_after=5)])
 def test_a_failure_in_mid_stream_is_told_inside_it(sdk: openai.OpenAI, claude: Simulator, failure: Answer) -> None:
     claude.script(failure)
-    words = ""
+    chunks: list[Any] = []
     with pytest.raises(openai.APIError) as raised:
-        for chunk in sdk.chat.completions.create(model="sonnet", messages=HELLO, stream=True):
-            words += chunk.choices[0].delta.content or ""
-    assert words
+        chunks.extend(sdk.chat.completions.create(model="sonnet", messages=HELLO, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert raised.value.message
 
 
