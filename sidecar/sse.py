@@ -6,7 +6,12 @@ here, so a UTF-8 character split over two reads is whole again before anyone loo
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+"""A line end and another; atomic, so that a CRLF is never read as two. When the last LF of CRLF CRLF comes with the
+next read, it stands before the next event, where an empty line means nothing."""
 
 
 class ServerSentEvent(NamedTuple):
@@ -45,23 +50,13 @@ class EventSplitter:
 
     def _feed_any_line_end(self, rest: bytes) -> list[ServerSentEvent]:
         events = []
-        start = line_start = position = 0
-        while (position := _next_line_end(rest, position)) >= 0:
-            if rest[position : position + 1] == b"\r" and position + 1 == len(rest):
-                break  # the other half of a CRLF may be in the next read
-            after = position + (2 if rest[position : position + 2] == b"\r\n" else 1)
-            if position == line_start:
-                block = rest[start:line_start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n")
-                events.append(_parse(block, rest[start:after]))
-                start = after
-            line_start = position = after
+        start = 0
+        for blank in _BLANK_LINE.finditer(rest):
+            block = rest[start : blank.start()].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            events.append(_parse(block, rest[start : blank.end()]))
+            start = blank.end()
         self._keep(rest[start:])
         return events
-
-
-def _next_line_end(text: bytes, position: int) -> int:
-    ends = [end for end in (text.find(b"\n", position), text.find(b"\r", position)) if end >= 0]
-    return min(ends, default=-1)
 
 
 def _parse(block: bytes, raw: bytes) -> ServerSentEvent:

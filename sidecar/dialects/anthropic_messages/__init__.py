@@ -1,0 +1,20 @@
+"""Anthropic's own wire format. Its requests and answers need no translation; errors, replays and model lists do."""
+
+from sidecar.dialects.anthropic_messages.errors import (
+    decode_upstream_error,
+    encode_error,
+    error_event,
+    error_of_event,
+)
+from sidecar.dialects.anthropic_messages.models import encode_model, encode_models
+from sidecar.dialects.anthropic_messages.replay import stream_of
+
+__all__ = [
+    "decode_upstream_error",
+    "encode_error",
+    "encode_model",
+    "encode_models",
+    "error_event",
+    "error_of_event",
+    "stream_of",
+]
