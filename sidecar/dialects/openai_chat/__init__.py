@@ -1,5 +1,21 @@
 """OpenAI's chat completions, on Claude's Messages API."""
 
+from sidecar.dialects.openai_chat.answer import FINISH_REASONS, encode_message, merge_choices, usage
+from sidecar.dialects.openai_chat.errors import encode_error
+from sidecar.dialects.openai_chat.models import encode_model, encode_models
 from sidecar.dialects.openai_chat.request import Decoded, decode
+from sidecar.dialects.openai_chat.stream import ChatStream, end_of
 
-__all__ = ["Decoded", "decode"]
+__all__ = [
+    "FINISH_REASONS",
+    "ChatStream",
+    "Decoded",
+    "decode",
+    "encode_error",
+    "encode_message",
+    "encode_model",
+    "encode_models",
+    "end_of",
+    "merge_choices",
+    "usage",
+]
