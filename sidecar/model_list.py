@@ -1,0 +1,105 @@
+"""Anthropic's own list of models: asked for over its SDK, kept on disk for starts without a network."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import orjson
+
+from sidecar.exchange import Json
+from sidecar.models import Lifecycle
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 24 * 60 * 60
+"""How long a list is good for."""
+
+LIFECYCLES: tuple[Lifecycle, ...] = get_args(Lifecycle)
+"""Retired models only come when asked for by name; a client may still want one."""
+
+PAGE = 1000
+"""The API's most: the list comes in one page."""
+
+
+class FetchError(Exception):
+    """Anthropic's list could not be had; the last one known stays in use."""
+
+
+def load(path: Path) -> list[Json] | None:
+    """The list that `save` left at `path`, or None. A file that makes no sense is none, and a line in the log."""
+    try:
+        return _checked(orjson.loads(path.read_bytes())["models"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("the model list in %s is ignored: %s", path, error)
+        return None
+
+
+def save(path: Path, infos: list[Json]) -> None:
+    """Keep `infos` at `path`, with the time: whole or not at all. A disk that refuses is a line in the log."""
+    body = orjson.dumps({"fetched_at": datetime.now(UTC), "models": infos}, option=orjson.OPT_INDENT_2)
+    try:
+        _replace(path, body)
+    except OSError as error:
+        log.warning("the model list could not be kept in %s: %s", path, error)
+
+
+async def fetch(client: AsyncAnthropic) -> list[Json]:
+    """Every model that the key of `client` may see, retired ones included, as `ModelInfo` JSON. Raises FetchError."""
+    from anthropic import AnthropicError
+
+    try:
+        listed = client.models.list(limit=PAGE, lifecycle=[*LIFECYCLES])
+        infos = [info.to_dict(mode="json") async for info in listed]
+    except AnthropicError as error:
+        raise FetchError(f"Anthropic's list of models could not be had: {error}") from error
+    try:
+        return _checked(infos)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FetchError(f"Anthropic's list of models makes no sense: {error!r}") from error
+
+
+def _checked(infos: Any) -> list[Json]:
+    """`infos`, if it is what `Catalogue.update` can read. Raises ValueError, KeyError or TypeError."""
+    if not isinstance(infos, list) or not infos:
+        raise ValueError("there is no model in it")
+    for info in infos:
+        if not isinstance(info["id"], str) or info["lifecycle"] not in LIFECYCLES:
+            raise ValueError(f"{info['id']!r} is no model")
+        for moment in ("created_at", "deprecated_at", "retires_at"):
+            if info.get(moment) is not None or moment == "created_at":
+                datetime.fromisoformat(info[moment])
+        _check_capabilities(info.get("capabilities"))
+    return infos
+
+
+def _check_capabilities(capabilities: Any) -> None:
+    """Objects all the way down to each `supported`."""
+    if capabilities is None:
+        return
+    for name, support in capabilities.items():
+        if support is not None and not isinstance(support, dict | bool):
+            raise ValueError(f"{name} is no capability")
+        if isinstance(support, dict):
+            _check_capabilities(support)
+
+
+def _replace(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
