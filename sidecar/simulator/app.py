@@ -1,0 +1,213 @@
+"""The HTTP surface: Anthropic's routes, and the control routes for tests in other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sidecar.simulator import catalogue, models
+from sidecar.simulator.answers import Failure, step_from_json
+from sidecar.simulator.composing import fresh_id
+from sidecar.simulator.delivery import DeliveryResponse
+from sidecar.simulator.errors import ApiError
+from sidecar.simulator.wire import error_body
+
+if TYPE_CHECKING:
+    from sidecar.simulator.ledger import Row
+    from sidecar.simulator.simulator import Simulator
+
+LIMITS = {"requests": 4_000, "input-tokens": 2_000_000, "output-tokens": 400_000, "tokens": 2_400_000}
+"""A minute's rate limits, as the `anthropic-ratelimit-*` headers report them; they are never enforced."""
+_RESET = "2026-11-22T12:00:00Z"
+
+
+def make_app(simulator: Simulator) -> Starlette:
+    """The routes over one simulator."""
+    api, control = Api(simulator), Control(simulator)
+    return Starlette(
+        routes=[
+            Route("/v1/messages", api.messages, methods=["POST"]),
+            Route("/v1/messages/count_tokens", api.count_tokens, methods=["POST"]),
+            Route("/v1/models", api.models, methods=["GET"]),
+            Route("/v1/models/{model_id}", api.model, methods=["GET"]),
+            Route("/_simulator/ledger", control.ledger, methods=["GET", "DELETE"]),
+            Route("/_simulator/script", control.script, methods=["POST", "DELETE"]),
+            Route("/_simulator/clock", control.clock, methods=["GET", "POST"]),
+            Route("/_simulator/cache", control.cache, methods=["DELETE"]),
+        ],
+        exception_handlers={404: _no_such_route, 405: _no_such_route},
+    )
+
+
+class Api:
+    """Anthropic's routes."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    async def messages(self, http: Request) -> Response:
+        return await self._answered(http, self._message)
+
+    async def count_tokens(self, http: Request) -> Response:
+        return await self._answered(http, self._count)
+
+    async def models(self, http: Request) -> Response:
+        return await self._answered(http, self._model_page)
+
+    async def model(self, http: Request) -> Response:
+        return await self._answered(http, self._one_model)
+
+    async def _answered(self, http: Request, endpoint: Callable[[Request, Row, str], Awaitable[Response]]) -> Response:
+        """Opens the request's row, checks its key and turns every ApiError into Anthropic's shape."""
+        simulator = self._simulator
+        body = await _body(http, simulator.max_body_bytes)
+        headers = dict(http.headers)
+        row = simulator.ledger.open(
+            time=simulator.clock.now(),
+            path=http.url.path,
+            body=body or b"",
+            headers=headers,
+            request_id=fresh_id("req", simulator.clock.now(), id(http)),
+        )
+        try:
+            return await endpoint(http, row, simulator.authorize(headers, too_large=body is None))
+        except ApiError as error:
+            simulator.refuse(row, error.status, error.kind, error.message)
+            return _error(row, error.status, error.message)
+
+    async def _message(self, http: Request, row: Row, workspace: str) -> Response:
+        simulator = self._simulator
+        turn = simulator.accept(row, workspace)
+        step = simulator.step_for(turn)
+        if isinstance(step, Failure):
+            return await self._failed(step, row)
+        delivery = simulator.deliver(turn, step, row, _headers(row))
+        return DeliveryResponse(delivery.run)
+
+    async def _failed(self, failure: Failure, row: Row) -> Response:
+        if failure.after > 0:
+            await asyncio.sleep(failure.after)
+        body = error_body(failure.status, failure.message, row.request_id, failure.kind)
+        self._simulator.refuse(row, failure.status, body["error"]["type"], body["error"]["message"])
+        headers = _headers(row) | dict(failure.headers)
+        if failure.retry_after is not None:
+            headers["retry-after"] = f"{failure.retry_after:g}"
+        return JSONResponse(body, failure.status, headers)
+
+    async def _count(self, http: Request, row: Row, workspace: str) -> Response:
+        turn = self._simulator.accept(row, workspace, counting=True)
+        self._simulator.ledger.close(row, status=200, model=turn.request["model"])
+        return JSONResponse({"input_tokens": turn.prompt_tokens}, headers=_headers(row))
+
+    async def _model_page(self, http: Request, row: Row, workspace: str) -> Response:
+        query = http.query_params
+        try:
+            limit = int(query.get("limit", "20"))
+            if not 1 <= limit <= 1000:
+                raise ApiError("limit: Input should be between 1 and 1000")
+            lifecycle = query.getlist("lifecycle") + query.getlist("lifecycle[]") or ["active", "deprecated"]
+            page = catalogue.page(
+                limit=limit,
+                after_id=query.get("after_id"),
+                before_id=query.get("before_id"),
+                lifecycle=lifecycle,
+            )
+        except ValueError as error:
+            raise ApiError("limit: Input should be a valid integer") from error
+        except KeyError as error:
+            raise ApiError(f"unknown cursor: {error.args[0]}") from error
+        self._simulator.ledger.close(row, status=200)
+        return JSONResponse(page, headers=_headers(row))
+
+    async def _one_model(self, http: Request, row: Row, workspace: str) -> Response:
+        model = models.find(http.path_params["model_id"])
+        if model is None:
+            raise ApiError(f"model: {http.path_params['model_id']}", 404)
+        self._simulator.ledger.close(row, status=200)
+        return JSONResponse(catalogue.model_info(model), headers=_headers(row))
+
+
+class Control:
+    """What tests in other processes do with the simulator."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    async def ledger(self, http: Request) -> Response:
+        ledger = self._simulator.ledger
+        if http.method == "DELETE":
+            ledger.clear()
+        totals = ledger.totals
+        sums = {
+            name: str(getattr(totals, name)) if name == "cost" else getattr(totals, name) for name in totals.__slots__
+        }
+        return JSONResponse({"rows": [row.as_json() for row in ledger.rows], "totals": sums})
+
+    async def script(self, http: Request) -> Response:
+        if http.method == "DELETE":
+            self._simulator.scripted.clear()
+            return JSONResponse({})
+        try:
+            wanted = await http.json()
+            steps = [step_from_json(step) for step in wanted["steps"]]
+        except (ValueError, KeyError, TypeError) as error:
+            return JSONResponse({"error": f"not a script: {error}"}, 400)
+        if "when" in wanted:
+            for step in steps:
+                self._simulator.when(str(wanted["when"]), step, times=wanted.get("times"))
+        else:
+            self._simulator.script(*steps)
+        return JSONResponse({"waiting": self._simulator.scripted.waiting})
+
+    async def clock(self, http: Request) -> Response:
+        clock = self._simulator.clock
+        if http.method == "POST":
+            wanted: dict[str, Any] = await http.json()
+            if "set" in wanted:
+                clock.set(float(wanted["set"]))
+            if "advance" in wanted:
+                clock.advance(float(wanted["advance"]))
+            if wanted.get("run"):
+                clock.run()
+        return JSONResponse({"now": clock.now()})
+
+    async def cache(self, http: Request) -> Response:
+        self._simulator.cache.clear()
+        return JSONResponse({})
+
+
+async def _body(http: Request, limit: int) -> bytes | None:
+    """The whole body, or None when it is longer than the API takes."""
+    pieces, size = [], 0
+    try:
+        async for piece in http.stream():
+            size += len(piece)
+            if size <= limit:
+                pieces.append(piece)
+    except ClientDisconnect:
+        return b""
+    return b"".join(pieces) if size <= limit else None
+
+
+def _headers(row: Row) -> dict[str, str]:
+    headers = {"request-id": row.request_id, "anthropic-organization-id": "00000000-0000-4000-8000-000000000000"}
+    for name, limit in LIMITS.items():
+        headers[f"anthropic-ratelimit-{name}-limit"] = str(limit)
+        headers[f"anthropic-ratelimit-{name}-remaining"] = str(limit - 1)
+        headers[f"anthropic-ratelimit-{name}-reset"] = _RESET
+    return headers
+
+
+def _error(row: Row, status: int, message: str) -> Response:
+    return JSONResponse(error_body(status, message, row.request_id), status, _headers(row))
+
+
+async def _no_such_route(http: Request, error: Exception) -> Response:
+    request_id = fresh_id("req", http.url.path)
+    return JSONResponse(error_body(404, "Not found", request_id), 404, {"request-id": request_id})

@@ -1,0 +1,110 @@
+"""The simulator on a socket: in a thread of its own for tests, or in the running event loop for `cgw simulate`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from sidecar.simulator.delivery import ConnectionCutError
+from sidecar.simulator.simulator import DEFAULT_KEY, Simulator
+
+
+class RunningSimulator:
+    """A simulator that listens on a free loopback port from construction to `close()`.
+
+    `simulator` may be one of your own; else one is made that takes `api_key`.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = DEFAULT_KEY,
+        simulator: Simulator | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.api_key = api_key
+        self.simulator = simulator or Simulator(keys=[api_key])
+        self._socket = _listening(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
+        """The base URL, without `/v1`."""
+        self._server = _server(self.simulator)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
+        self._up = threading.Event()
+        self._thread.start()
+        self._up.wait()
+
+    def close(self) -> None:
+        """Stops listening and cuts what is being answered. May be called twice."""
+        loop = self._loop
+        if loop is not None and self._thread.is_alive():
+            loop.call_soon_threadsafe(self._stop)
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._up.set()
+        await self._server.serve(sockets=[self._socket])
+
+    def _stop(self) -> None:
+        self.simulator.closing.set()
+        self._server.should_exit = True
+
+
+async def serve(host: str = "127.0.0.1", port: int = 0, *, simulator: Simulator | None = None) -> None:
+    """Runs a simulator until the surrounding task is cancelled or the process is told to stop. Raises OSError."""
+    simulator = simulator or Simulator()
+    server = _server(simulator)
+    listening = _listening(host, port)
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        simulator.closing.set()
+        listening.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listening = socket.create_server((host, port), backlog=1024)
+    listening.setblocking(False)
+    return listening
+
+
+def _server(simulator: Simulator) -> uvicorn.Server:
+    logging.getLogger("uvicorn.error").addFilter(_scripted_cuts_are_no_errors)
+    return uvicorn.Server(
+        uvicorn.Config(
+            simulator.app,
+            log_config=None,
+            log_level=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+
+
+def _scripted_cuts_are_no_errors(record: logging.LogRecord) -> bool:
+    """Lets everything through but the server's report of a connection that the script cut."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionCutError))
