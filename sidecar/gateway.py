@@ -86,9 +86,9 @@ class Gateway:
             raise
         except Exception as cause:
             log.exception("request %s failed inside cgw", exchange.id)
-            error = GatewayError("api_error", f"cgw failed inside; its log has the details under {exchange.id}.")
-            await self._failed(exchange, error)
-            raise error from cause
+            inner = GatewayError("api_error", f"cgw failed inside; its log has the details under {exchange.id}.")
+            await self._failed(exchange, inner)
+            raise inner from cause
         finally:
             self.in_flight -= 1
             exchange.timing.finished = perf_counter()
@@ -209,9 +209,9 @@ class Gateway:
 
 
 def _tell(exchange: Exchange, resolution: Resolution) -> None:
-    action = "changed" if resolution.reason == "retired" else "mapped"
-    exchange.note("model", action, resolution.note or "")
-    if resolution.reason == "retired":
+    retired = resolution.reason == "retired"
+    exchange.note("model", "changed" if retired else "mapped", resolution.note or "")
+    if retired:
         log.warning("%s", printable(resolution.note or ""))
 
 

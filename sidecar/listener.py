@@ -79,7 +79,8 @@ class Listener:
         decoded = openai_chat.decode(wire)
         exchanges = []
         for _ in range(decoded.n):
-            exchange = _exchange(request, "openai_chat", body, dict(decoded.request), stream=decoded.stream)
+            inner = {**decoded.request, "stream": True}
+            exchange = _exchange(request, "openai_chat", body, inner, stream=decoded.stream)
             exchange.edited = True
             exchange.notes.extend(decoded.notes)
             self._gateway.resolve(exchange)

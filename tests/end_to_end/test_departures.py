@@ -29,14 +29,19 @@ def request(gateway: RunningSidecar, path: str, *, streamed: bool) -> bytes:
     ).encode() + body
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+CHAT, NATIVE = "/v1/chat/completions", "/v1/messages"
+
+
 @pytest.mark.parametrize(
-    ("phase", "answer", "streamed"),
+    ("path", "phase", "answer", "streamed"),
     [
-        ("before the first byte", SLOW_HEAD, True),
-        ("in mid-stream", SILENT, True),
-        ("without streaming", SLOW_HEAD, False),
-        ("without streaming, in mid-answer", SILENT, False),
+        (CHAT, "before the first byte", SLOW_HEAD, True),
+        (CHAT, "in mid-stream", SILENT, True),
+        (CHAT, "without streaming", SLOW_HEAD, False),
+        (CHAT, "without streaming, in mid-answer", SILENT, False),
+        (NATIVE, "before the first byte", SLOW_HEAD, True),
+        (NATIVE, "in mid-stream", SILENT, True),
+        (NATIVE, "without streaming", SLOW_HEAD, False),
     ],
 )
 def test_leaving_cancels_upstream(
@@ -62,7 +67,7 @@ def wait_until_sent(claude: Simulator) -> None:
     raise TimeoutError("the request never reached Claude")
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("path", [CHAT, NATIVE])
 def test_a_silent_stream_is_kept_alive_before_and_after_its_first_byte(
     gateway: RunningSidecar, claude: Simulator, path: str
 ) -> None:

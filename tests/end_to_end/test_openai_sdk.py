@@ -352,10 +352,10 @@ def test_the_routes_stand_without_v1_too(gateway: RunningSidecar, claude: Simula
         (b"{", "not valid JSON"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
-        (b"{}", "messages"),
+        (b"{}", "model"),
         (b'{"messages": [{"role": "user", "content": "hi"}]}', "model"),
         (b'{"model": "sonnet", "messages": []}', "messages"),
-        (b'{"model": "sonnet", "input": "hi"}', "responses"),
+        (b'{"model": "sonnet", "input": "hi"}', "Responses API"),
         (b'{"model": "sonnet", "messages": [{"role": "user", "content": NaN}]}', "not valid JSON"),
     ],
 )
