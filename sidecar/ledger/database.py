@@ -1,0 +1,185 @@
+"""Where the ledger lies: a SQLite file in the home folder, or the PostgreSQL of `DATABASE_URL`. One code for both.
+
+SQLite runs in WAL mode with synchronous=NORMAL: whatever was committed survives the death of the process, and a reader
+(an export, `cgw usage`) never waits for the writer nor makes it wait.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from sidecar.ledger import migrations, schema
+from sidecar.ledger.rows import LedgerRow
+
+FILE_NAME: Final = "ledger.sqlite3"
+SQLITE_BUSY_SECONDS = 0.25
+"""How long a write waits for another process's lock; after that the row is kept elsewhere and tried again."""
+POSTGRES_CONNECTION: Final[dict[str, str]] = {
+    "connect_timeout": "3",
+    "tcp_user_timeout": "3000",
+    "application_name": "cgw",
+}
+"""libpq's options, where the URL does not say otherwise: a server that went silent is given up after three seconds."""
+LOCK_TIMEOUT = "1s"
+"""How long a write waits for a locked table of PostgreSQL."""
+SCHEMA_LOCK = 0x6367_772D_6C65_6467
+"""The key of PostgreSQL's advisory lock around a migration: "cgw-ledg"."""
+
+_DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+
+
+class LedgerUnavailableError(Exception):
+    """The database cannot be reached, is locked, full or broken; the sentence says which."""
+
+
+def database_url(url: str | None, home: Path) -> URL:
+    """SQLite in `home` without a URL. Raises ValueError for a URL that is neither SQLite's nor PostgreSQL's."""
+    if not url:
+        return URL.create("sqlite", database=str(home / FILE_NAME))
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("DATABASE_URL is not a URL, as in postgresql://user:password@host/database") from None
+    driver = _DRIVERS.get(parsed.drivername.partition("+")[0])
+    if driver is None:
+        raise ValueError(
+            f"DATABASE_URL begins with {parsed.drivername}://: the ledger knows postgresql:// and sqlite:///"
+        )
+    if driver == "sqlite" and not parsed.database:
+        raise ValueError("DATABASE_URL names no file, as in sqlite:////home/me/ledger.sqlite3")
+    return parsed.set(drivername=driver)
+
+
+class Database:
+    """The ledger's tables in one database. Opens nothing until it is first used; safe to use from any thread."""
+
+    def __init__(self, url: URL) -> None:
+        self.kind: Final[Literal["sqlite", "postgresql"]] = "sqlite" if url.drivername == "sqlite" else "postgresql"
+        self.where: Final = url.render_as_string(hide_password=True)
+        self._engine: Final = _sqlite_engine(url) if self.kind == "sqlite" else _postgres_engine(url)
+        self._migrated = False
+        self._migration = Lock()
+        self._insert_request: Final = self._insertion(schema.requests)
+        self._insert_saving: Final = self._insertion(schema.savings)
+
+    @classmethod
+    def open(cls, url: str | None, home: Path) -> Database:
+        """The database of `DATABASE_URL`, or the file in the home folder. Raises ValueError for a URL of another
+        kind.
+        """
+        return cls(database_url(url, home))
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; once per object, so calling it again costs nothing.
+
+        Raises SchemaTooNewError, LedgerUnavailableError.
+        """
+        with self._migration:
+            if not self._migrated:
+                with self._begin() as connection:
+                    if self.kind == "postgresql":
+                        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
+                    migrations.upgrade(connection)
+                self._migrated = True
+
+    def write(self, rows: Sequence[LedgerRow]) -> int:
+        """Store the rows in one transaction; how many were new. A row whose id is known already is ignored, savings
+        and all.
+
+        Raises LedgerUnavailableError, and then nothing was stored, and SchemaTooNewError.
+        """
+        if not rows:
+            return 0
+        self.migrate()
+        by_id = {row.id: row for row in reversed(rows)}
+        requests = schema.requests
+        with self._begin() as connection:
+            known = connection.execute(select(requests.c.id).where(requests.c.id.in_(list(by_id)))).scalars()
+            for request_id in known.all():
+                del by_id[request_id]
+            new = list(reversed(by_id.values()))
+            self._insert(connection, self._insert_request, requests, map(schema.request_record, new))
+            saved = (record for row in new for record in schema.savings_records(row))
+            self._insert(connection, self._insert_saving, schema.savings, saved)
+        return len(new)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for queries. Raises LedgerUnavailableError, SchemaTooNewError."""
+        self.migrate()
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._unavailable(error) from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        try:
+            if self.kind == "sqlite":
+                _create_private(Path(self._engine.url.database or ""))
+            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+                if self.kind == "postgresql":
+                    connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _insertion(self, table: Table) -> str:
+        if self.kind == "sqlite":
+            return str(sqlite.insert(table).on_conflict_do_nothing().compile(self._engine))
+        return str(postgresql.insert(table).on_conflict_do_nothing().compile(self._engine))
+
+    def _insert(self, connection: Connection, statement: str, table: Table, records: Iterable[tuple[Any, ...]]) -> None:
+        """By the driver's own `executemany`: a third of the cost of SQLAlchemy's, and it runs beside the requests."""
+        parameters: list[Any] = list(records)
+        if self.kind == "postgresql":
+            parameters = [dict(zip(table.columns.keys(), record, strict=True)) for record in parameters]
+        if parameters:
+            connection.exec_driver_sql(statement, parameters)
+
+    def _unavailable(self, error: Exception) -> LedgerUnavailableError:
+        cause = getattr(error, "orig", None) or error
+        reason = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
+        return LedgerUnavailableError(f"the ledger in {self.where} cannot be used: {reason}")
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # `_begin` says when a transaction begins, not the driver
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> Engine:
+    options = {key: value for key, value in POSTGRES_CONNECTION.items() if key not in url.query}
+    return create_engine(url, connect_args=options, pool_pre_ping=True, pool_size=2)
+
+
+def _create_private(path: Path) -> None:
+    """SQLite gives its side files the mode of the file itself."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)

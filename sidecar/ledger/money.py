@@ -1,0 +1,45 @@
+"""Exact money: micro-dollars as Decimal at the edge, whole pico-dollars (1e-12 $) inside.
+
+The cheapest token costs 0.01 micro-dollars ($0.01 a million tokens), and modifiers (batch 0.5x, region 1.1x) divide it
+further, so micro-dollars are not fine enough; pico-dollars hold every list price of up to six decimals exactly. As
+64-bit integers they are the one number both databases add without rounding: SQLite has no decimal type. One row may
+hold up to 9.2 million dollars; sums are taken in two halves (see `queries`) and have no bound that matters.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+PICOS_PER_MICRO = 10**6
+PICOS_PER_USD = 10**12
+LARGEST_PICOS = 2**63 - 1
+
+_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
+
+
+def picos_of(micros: Decimal) -> int:
+    """Whole pico-dollars. Raises ValueError for an amount that is finer than that, not finite, or beyond 64 bits."""
+    if not micros.is_finite():
+        raise ValueError(f"{micros} is not an amount of money")
+    try:
+        scaled = _EXACT.scaleb(micros, 6)
+        picos = int(scaled)
+    except (Inexact, InvalidOperation):
+        raise ValueError(f"{micros} micro-dollars has more digits than the ledger keeps") from None
+    if picos != scaled:
+        raise ValueError(f"{micros} micro-dollars is finer than a pico-dollar: round it where it is computed")
+    if not -LARGEST_PICOS <= picos <= LARGEST_PICOS:
+        raise ValueError(f"{micros} micro-dollars is more than one row can hold")
+    return picos
+
+
+def micros_of(picos: int) -> Decimal:
+    """Micro-dollars, exactly."""
+    return _EXACT.scaleb(Decimal(picos), -6)
+
+
+def usd_text(picos: int) -> str:
+    """US dollars in plain digits, exact, without exponent or trailing zeros: `0.087`, `-0.00000001`, `3`."""
+    whole, fraction = divmod(abs(picos), PICOS_PER_USD)
+    text = f"{whole}.{fraction:012d}".rstrip("0").rstrip(".") if fraction else str(whole)
+    return f"-{text}" if picos < 0 else text

@@ -1,0 +1,176 @@
+"""What one request leaves behind. A `LedgerRow` that exists can be stored: everything a database could refuse is
+refused or mended here, so that one bad row can never hold up the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sidecar.ledger.money import picos_of
+
+LAYERS: Final[tuple[str, ...]] = (
+    "response_cache",
+    "coalesce",
+    "boilerplate",
+    "file_references",
+    "size_limits",
+    "diff_first",
+    "smart_routing",
+    "prompt_cache",
+    "thinking_memory",
+    "context_pruning",
+    "prefix_repair",
+    "keep_warm",
+)
+"""The layers that always have a column in an export, in the order of the columns. A name that is not listed (a user's
+own addon) is stored and counted all the same. `keep_warm` is the gateway's own spending, hence negative.
+"""
+
+LAYER_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+LONGEST_KEY = 200
+"""Characters of `id` and `project`, which are indexed."""
+LONGEST_TEXT = 500
+"""Characters kept of any other text: a client may send a model name of any length."""
+LARGEST_COUNT = 10**12
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_KEYS = ("id", "project")
+_TEXTS = ("client", "dialect", "conversation", "model_requested", "model", "route_reason", "cache")
+_OPTIONAL_TEXTS = ("stop_reason", "error_class")
+_COUNTS = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "thinking_tokens",
+    "status",
+    "retries",
+)
+_DURATIONS = ("ttft_ms", "duration_ms", "overhead_ms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """One request, as it is accounted for.
+
+    Money is Decimal micro-dollars, a whole number of pico-dollars. Raises ValueError for a value no request can have:
+    that is a fault of whoever builds the row, never of the client.
+    """
+
+    id: str
+    """The gateway's own request id. Unique: a second row with the same id is ignored, so never a client's id."""
+    time: datetime
+    """When the request came in. Any time zone; kept as UTC, to the microsecond."""
+    cost_micros: Decimal
+    """What Anthropic bills for it."""
+    baseline_micros: Decimal
+    """What the client's own bytes would have cost, sent plainly."""
+    saved: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
+    """Micro-dollars by layer; negative where a layer cost more than it saved. They sum to baseline minus cost."""
+    project: str = "default"
+    client: str = "unknown"
+    dialect: str = ""
+    conversation: str = ""
+    model_requested: str = ""
+    """What the client wrote: an alias, a Claude id or an OpenAI id."""
+    model: str = ""
+    """The Claude id that answered."""
+    route_reason: str = ""
+    input_tokens: int = 0
+    """Plain input, neither read from the cache nor written to it."""
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    """Thinking included."""
+    thinking_tokens: int = 0
+    cache: str = "MISS"
+    """Where the answer came from: MISS is Claude."""
+    status: int = 200
+    stop_reason: str | None = None
+    ttft_ms: float | None = None
+    """Milliseconds until the first byte of the answer."""
+    duration_ms: float | None = None
+    overhead_ms: float | None = None
+    """The gateway's own share of `duration_ms`."""
+    retries: int = 0
+    cancelled: bool = False
+    """The client left before the end."""
+    estimated: bool = False
+    """Some of the numbers are estimates: a broken stream, an unknown model's price."""
+    error_class: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in _KEYS:
+            self._mend(name, LONGEST_KEY, refuse_longer=True)
+        for name in _TEXTS:
+            self._mend(name, LONGEST_TEXT)
+        for name in _OPTIONAL_TEXTS:
+            if getattr(self, name) is not None:
+                self._mend(name, LONGEST_TEXT)
+        for name in _COUNTS:
+            if not 0 <= getattr(self, name) <= LARGEST_COUNT:
+                raise ValueError(f"{name}={getattr(self, name)} is not a count")
+        for name in _DURATIONS:
+            duration = getattr(self, name)
+            if duration is not None and not 0 <= duration < float("inf"):
+                raise ValueError(f"{name}={duration} is not a duration")
+        object.__setattr__(self, "time", as_utc(self.time))
+        picos_of(self.cost_micros)
+        picos_of(self.baseline_micros)
+        object.__setattr__(self, "saved", _nonzero(self.saved))
+
+    @property
+    def saved_micros(self) -> Decimal:
+        """Baseline minus cost."""
+        return self.baseline_micros - self.cost_micros
+
+    def _mend(self, name: str, longest: int, *, refuse_longer: bool = False) -> None:
+        text: str = getattr(self, name)
+        if len(text) > longest:
+            if refuse_longer:
+                raise ValueError(f"{name} is longer than {longest} characters")
+            text = text[:longest]
+            object.__setattr__(self, name, text)
+        if "\0" in text or not text.isascii():
+            object.__setattr__(self, name, _storable(text))
+
+
+def as_utc(moment: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError without a time zone (it would be a guess) and before 1970."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    if moment < _EPOCH:
+        raise ValueError(f"{moment} is before 1970")
+    return moment
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Microseconds since 1970 in UTC: how both databases keep time."""
+    return (as_utc(moment) - _EPOCH) // _MICROSECOND
+
+
+def moment_of(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL has no NUL in a text and neither database takes half a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _nonzero(saved: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    for layer, amount in saved.items():
+        if not LAYER_NAME.fullmatch(layer):
+            raise ValueError(f"{layer!r} is not the name of a layer: lower case letters, digits and _, at most 60")
+        picos_of(amount)
+    return {layer: amount for layer, amount in saved.items() if amount}

@@ -1,0 +1,95 @@
+"""The tables, and how a row lies in them.
+
+- Both databases store the same integers: time as microseconds since 1970 (UTC), money as pico-dollars (see `money`).
+- Savings are a child table, one line per layer that saved or cost something, and not a column a layer: most requests
+  touch one to three layers of a dozen; a new layer, also one of a user's own addon, needs no migration; and on a
+  shared PostgreSQL an older cgw still shows and sums the layers of a newer one. `export` turns them into columns.
+- The names start with `ledger_`, because a team's PostgreSQL may hold other things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, MetaData, Table, Text
+
+from sidecar.ledger.money import micros_of, picos_of
+from sidecar.ledger.rows import LedgerRow, microseconds_of, moment_of
+
+metadata = MetaData()
+
+ByteOrderedText = Text().with_variant(Text(collation="C"), "postgresql")
+"""Sorted by code point, as SQLite does, whatever the server's locale: a page of an export ends where the next
+begins.
+"""
+
+requests = Table(
+    "ledger_requests",
+    metadata,
+    Column("id", ByteOrderedText, primary_key=True),
+    Column("time_us", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("model_requested", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("route_reason", Text, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("cache_write_5m_tokens", BigInteger, nullable=False),
+    Column("cache_write_1h_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("thinking_tokens", BigInteger, nullable=False),
+    Column("cost_picos", BigInteger, nullable=False),
+    Column("baseline_picos", BigInteger, nullable=False),
+    Column("cache", Text, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    Column("stop_reason", Text),
+    Column("ttft_ms", Double),
+    Column("duration_ms", Double),
+    Column("overhead_ms", Double),
+    Column("retries", BigInteger, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("error_class", Text),
+    Index("ledger_requests_by_time", "time_us", "id"),
+    Index("ledger_requests_by_project", "project", "time_us", "id"),
+)
+
+savings = Table(
+    "ledger_savings",
+    metadata,
+    Column("request_id", ByteOrderedText, primary_key=True),
+    Column("layer", Text, primary_key=True),
+    Column("picos", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_NAMED = {"time_us": "time", "cost_picos": "cost_micros", "baseline_picos": "baseline_micros"}
+_FIELDS = tuple(_NAMED.get(column.name, column.name) for column in requests.columns)
+
+
+def request_record(row: LedgerRow) -> tuple[Any, ...]:
+    """The row in the order of the columns of `requests`."""
+    return tuple(_STORE[name](getattr(row, name)) if name in _STORE else getattr(row, name) for name in _FIELDS)
+
+
+def savings_records(row: LedgerRow) -> list[tuple[str, str, int]]:
+    return [(row.id, layer, picos_of(amount)) for layer, amount in row.saved.items()]
+
+
+def row_of(record: Iterable[Any], saved: Mapping[str, int]) -> LedgerRow:
+    """The row again, from a record of `requests` and the pico-dollars by layer."""
+    fields: dict[str, Any] = dict(zip(_FIELDS, record, strict=True))
+    fields |= {name: load(fields[name]) for name, load in _LOAD.items()}
+    return LedgerRow(**fields, saved={layer: micros_of(picos) for layer, picos in saved.items()})
+
+
+_STORE: dict[str, Callable[[Any], Any]] = {
+    "time": microseconds_of,
+    "cost_micros": picos_of,
+    "baseline_micros": picos_of,
+}
+_LOAD: dict[str, Callable[[Any], Any]] = {"time": moment_of, "cost_micros": micros_of, "baseline_micros": micros_of}
