@@ -114,40 +114,47 @@ class ChatAnswer(Response):
             await self._gateway.stream(exchange, _nowhere, fold=True)
             assert exchange.answer is not None
         return openai_chat.encode_message(
-            exchange.answer, id=self._id, created=self._created, tool_names=self._decoded.tool_names, index=index
+            exchange.answer,
+            id=self._id,
+            created=self._created,
+            tool_names=self._decoded.tool_names,
+            custom_tools=self._decoded.custom_tools,
+            legacy_functions=self._decoded.legacy_functions,
+            index=index,
         )
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        choices = [
-            ChatStream(
+        async with EventStream(send, lambda: for_client(self._first), ping_seconds=self._ping_seconds) as out:
+            try:
+                choices = await _all([self._streamed_choice(index, out) for index in range(len(self._exchanges))])
+            except GatewayError as error:
+                if not out.opened:
+                    raise
+                await out.write(openai_chat.error_chunk(error))
+            else:
+                await out.write(openai_chat.end_of(choices))
+            await out.end()
+
+    async def _streamed_choice(self, index: int, out: EventStream) -> ChatStream:
+        exchange = self._exchanges[index]
+        async with self._gateway.account(exchange):
+            await self._gateway.prepare(exchange)
+            choice = ChatStream(
                 id=self._id,
                 created=self._created,
                 model=exchange.model,
                 include_usage=self._decoded.include_usage,
                 tool_names=self._decoded.tool_names,
+                custom_tools=self._decoded.custom_tools,
+                legacy_functions=self._decoded.legacy_functions,
                 index=index,
             )
-            for index, exchange in enumerate(self._exchanges)
-        ]
-        async with EventStream(send, lambda: for_client(self._first), ping_seconds=self._ping_seconds) as out:
-            try:
-                await _all([self._streamed_choice(index, choice, out) for index, choice in enumerate(choices)])
-            except GatewayError as error:
-                if not out.opened:
-                    raise
-                await out.write(choices[0].fail(error))
-            else:
-                await out.write(openai_chat.end_of(choices))
-            await out.end()
 
-    async def _streamed_choice(self, index: int, choice: ChatStream, out: EventStream) -> None:
-        async def write(events: list[ServerSentEvent]) -> None:
-            await out.write(choice.feed_all(events))
+            async def write(events: list[ServerSentEvent]) -> None:
+                await out.write(choice.feed_all(events))
 
-        exchange = self._exchanges[index]
-        async with self._gateway.account(exchange):
-            await self._gateway.prepare(exchange)
             await self._gateway.stream(exchange, write)
+        return choice
 
 
 async def _nowhere(_: list[ServerSentEvent]) -> None:

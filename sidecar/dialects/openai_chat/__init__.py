@@ -4,7 +4,7 @@ from sidecar.dialects.openai_chat.answer import FINISH_REASONS, encode_message, 
 from sidecar.dialects.openai_chat.errors import encode_error
 from sidecar.dialects.openai_chat.models import encode_model, encode_models
 from sidecar.dialects.openai_chat.request import Decoded, decode
-from sidecar.dialects.openai_chat.stream import ChatStream, end_of
+from sidecar.dialects.openai_chat.stream import ChatStream, end_of, error_chunk
 
 __all__ = [
     "FINISH_REASONS",
@@ -16,6 +16,7 @@ __all__ = [
     "encode_model",
     "encode_models",
     "end_of",
+    "error_chunk",
     "merge_choices",
     "usage",
 ]

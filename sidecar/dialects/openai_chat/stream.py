@@ -85,11 +85,6 @@ class ChatStream:
                 "api_error", f"Claude's answer is broken: {error}.", status=502, code="upstream_broken"
             ) from error
 
-    def fail(self, error: GatewayError) -> bytes:
-        """The error in mid-stream. No `[DONE]` after it: OpenAI's SDKs raise at the error, and to those who overlook
-        it a stream without an end says that something is missing."""
-        return _event(encode_error(error)[1])
-
     def end(self) -> bytes:
         """What follows the last choice: usage where it was asked for, and `[DONE]`."""
         return end_of([self])
@@ -194,6 +189,12 @@ class _CustomCall(_ToolCall):
     def end(self) -> bytes:
         arguments = "".join(self._pieces) or input_text(self._initial_input or {})
         return self._before + orjson.dumps(custom_input(arguments)) + self._after
+
+
+def error_chunk(error: GatewayError) -> bytes:
+    """The error in mid-stream. No `[DONE]` after it: OpenAI's SDKs raise at the error, and to those who overlook it a
+    stream without an end says that something is missing."""
+    return _event(encode_error(error)[1])
 
 
 def end_of(choices: Sequence[ChatStream]) -> bytes:
