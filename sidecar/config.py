@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     anthropic_version: VersionDate | None = None
     """API version sent to Claude when a client names none. Unset: the one the anthropic SDK speaks."""
     gateway_api_key: SecretStr | None = None
-    """The key that clients show to cgw. Unset: one is made on first start, in `gateway.key`."""
+    """The key that clients show to cgw. Unset: one is made on first start, in `gateway_key`."""
     admin_api_key: SecretStr | None = None
     """The key for admin routes. Unset: the gateway key."""
     redis_url: SecretStr | None = None

@@ -16,12 +16,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from sidecar.config import Settings, environment_name
 from sidecar.home import Home
+from sidecar.user_errors import UserError
 
 Origin = Literal["flag", "env", "cgw.toml", "default"]
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """Settings that cannot be used; one sentence for each, with what is allowed instead."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _from_file(home: Home) -> tuple[dict[str, Any], list[str]]:
     """Keys are fields or their environment names, in any case; unknown ones become warnings."""
     try:
         table = tomllib.loads(home.config_file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}, []
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{home.config_file} cannot be read: {error}.") from error

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from sidecar.user_errors import UserError
+
 FOLDER_MODE = 0o700
 KEY_PREFIX = "cgw-"
 
 
-class HomeError(Exception):
+class HomeError(UserError):
     """The folder cannot be used; the message is one sentence with what to do."""
 
 
@@ -29,9 +31,11 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "cgw.toml"
-        self.gateway_key_file = path / "gateway.key"
+        self.gateway_key_file = path / "gateway_key"
         self.state_file = path / "running.json"
+        self.lock_file = path / "running.lock"
         self.log_file = path / "logs" / "cgw.log"
+        self.start_file = path / "logs" / "start.txt"
         self.cache_dir = path / "cache"
         self.models_file = path / "models.json"
         self.ledger_file = path / "ledger.sqlite3"

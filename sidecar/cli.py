@@ -1,0 +1,303 @@
+"""The command line. Commands say what happens; everything heavy is imported by the one command that needs it.
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage or settings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from sidecar import __version__
+from sidecar.home import Home
+from sidecar.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
+from sidecar.user_errors import UserError
+
+if TYPE_CHECKING:
+    from sidecar.config import Settings
+    from sidecar.config_sources import LoadedSettings
+
+RUN = "Run"
+LOOK = "Look"
+OFFLINE = "Offline, without a key"
+
+PATIENCE_SECONDS = 1.0
+"""After this long, `cgw down` says what it waits for."""
+
+app = typer.Typer(
+    name="cgw",
+    help="The sidecar between your editor and Claude.\n\n"
+    "Start with `cgw demo` (no key, no network), then `export ANTHROPIC_API_KEY=...` and `cgw up`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The console script `cgw`."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cgw {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _cgw(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(rich_help_panel=RUN)
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; else CGW_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port, 0 for a free one; else CGW_PORT, else 4343.", min=0, max=65535)
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No dashboard: one line a request.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Run in the background and return once it answers.")] = False,
+    addon: Annotated[
+        list[Path] | None,
+        typer.Option(help="A Python file with addons of your own; may be given more than once.", metavar="FILE.py"),
+    ] = None,
+    log_to_file: Annotated[bool, typer.Option("--log-to-file", hidden=True)] = False,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> None:
+    """Start the sidecar: on a terminal with its dashboard, else in the foreground."""
+    with _one_sentence():
+        home = Home.locate()
+        loaded = _load(home, host=host, port=port)
+        addons = [path.absolute() for path in addon or ()]
+        if detach or (not headless and _on_a_terminal()):
+            _warn(loaded.warnings)
+            arguments = [f"--addon={path}" for path in addons]
+            arguments += [f"--{name}={value}" for name, value in (("host", host), ("port", port)) if value is not None]
+            _up_in_background(home, loaded.settings, arguments, detach=detach)
+        else:
+            _up_here(home, loaded, addons, log_to_file=log_to_file, until_stdin_closes=until_stdin_closes)
+
+
+def _up_here(
+    home: Home, loaded: LoadedSettings, addons: list[Path], *, log_to_file: bool, until_stdin_closes: bool
+) -> None:
+    from sidecar import foreground
+    from sidecar.pipeline import AddonFileError
+    from sidecar.server import StartError
+
+    settings = loaded.settings
+    home.open()
+    if log_to_file:
+        foreground.log_to_file(home.log_file, settings.log_level)
+    else:
+        foreground.log_to_terminal(settings.log_level)
+        _warn(loaded.warnings)
+    if until_stdin_closes:
+        foreground.stop_when_stdin_closes()
+    try:
+        foreground.run(
+            settings,
+            home,
+            addon_files=addons,
+            on_ready=lambda url: _say(_welcome(url, home, settings, "Ctrl-C stops it.")),
+        )
+    except (StartError, AddonFileError) as error:
+        _fail(str(error))
+
+
+def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, detach: bool) -> None:
+    from sidecar.background import BackgroundSidecar
+    from sidecar.connecting import connection_lines
+
+    if is_claimed(home):
+        _fail(already_running(home))
+    child = BackgroundSidecar(home, arguments, tied=not detach)
+    url = child.running.url
+    if detach:
+        _say(_welcome(url, home, settings, f"Requests are logged in {home.log_file}; `cgw down` stops it."))
+        return
+    from tui.app import Dashboard
+
+    try:
+        Dashboard(url, connection_lines(url, _key_file(home, settings))).run()
+    finally:
+        _say("Stopping.")
+        child.close()
+
+
+@app.command(rich_help_panel=RUN)
+def down() -> None:
+    """Stop the running sidecar, after the answers in flight."""
+    from sidecar.background import STOP_SECONDS
+
+    with _one_sentence():
+        home = Home.locate()
+        if not is_claimed(home):
+            _say("No cgw is running.")
+            return
+        if (running := find(home)) is None:
+            _fail(already_running(home))
+        tell_to_stop(running)
+        if not wait_until_stopped(home, PATIENCE_SECONDS):
+            _say("Waiting for the answers in flight; a second `cgw down` cuts them off.")
+            if not wait_until_stopped(home, STOP_SECONDS):
+                _fail(f"It is still running as process {running.pid}: see {home.log_file}.")
+        _say(f"Stopped the cgw at {running.url}.")
+
+
+@app.command(rich_help_panel=LOOK)
+def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """Whether a sidecar runs, and where; exit code 1 when none does."""
+    with _one_sentence():
+        home = Home.locate()
+        running = find(home)
+        told = health(running.url) if running else None
+        if as_json:
+            state = {"pid": running.pid, "url": running.url, "started": running.started} if running else {}
+            typer.echo(json.dumps({"running": is_claimed(home), "home": str(home.path), **state, "health": told}))
+        elif running is None:
+            _say(already_running(home) if is_claimed(home) else "No cgw is running: start one with `cgw up`.")
+        elif told is None:
+            _say(f"The cgw at {running.url} (process {running.pid}) does not answer: it is stopping, or stuck.")
+        else:
+            _say(
+                f"cgw {running.version} runs at {running.url} (process {running.pid}, since {running.started}): "
+                f"{told.get('requests', 0)} requests, {told.get('in_flight', 0)} in flight."
+            )
+        raise typer.Exit(0 if told else 1)
+
+
+class Place(StrEnum):
+    """What `cgw config --path` can tell."""
+
+    HOME = "home"
+    CONFIG = "config"
+    KEY = "key"
+    LOG = "log"
+
+
+PLACES: dict[Place, Callable[[Home], Path]] = {
+    Place.HOME: lambda home: home.path,
+    Place.CONFIG: lambda home: home.config_file,
+    Place.KEY: lambda home: home.gateway_key_file,
+    Place.LOG: lambda home: home.log_file,
+}
+
+
+@app.command(rich_help_panel=LOOK)
+def config(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The defaults, as the user guide has them.")] = False,
+    path: Annotated[Place | None, typer.Option(help="Only where something is kept.")] = None,
+) -> None:
+    """Every setting, its value and where it came from; secrets are masked."""
+    with _one_sentence():
+        home = Home.locate()
+        if path is not None:
+            typer.echo(str(PLACES[path](home)))
+            return
+        from sidecar import config_table
+
+        if markdown:
+            typer.echo(config_table.as_markdown(), nl=False)
+            return
+        loaded = _load(home)
+        _warn(loaded.warnings)
+        if as_json:
+            typer.echo(json.dumps({"home": str(home.path), "settings": config_table.as_json(loaded)}))
+            return
+        console = _console()
+        console.print(config_table.as_rich_table(loaded))
+        _say(
+            f"Environment first, then {home.config_file}, then defaults. (*) read, but not yet in effect: "
+            "the part it is for is not built."
+        )
+
+
+@app.command(rich_help_panel=OFFLINE)
+def demo(
+    headless: Annotated[bool, typer.Option("--headless", help="End after the session, with a summary.")] = False,
+) -> None:
+    """Play an editor session through a sidecar in front of a simulated Claude."""
+    from sidecar.demo import play
+
+    with _one_sentence():
+        stay = not headless and _on_a_terminal()
+        raise typer.Exit(0 if play(_console(), stay=stay) else 1)
+
+
+@app.command(rich_help_panel=OFFLINE)
+def simulate(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
+) -> None:
+    """Run the simulated Claude alone, for tools and tests of your own."""
+    from sidecar.simulate import serve_until_stopped
+
+    with _one_sentence():
+        serve_until_stopped(port, _say)
+
+
+def _load(home: Home, **flags: object) -> LoadedSettings:
+    from sidecar.config_sources import load_settings
+
+    return load_settings(home, flags)
+
+
+def _key_file(home: Home, settings: Settings) -> Path | None:
+    return None if settings.gateway_api_key else home.gateway_key_file
+
+
+def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
+    from sidecar.connecting import connection_lines, key_place
+
+    key_file = _key_file(home, settings)
+    return (
+        f"cgw {__version__} listens on {url}. {ending}\nKey: {key_place(key_file)}\n{connection_lines(url, key_file)}"
+    )
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False)
+
+
+def _say(text: str) -> None:
+    """Plain lines, never wrapped: they are there to be pasted."""
+    _console().print(text, markup=False, soft_wrap=True)
+
+
+def _warn(sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        _console(stderr=True).print(f"cgw: {sentence}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _fail(sentence: str, exit_code: int = 1) -> NoReturn:
+    _console(stderr=True).print(f"cgw: {sentence}", style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(exit_code)
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """What the user can put right ends the command with its sentence."""
+    try:
+        yield
+    except UserError as error:
+        _fail(str(error), error.exit_code)

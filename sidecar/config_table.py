@@ -1,0 +1,123 @@
+"""The settings as people read them: values masked, where each came from, and which have nothing to act on yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from rich.table import Table
+from rich.text import Text
+
+from sidecar.config import WAITS_FOR, Settings, environment_name
+from sidecar.config_sources import LoadedSettings, Origin
+
+UNSET = "unset"
+CLEAR_TAIL = 4
+"""Characters of a secret that are shown, so that two keys can be told apart."""
+
+SHORT_SECRET = 12
+"""A secret with fewer characters is not shown at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    field: str
+    name: str
+    """The environment variable, or the table of cgw.toml."""
+    value: str
+    plain: Any
+    """For JSON: numbers and booleans stay what they are, secrets are masked."""
+    origin: Origin
+    description: str
+    waits_for: str | None
+    """The part that this setting is for and that is not built yet."""
+
+
+def rows(loaded: LoadedSettings) -> Iterator[Row]:
+    """One row a setting, in the order of the settings object."""
+    for field, info in Settings.model_fields.items():
+        value = getattr(loaded.settings, field)
+        yield Row(
+            field,
+            environment_name(field) or f"[{field}]",
+            shown(value),
+            _plain(value),
+            loaded.origins[field],
+            info.description or "",
+            WAITS_FOR.get(field),
+        )
+
+
+def as_json(loaded: LoadedSettings) -> dict[str, Any]:
+    """By field name."""
+    return {
+        row.field: {"value": row.plain, "origin": row.origin, "in_effect": row.waits_for is None}
+        for row in rows(loaded)
+    }
+
+
+def as_rich_table(loaded: LoadedSettings) -> Table:
+    """For the terminal. A star marks what is not in effect yet."""
+    table = Table("Setting", "Value", "From", box=None, pad_edge=False)
+    for row in rows(loaded):
+        star = "*" if row.waits_for else ""
+        table.add_row(row.name + star, Text(row.value), row.origin, style="bold" if row.origin != "default" else "")
+    return table
+
+
+def as_markdown() -> str:
+    """The table of defaults for the user guide."""
+    lines = ["| Name | Default | What it does |", "|---|---|---|"]
+    for row in rows(LoadedSettings(Settings(), dict.fromkeys(Settings.model_fields, "default"), ())):
+        note = f" *Not yet in effect: waits for {row.waits_for}.*" if row.waits_for else ""
+        lines.append(f"| `{row.name}` | `{row.value}` | {row.description}{note} |")
+    return "\n".join(lines) + "\n"
+
+
+def shown(value: Any) -> str:
+    """A value as the user would write it."""
+    match value:
+        case None:
+            return UNSET
+        case bool():
+            return str(int(value))
+        case SecretStr():
+            return masked(value.get_secret_value())
+        case dict():
+            return ", ".join(f"{name} = {meant}" for name, meant in value.items()) or "empty"
+        case float():
+            return f"{value:g}"
+        case str():
+            return _without_password(value)
+        case _:
+            return str(value)
+
+
+def masked(secret: str) -> str:
+    """`sk-...last4`; of an address only the password goes."""
+    if "://" in secret:
+        return _without_password(secret)
+    if len(secret) < SHORT_SECRET:
+        return "..."
+    prefix, dash, _ = secret.partition("-")
+    return f"{prefix + dash if dash and len(prefix) <= CLEAR_TAIL else ''}...{secret[-CLEAR_TAIL:]}"
+
+
+def _without_password(address: str) -> str:
+    if "://" not in address:
+        return address
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "..."
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return address
+    return parts._replace(netloc=f"{user.partition(':')[0]}:...@{host}").geturl()
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | dict) or value is None else shown(value)
