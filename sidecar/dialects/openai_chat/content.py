@@ -11,7 +11,7 @@ from typing import Literal
 
 from sidecar.dialects.openai_chat import media
 from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import mapping, text
+from sidecar.dialects.openai_chat.reading import mapping, mapping_of, text, text_of
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 
@@ -24,16 +24,19 @@ def is_blank(words: str) -> bool:
 
 
 def blocks_of(content: object, place: Place, path: str, notes: Notes) -> list[Json]:
-    """The blocks of a message's `content`; none for `null` and for blank text."""
+    """The blocks of the `content` of a message or result at `path`; none for `null` and for blank text."""
     if type(content) is str:
-        return text_blocks(content, path, notes)
+        if content and not content.isspace():
+            return [{"type": "text", "text": content}]
+        return text_blocks(content, f"{path}.content", notes)
     if content is None:
         return []
     if type(content) is not list:
+        path += ".content"
         raise invalid_request(f"{path}: expected a string or an array of content parts.", param=path)
     blocks = []
     for index, part in enumerate(content):
-        block = _block_of(part, place, f"{path}[{index}]", notes)
+        block = _block_of(part, place, f"{path}.content[{index}]", notes)
         if block is not None:
             blocks.append(block)
     return blocks
@@ -42,7 +45,7 @@ def blocks_of(content: object, place: Place, path: str, notes: Notes) -> list[Js
 def text_blocks(words: str, path: str, notes: Notes) -> list[Json]:
     """One text block, or none where the words are blank."""
     block = _text_block(words, path, notes)
-    return [] if block is None else [block]
+    return [block] if block else []
 
 
 def mark_of(holder: Json, path: str) -> Json | None:
@@ -76,7 +79,7 @@ _Reader = Callable[[Json, str, Notes], Json | None]
 
 def _block_of(part: object, place: Place, path: str, notes: Notes) -> Json | None:
     part = mapping(part, path)
-    kind = text(part.get("type"), f"{path}.type")
+    kind = text_of(part, "type", path)
     reader = PARTS[place].get(kind)
     if reader is None:
         advice = _ADVICE.get(kind) or f"{place} content takes " + ", ".join(PARTS[place])
@@ -98,7 +101,7 @@ def _unmarked(part: Json) -> Json:
 
 
 def _text_block(words: str, path: str, notes: Notes) -> Json | None:
-    if is_blank(words):
+    if not words or words.isspace():
         if words:
             notes.add(path, "ignored", "blank text, which Claude refuses")
         return None
@@ -106,11 +109,11 @@ def _text_block(words: str, path: str, notes: Notes) -> Json | None:
 
 
 def _text_part(part: Json, path: str, notes: Notes) -> Json | None:
-    return _text_block(text(part.get("text"), f"{path}.text"), path, notes)
+    return _text_block(text_of(part, "text", path), path, notes)
 
 
 def _refusal_part(part: Json, path: str, notes: Notes) -> Json | None:
-    return _text_block(text(part.get("refusal"), f"{path}.refusal"), path, notes)
+    return _text_block(text_of(part, "refusal", path), path, notes)
 
 
 def _image_url_part(part: Json, path: str, notes: Notes) -> Json:
@@ -139,7 +142,7 @@ def _file_part(part: Json, path: str, notes: Notes) -> Json:
 
 def _sourced(part: Json, path: str, _notes: Notes) -> Json:
     """Claude's own `image` or `document`."""
-    source = mapping(part.get("source"), f"{path}.source")
+    source = mapping_of(part, "source", path)
     text(source.get("type"), f"{path}.source.type")
     return _unmarked(part)
 
@@ -150,7 +153,7 @@ def _as_it_is(part: Json, _path: str, _notes: Notes) -> Json:
 
 def _thinking(part: Json, path: str, notes: Notes) -> Json | None:
     """Thinking goes back byte for byte, empty text included: it is the signature that counts."""
-    text(part.get("thinking"), f"{path}.thinking")
+    text_of(part, "thinking", path)
     if not part.get("signature"):
         notes.add(path, "dropped", "thinking without its signature, which Claude refuses")
         return None
@@ -159,21 +162,21 @@ def _thinking(part: Json, path: str, notes: Notes) -> Json | None:
 
 
 def _redacted_thinking(part: Json, path: str, _notes: Notes) -> Json:
-    text(part.get("data"), f"{path}.data")
+    text_of(part, "data", path)
     return _unmarked(part)
 
 
 def _tool_use(part: Json, path: str, _notes: Notes) -> Json:
-    text(part.get("id"), f"{path}.id")
-    text(part.get("name"), f"{path}.name")
-    mapping(part.get("input"), f"{path}.input")
+    text_of(part, "id", path)
+    text_of(part, "name", path)
+    mapping_of(part, "input", path)
     return _unmarked(part)
 
 
 def _tool_result(part: Json, path: str, notes: Notes) -> Json:
-    text(part.get("tool_use_id"), f"{path}.tool_use_id")
+    text_of(part, "tool_use_id", path)
     block = _unmarked(part)
-    if content := result_content(block.pop("content", None), f"{path}.content", notes):
+    if content := result_content(block.pop("content", None), path, notes):
         block["content"] = content
     return block
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from sidecar.dialects.openai_chat.content import blocks_of, mark_of, put_mark, result_content, text_blocks
+from sidecar.dialects.openai_chat.content import MARKS, blocks_of, mark_of, put_mark, result_content, text_blocks
 from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, mapping, text
-from sidecar.dialects.openai_chat.tool_calls import calls_of
+from sidecar.dialects.openai_chat.reading import array, mapping, text, text_of
+from sidecar.dialects.openai_chat.tool_calls import uses_of
 from sidecar.dialects.openai_chat.tool_names import ToolNames
 from sidecar.dialects.openai_chat.turns import Turns
 from sidecar.errors import invalid_request
@@ -42,14 +42,14 @@ def read_conversation(messages: object, names: ToolNames, notes: Notes) -> Conve
     leading = True
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
-        message = mapping(message, path)
-        role = text(message.get("role"), f"{path}.role")
+        role = text_of(mapping(message, path), "role", path)
         reader = _READERS.get(role)
         if reader is None:
             raise invalid_request(
                 f"{path}.role: {role!r} is not a role; there are {', '.join(_READERS)}.", param=f"{path}.role"
             )
-        _note_what_is_lost(message, role, path, notes)
+        if not message.keys() <= _EXPECTED:
+            _note_what_is_lost(message, role, path, notes)
         if leading and reader is _read_system:
             system += _blocks(message, "system", path, notes)
         else:
@@ -65,6 +65,9 @@ def _read_system(turns: Turns, message: Json, path: str, notes: Notes) -> None:
 
 def _read_user(turns: Turns, message: Json, path: str, notes: Notes) -> None:
     blocks = _blocks(message, "user", path, notes)
+    if type(message.get("content")) is str:
+        turns.say("user", blocks)
+        return
     said = [block for block in blocks if block["type"] != "tool_result"]
     for block in blocks:
         if block["type"] == "tool_result":
@@ -74,11 +77,10 @@ def _read_user(turns: Turns, message: Json, path: str, notes: Notes) -> None:
 
 
 def _read_assistant(turns: Turns, message: Json, path: str, notes: Notes) -> None:
-    blocks = blocks_of(message.get("content"), "assistant", f"{path}.content", notes)
+    blocks = blocks_of(message.get("content"), "assistant", path, notes)
     if (refusal := message.get("refusal")) is not None:
         blocks += text_blocks(text(refusal, f"{path}.refusal"), f"{path}.refusal", notes)
-    for call in calls_of(message, path, notes):
-        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.input})
+    blocks += uses_of(message, path, notes)
     if not blocks:
         notes.add(path, "repaired", "an assistant message without content, left out")
         return
@@ -87,30 +89,32 @@ def _read_assistant(turns: Turns, message: Json, path: str, notes: Notes) -> Non
 
 
 def _read_tool(turns: Turns, message: Json, path: str, notes: Notes) -> None:
-    call_id = text(message.get("tool_call_id"), f"{path}.tool_call_id")
+    call_id = text_of(message, "tool_call_id", path)
     turns.answer(_with_content({"type": "tool_result", "tool_use_id": call_id}, message, path, notes), path)
 
 
 def _read_function(turns: Turns, message: Json, path: str, notes: Notes) -> None:
-    name = text(message.get("name"), f"{path}.name")
+    name = text_of(message, "name", path)
     turns.answer(_with_content({"type": "tool_result"}, message, path, notes), path, function=name)
 
 
 def _with_content(block: Json, message: Json, path: str, notes: Notes) -> Json:
-    if content := result_content(message.get("content"), f"{path}.content", notes):
+    if content := result_content(message.get("content"), path, notes):
         block["content"] = content
     _put_mark_of(message, [block], path, notes)
     return block
 
 
 def _blocks(message: Json, place: Literal["system", "user"], path: str, notes: Notes) -> list[Json]:
-    blocks = blocks_of(message.get("content"), place, f"{path}.content", notes)
+    blocks = blocks_of(message.get("content"), place, path, notes)
     _put_mark_of(message, blocks, path, notes)
     return blocks
 
 
 def _put_mark_of(message: Json, blocks: list[Json], path: str, notes: Notes) -> None:
     """A mark on the message itself, as opencode puts it, marks the message's last block."""
+    if MARKS.isdisjoint(message):
+        return
     mark = mark_of(message, path)
     if mark is not None and not put_mark(blocks, mark):
         notes.add(path, "ignored", "a cache mark on a message without content")

@@ -30,8 +30,8 @@ def keep_four(request: Json, notes: Notes) -> None:
 def _marked(blocks: list[Json]) -> list[Json]:
     found = []
     for block in blocks:
-        if block.get("type") == "tool_result" and type(block.get("content")) is list:
-            found += _marked(block["content"])
+        if block.get("type") == "tool_result" and type(inner := block.get("content")) is list:
+            found += _marked(inner)
         if "cache_control" in block:
             found.append(block)
     return found

@@ -1,4 +1,7 @@
-"""Values out of a client's JSON, each checked where it is read: the wrong type is a 400 that names the field."""
+"""Values out of a client's JSON, each checked where it is read: the wrong type is a 400 that names the field.
+
+The `_of` forms read `holder[key]` and write the path out only for an error: most of a request is read by them.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,23 @@ def text(value: object, path: str) -> str:
     return value
 
 
+def text_of(holder: Json, key: str, path: str) -> str:
+    value = holder.get(key)
+    if type(value) is not str:
+        raise unexpected(f"{path}.{key}", "a string", value)
+    return value
+
+
 def mapping(value: object, path: str) -> Json:
     if type(value) is not dict:
         raise unexpected(path, "an object", value)
+    return value
+
+
+def mapping_of(holder: Json, key: str, path: str) -> Json:
+    value = holder.get(key)
+    if type(value) is not dict:
+        raise unexpected(f"{path}.{key}", "an object", value)
     return value
 
 

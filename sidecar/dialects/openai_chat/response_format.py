@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import mapping, text
+from sidecar.dialects.openai_chat.reading import mapping, mapping_of, text
 from sidecar.dialects.openai_chat.schemas import InexpressibleError, restricted
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
@@ -29,7 +29,7 @@ def read_response_format(value: object, notes: Notes) -> tuple[Json | None, str 
             notes.add(path, "changed", "Claude is asked for a JSON object, but not held to it")
             return None, ANY_OBJECT
         case "json_schema":
-            return _by_schema(mapping(wanted.get("json_schema"), f"{path}.json_schema"), f"{path}.json_schema", notes)
+            return _by_schema(mapping_of(wanted, "json_schema", path), f"{path}.json_schema", notes)
         case kind:
             raise invalid_request(
                 f"{path}.type: there are text, json_object and json_schema, not {str(kind)[:60]!r}.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
 from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, mapping, text
+from sidecar.dialects.openai_chat.reading import array, mapping, mapping_of, text, text_of
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 
@@ -19,70 +20,74 @@ RAW_ARGUMENTS = "arguments"
 """Where arguments go that are no JSON object: whole, as the one string they were."""
 
 
-class Call(NamedTuple):
-    """One call as the client wrote it. `id` is None for the older `function_call`, which has none."""
-
-    id: str | None
-    name: str
-    input: Json
-    path: str
-
-
-def calls_of(message: Json, path: str, notes: Notes) -> list[Call]:
-    calls = []
-    if (listed := message.get("tool_calls")) is not None:
+def uses_of(message: Json, path: str, notes: Notes) -> list[Json]:
+    """The calls as `tool_use` blocks, with the client's ids (None in the older form, which has none) and names."""
+    uses = []
+    if listed := message.get("tool_calls"):
         for index, entry in enumerate(array(listed, f"{path}.tool_calls")):
-            calls.append(_call(mapping(entry, f"{path}.tool_calls[{index}]"), f"{path}.tool_calls[{index}]", notes))
+            uses.append(_use(entry, f"{path}.tool_calls[{index}]", notes))
     if (legacy := message.get("function_call")) is not None:
         path += ".function_call"
-        calls.append(_function(None, mapping(legacy, path), path, notes))
-    return calls
+        uses.append(_function_use(None, mapping(legacy, path), path, notes))
+    return uses
 
 
-def _call(entry: Json, path: str, notes: Notes) -> Call:
-    call_id = text(entry.get("id"), f"{path}.id")
+def _use(entry: object, path: str, notes: Notes) -> Json:
+    entry = mapping(entry, path)
+    call_id = text_of(entry, "id", path)
     kind = entry.get("type") or "function"
     if kind == "function":
-        return _function(call_id, mapping(entry.get("function"), f"{path}.function"), f"{path}.function", notes)
+        return _function_use(call_id, mapping_of(entry, "function", path), path, notes)
     if kind == "custom":
-        custom = mapping(entry.get("custom"), f"{path}.custom")
-        words = text(custom.get("input"), f"{path}.custom.input")
-        return Call(call_id, text(custom.get("name"), f"{path}.custom.name"), {CUSTOM_INPUT: words}, path)
-    raise invalid_request(f"{path}.type: calls are of type function or custom, not {kind!r}.", param=f"{path}.type")
+        custom = mapping_of(entry, "custom", path)
+        words = text_of(custom, "input", path)
+        return {
+            "type": "tool_use",
+            "id": call_id,
+            "name": text_of(custom, "name", path),
+            "input": {CUSTOM_INPUT: words},
+        }
+    raise invalid_request(
+        f"{path}.type: calls are of type function or custom, not {str(kind)[:60]!r}.", param=f"{path}.type"
+    )
 
 
-def _function(call_id: str | None, function: Json, path: str, notes: Notes) -> Call:
-    name = text(function.get("name"), f"{path}.name")
-    return Call(call_id, name, _arguments(function.get("arguments"), f"{path}.arguments", notes), path)
+def _function_use(call_id: str | None, function: Json, path: str, notes: Notes) -> Json:
+    name = text_of(function, "name", path)
+    return {
+        "type": "tool_use",
+        "id": call_id,
+        "name": name,
+        "input": _arguments(function.get("arguments"), path, notes),
+    }
 
 
 def _arguments(arguments: object, path: str, notes: Notes) -> Json:
     if type(arguments) is dict:
         return arguments
-    if arguments is None or arguments == "":
+    if not arguments and (arguments is None or arguments == ""):
         return {}
     words = text(arguments, path)
     try:
         parsed = orjson.loads(words)
-        if type(parsed) is dict and not (_holds_huge_number(parsed) and _holds_long_integer(words)):
+        if type(parsed) is dict and not (_holds_huge_number(parsed.values()) and _holds_long_integer(words)):
             return parsed
     except ValueError:
         pass
-    notes.add(path, "repaired", f"not a JSON object that keeps its meaning; passed on whole under {RAW_ARGUMENTS!r}")
+    notes.add(path, "repaired", f"arguments that are no JSON object, passed on whole as {RAW_ARGUMENTS!r}")
     return {RAW_ARGUMENTS: words}
 
 
-def _holds_huge_number(value: Any) -> bool:
+def _holds_huge_number(values: Iterable[Any]) -> bool:
     """Whether an integer may have lost digits: orjson reads those past 64 bits as floats."""
-    match value:
-        case dict():
-            return any(map(_holds_huge_number, value.values()))
-        case list():
-            return any(map(_holds_huge_number, value))
-        case float():
-            return abs(value) >= 2.0**63
-        case _:
-            return False
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if abs(value) >= 2.0**63:
+                return True
+        elif (kind is dict and _holds_huge_number(value.values())) or (kind is list and _holds_huge_number(value)):
+            return True
+    return False
 
 
 def _holds_long_integer(words: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, flag, mapping, text
+from sidecar.dialects.openai_chat.reading import array, flag, mapping, text, text_of
 from sidecar.dialects.openai_chat.tool_names import ToolNames
 from sidecar.dialects.openai_chat.tools import ToolSet
 from sidecar.errors import invalid_request
@@ -65,7 +65,7 @@ def _named(choice: Json, path: str, names: ToolNames) -> str:
     kind = choice.get("type")
     nested = choice.get(kind) if type(kind) is str else None
     holder = choice if nested is None else mapping(nested, f"{path}.{kind}")
-    name = text(holder.get("name"), f"{path}.name")
+    name = text_of(holder, "name", path)
     if name not in names:
         raise invalid_request(f"{path}: there is no tool named {name[:80]!r} in this request.", param=path)
     return names.upstream(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sidecar.dialects.openai_chat.content import MARKS, mark_of
 from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, flag, mapping, text
+from sidecar.dialects.openai_chat.reading import array, flag, mapping, text, text_of
 from sidecar.dialects.openai_chat.schemas import InexpressibleError, restricted
 from sidecar.dialects.openai_chat.tool_calls import CUSTOM_INPUT
 from sidecar.dialects.openai_chat.tool_names import ToolNames
@@ -101,7 +101,7 @@ def _tool(definition: Json, path: str, notes: Notes) -> tuple[Json, bool]:
             f"{path}: tools are of type function or custom, or have Claude's input_schema; got {str(kind)[:60]!r}.",
             param=f"{path}.type",
         )
-    if not text(tool.get("name"), f"{path}.name"):
+    if not text_of(tool, "name", path):
         raise invalid_request(f"{path}: a tool needs a name.", param=f"{path}.name")
     mark = mark_of(definition, path) or mark_of(inner, path)
     if mark is not None:
@@ -117,7 +117,7 @@ def _nested(definition: Json, key: str, path: str) -> tuple[Json, str]:
 
 
 def _function_tool(function: Json, path: str, notes: Notes) -> Json:
-    tool: Json = {"name": text(function.get("name"), f"{path}.name")}
+    tool: Json = {"name": text_of(function, "name", path)}
     if (description := function.get("description")) is not None:
         tool["description"] = text(description, f"{path}.description")
     schema = _input_schema(function.get("parameters"), f"{path}.parameters", notes)
@@ -152,7 +152,7 @@ def _custom_tool(custom: Json, path: str, notes: Notes) -> Json:
         "required": [CUSTOM_INPUT],
         "additionalProperties": False,
     }
-    tool: Json = {"name": text(custom.get("name"), f"{path}.name")}
+    tool: Json = {"name": text_of(custom, "name", path)}
     if words:
         tool["description"] = words
     return tool | {"input_schema": schema}

@@ -50,7 +50,9 @@ class Turns:
         if follows_answers:
             self._close_answers()
             self._answering = False
-        blocks = [self._opened(block, path) if block["type"] == "tool_use" else block for block in blocks]
+        for block in blocks:
+            if block["type"] == "tool_use":
+                self._open(block, path)
         if follows_answers:
             self._written.append({"role": "assistant", "content": blocks})
         else:
@@ -66,15 +68,15 @@ class Turns:
 
     def answer(self, result: Json, path: str, *, function: str | None = None) -> None:
         """A `tool_result` with the client's id of the call; or, in the older form, of the call to this `function`."""
-        if function is None:
-            label = result["tool_use_id"]
-            asked = [call for call in self._calls if call.client_id == label]
+        label = result["tool_use_id"] if function is None else function
+        why = "no call of the turn before has this id"
+        for call in self._calls:
+            if label != (call.client_id if function is None else call.client_name):
+                continue
+            if call.result is None:
+                break
+            why = "the call is answered already"
         else:
-            label = function
-            asked = [call for call in self._calls if call.client_name == function]
-        call = next((call for call in asked if call.result is None), None)
-        if call is None:
-            why = "the call is answered already" if asked else "no call of the turn before has this id"
             self._notes.add(path, "repaired", f"result {label[:80]!r} passed on as text of the user: {why}")
             self.say("user", _as_text(result, label))
             return
@@ -90,14 +92,15 @@ class Turns:
             self._close_answers()
         return self._written
 
-    def _opened(self, block: Json, path: str) -> Json:
+    def _open(self, block: Json, path: str) -> None:
         self.has_calls = True
         client_id, name = block["id"], block["name"]
         call_id = self._ids.upstream(name if client_id is None else client_id)
         if client_id is not None and call_id != client_id:
             self._notes.add(path, "mapped", "a call id renamed: Claude wants each once, in letters, digits, _ and -")
         self._calls.append(_Call(client_id, name, call_id, path))
-        return block | {"id": call_id, "name": self._names.upstream(name)}
+        block["id"] = call_id
+        block["name"] = self._names.upstream(name)
 
     def _close_answers(self) -> None:
         """Write what answers the last assistant turn: the results in the order of the calls, then what was said."""
