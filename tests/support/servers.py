@@ -1,7 +1,7 @@
 """A real Redis and a real PostgreSQL on loopback, for the tests that share stores between gateways.
 
-`redis_url` and `postgres_url` are one server each for the whole run (of one xdist worker), for tests that bring their own
-key prefix or schema. A test about losing a server and getting it back starts its own:
+`redis_url` and `postgres_url` are one server each for the whole run (of one xdist worker), for tests that bring a key
+prefix or schema of their own. A test about losing a server and getting it back starts its own:
 
     with RedisServer() as redis:
         redis.stop()
@@ -89,7 +89,7 @@ class LoopbackServer:
         shutil.rmtree(self.folder)
 
     def start(self) -> None:
-        """Returns once the server answers. At first start, a port that somebody else took in the meantime is exchanged."""
+        """Returns once the server answers. At first start, a port that somebody else just took is exchanged."""
         ports = [self.port] if self.port else [_free_port() for _ in range(5)]
         for self.port in ports:
             if self._serves():
