@@ -2,11 +2,13 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from time import sleep
 
 import pytest
 
-from sidecar.simulator.answers import Answer
+from sidecar.simulator.answers import Answer, Failure
+from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
 
@@ -67,16 +69,36 @@ def wait_until_sent(claude: Simulator) -> None:
     raise TimeoutError("the request never reached Claude")
 
 
+@pytest.fixture(scope="module")
+def pinging(tmp_path_factory: pytest.TempPathFactory, running_simulator: RunningSimulator) -> Iterator[RunningSidecar]:
+    with RunningSidecar(tmp_path_factory.mktemp("pinging"), running_simulator, ping_seconds=0.1) as running:
+        yield running
+
+
 @pytest.mark.parametrize("path", [CHAT, NATIVE])
 def test_a_silent_stream_is_kept_alive_before_and_after_its_first_byte(
-    gateway: RunningSidecar, claude: Simulator, path: str
+    pinging: RunningSidecar, claude: Simulator, path: str
 ) -> None:
     for answer in (SLOW_HEAD, SILENT):
         claude.script(answer)
-        with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), timeout=30) as client:
-            client.sendall(request(gateway, path, streamed=True))
+        with socket.create_connection(("127.0.0.1", int(pinging.url.rpartition(":")[2])), timeout=30) as client:
+            client.sendall(request(pinging, path, streamed=True))
             received = b""
             while received.count(b": ping\n\n") < 2:
                 received += client.recv(65536)
         assert received.startswith(b"HTTP/1.1 200")
     assert len(claude.ledger.wait(2, timeout=30)) == 2
+
+
+@pytest.mark.parametrize("path", [CHAT, NATIVE])
+def test_an_overload_after_a_ping_is_told_inside_the_stream(
+    pinging: RunningSidecar, claude: Simulator, path: str
+) -> None:
+    claude.script(Failure(529, after=0.5))
+    with socket.create_connection(("127.0.0.1", int(pinging.url.rpartition(":")[2])), timeout=30) as client:
+        client.sendall(request(pinging, path, streamed=True))
+        received = b""
+        while b"verloaded" not in received:
+            received += client.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b": ping" in received
