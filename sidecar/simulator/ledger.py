@@ -46,6 +46,8 @@ class Row:
     thinking_tokens: int = 0
     cost: Decimal = Decimal(0)
     events_sent: int = 0
+    complete: bool = False
+    """True once the whole answer has been sent."""
     cancelled: Moment | None = None
     """When the client went away, if it did before the end."""
     ended: bool = False

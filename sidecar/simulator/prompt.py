@@ -37,6 +37,8 @@ class PromptBlock:
     tokens: int
     ttl: str | None
     """`5m` or `1h` where the client marked this block for caching."""
+    marks: int
+    """How many `cache_control` it carries, those on what a tool result holds included."""
     cacheable: bool
     """False for thinking and for empty text: they ride along, but cannot be marked."""
 
@@ -63,12 +65,11 @@ def message_blocks(request: dict[str, Any]) -> Iterator[tuple[str, int, str, dic
             yield f"messages.{number}.content.{index}", number, message["role"], block
 
 
-def marker(block: dict[str, Any]) -> str | None:
-    """The lifetime a `cache_control` asks for, on the block or on what a tool result holds."""
-    control = block.get("cache_control")
-    if control is None and isinstance(block.get("content"), list):
-        control = next((inner["cache_control"] for inner in block["content"] if inner.get("cache_control")), None)
-    return None if control is None else str(control.get("ttl") or "5m")
+def markers(block: dict[str, Any]) -> list[str]:
+    """The lifetimes that `cache_control` asks for, on the block and on what a tool result holds."""
+    held = block["content"] if isinstance(block.get("content"), list) else []
+    controls = [inner.get("cache_control") for inner in (block, *held)]
+    return [control.get("ttl") or "5m" for control in controls if control is not None]
 
 
 def canonical(block: Any) -> bytes:
@@ -109,7 +110,9 @@ def _plain(block: Any) -> Any:
 
 def _block(zone: Zone, role: str, kind: str, path: str, block: dict[str, Any], tokens: int) -> PromptBlock:
     cacheable = kind not in THINKING and not (kind == "text" and not block["text"])
-    return PromptBlock(zone, role, kind, path, canonical(block), tokens, marker(block), cacheable)
+    lifetimes = markers(block)
+    ttl = max(lifetimes, key=("5m", "1h").index, default=None)
+    return PromptBlock(zone, role, kind, path, canonical(block), tokens, ttl, len(lifetimes), cacheable)
 
 
 def _tools(request: dict[str, Any], model: Model) -> Iterator[PromptBlock]:

@@ -37,6 +37,7 @@ from starlette.types import ASGIApp
 
 from sidecar.simulator.answers import Answer, Step
 from sidecar.simulator.app import make_app
+from sidecar.simulator.cache_rules import check_marks
 from sidecar.simulator.caching import PromptCache, Reading
 from sidecar.simulator.canned import CannedClaude
 from sidecar.simulator.clock import Clock
@@ -48,7 +49,8 @@ from sidecar.simulator.ledger import Ledger, Row, bill
 from sidecar.simulator.models import Model
 from sidecar.simulator.prompt import PromptBlock, render
 from sidecar.simulator.script import Matches, Script
-from sidecar.simulator.validation import ResponseMemory, validate
+from sidecar.simulator.thinking_rules import ResponseMemory
+from sidecar.simulator.validation import validate
 from sidecar.simulator.wire import Terms, error_body, message_body, message_events
 
 DEFAULT_KEY = "sk-ant-simulated"
@@ -116,6 +118,7 @@ class Simulator:
             raise ApiError(f"The request body is not valid JSON: {error}") from error
         model = validate(request, row.headers, self._responses, counting=counting)
         blocks = render(request, model)
+        check_marks(request, blocks)
         prompt_tokens = sum(block.tokens for block in blocks)
         if prompt_tokens > model.max_input_tokens:
             raise ApiError(f"prompt is too long: {prompt_tokens} tokens > {model.max_input_tokens} maximum")
@@ -179,6 +182,7 @@ class Simulator:
             thinking_tokens=thinking,
             cost=bill(turn.model, reading, output, speed=request.get("speed"), geo=request.get("inference_geo")),
             events_sent=progress.events_sent,
+            complete=progress.complete,
             cancelled=progress.cancelled,
         )
 
