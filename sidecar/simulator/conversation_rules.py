@@ -152,8 +152,8 @@ def _check_results(turn: Turn, results: list[tuple[str, dict[str, Any]]], open_c
 
 def _unanswered(number: int, calls: list[str]) -> Exception:
     sentence = (
-        f"`tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(calls)}. Each `tool_use` "
-        "block must have a corresponding `tool_result` block in the next message."
+        f"`tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(calls)}. Each "
+        "`tool_use` block must have a corresponding `tool_result` block in the next message."
     )
     return refuse(f"messages.{number}", sentence)
 

@@ -81,7 +81,7 @@ def _resolve(reference: str, root: Any) -> Any:
     target = root
     for step in reference.removeprefix("#").strip("/").split("/"):
         if step:
-            target = target[step.replace("~1", "/").replace("~0", "~")]
+            target = target.get(step.replace("~1", "/").replace("~0", "~"), {})
     return target
 
 

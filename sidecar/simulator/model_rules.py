@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from sidecar.simulator.models import Model
@@ -39,10 +40,8 @@ def _check_max_tokens(request: dict[str, Any], model: Model) -> None:
     if wanted < 0:
         raise refuse("max_tokens", "Input should be greater than or equal to 0")
     if wanted > model.max_tokens:
-        raise refuse(
-            "max_tokens",
-            f"{wanted} > {model.max_tokens}, which is the maximum allowed number of output tokens for {request['model']}",
-        )
+        most = f"{model.max_tokens}, which is the maximum allowed number of output tokens for {request['model']}"
+        raise refuse("max_tokens", f"{wanted} > {most}")
     if wanted == 0:
         _check_pre_warming(request)
     elif thinking.get("type") == "enabled" and thinking["budget_tokens"] >= wanted:
@@ -138,15 +137,22 @@ def check_strict_schema(schema: Any, path: str) -> None:
     if kind == "object" and schema.get("additionalProperties") is not False:
         raise refuse(path, "For 'object' type, 'additionalProperties' must be explicitly set to false")
     refused = [keyword for keyword in _UNSUPPORTED.get(str(kind), ()) if keyword in schema]
-    if kind == "array" and schema.get("minItems", 0) > 1:
+    if kind == "array" and schema.get("minItems", 0) not in (0, 1):
         raise refuse(path, "For 'array' type, 'minItems' values other than 0 or 1 are not supported")
     if refused:
         raise refuse(path, f"For '{kind}' type, properties {', '.join(refused)} are not supported")
-    for inner in (*schema.get("properties", {}).values(), *schema.get("$defs", {}).values(), schema.get("items")):
+    for inner in _inner_schemas(schema):
         check_strict_schema(inner, path)
+
+
+def _inner_schemas(schema: dict[str, Any]) -> Iterator[Any]:
+    yield schema.get("items")
+    for keyword in ("properties", "$defs"):
+        if isinstance(named := schema.get(keyword), dict):
+            yield from named.values()
     for keyword in ("anyOf", "allOf", "oneOf"):
-        for inner in schema.get(keyword, ()):
-            check_strict_schema(inner, path)
+        if isinstance(listed := schema.get(keyword), list):
+            yield from listed
 
 
 def _check_speed(request: dict[str, Any], model: Model) -> None:

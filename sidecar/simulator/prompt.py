@@ -67,7 +67,7 @@ def message_blocks(request: dict[str, Any]) -> Iterator[tuple[str, int, str, dic
 
 def markers(block: dict[str, Any]) -> list[str]:
     """The lifetimes that `cache_control` asks for, on the block and on what a tool result holds."""
-    held = block["content"] if isinstance(block.get("content"), list) else []
+    held = content_blocks(block.get("content")) if block.get("type") == "tool_result" else []
     controls = [inner.get("cache_control") for inner in (block, *held)]
     return [control.get("ttl") or "5m" for control in controls if control is not None]
 

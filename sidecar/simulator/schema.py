@@ -60,6 +60,16 @@ def _object_schema(value: Any, path: str) -> None:
 
 CACHE_CONTROL = nullable(tagged({"ephemeral": record({"type": anything}, {"ttl": one_of("5m", "1h")})}))
 MARKABLE: dict[str, Check] = {"cache_control": CACHE_CONTROL}
+
+
+def _open_record(value: Any, path: str) -> None:
+    """Server tools and blocks of betas: whatever they hold, but a name is a string and a mark is a mark."""
+    mapping(value, path)
+    for name, check in (("name", string), *MARKABLE.items()):
+        if name in value:
+            check(value[name], f"{path}.{name}")
+
+
 CALLED: dict[str, Check] = {**MARKABLE, "caller": mapping}
 CITATIONS = nullable(record({}, {"enabled": boolean}))
 
@@ -132,9 +142,7 @@ CONTENT = tagged(
         "server_tool_use": record({"type": anything, "id": string, "name": string, "input": mapping}, CALLED),
         "container_upload": record({"type": anything, "file_id": string}, MARKABLE),
         **dict.fromkeys(SERVER_RESULTS, SERVER_RESULT),
-        "mcp_tool_use": mapping,
-        "mcp_tool_result": mapping,
-        "compaction": mapping,
+        **dict.fromkeys(("mcp_tool_use", "mcp_tool_result", "compaction"), _open_record),
     }
 )
 SYSTEM_TEXT = text_or(array(tagged({"text": TEXT})))
@@ -181,7 +189,7 @@ SERVER_TOOLS = (
     "advisor_20260301",
     "mcp_toolset",
 )
-TOOL = tagged({"custom": CUSTOM_TOOL, **dict.fromkeys(SERVER_TOOLS, mapping)}, untagged="custom")
+TOOL = tagged({"custom": CUSTOM_TOOL, **dict.fromkeys(SERVER_TOOLS, _open_record)}, untagged="custom")
 PARALLEL: dict[str, Check] = {"disable_parallel_tool_use": boolean}
 TOOL_CHOICE = tagged(
     {

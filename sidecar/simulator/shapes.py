@@ -128,10 +128,10 @@ def tagged(kinds: Mapping[str, Check], *, untagged: str | None = None) -> Check:
         tag = value.get("type") or untagged
         if tag is None:
             raise refuse(_join(path, "type"), "Field required")
-        if tag not in kinds:
+        if not isinstance(tag, str) or tag not in kinds:
             sentence = f"Input tag '{tag}' found using 'type' does not match any of the expected tags: {expected}"
             raise refuse(path, sentence)
-        kinds[tag](value, _join(path, str(tag)))
+        kinds[tag](value, _join(path, tag))
 
     return apply
 

@@ -112,10 +112,7 @@ class Simulator:
 
     def accept(self, row: Row, workspace: str, *, counting: bool = False) -> Turn:
         """Checks one request and renders its prompt. Raises ApiError."""
-        try:
-            request = json.loads(row.body)
-        except ValueError as error:
-            raise ApiError(f"The request body is not valid JSON: {error}") from error
+        request = _parsed(row.body)
         model = validate(request, row.headers, self._responses, counting=counting)
         blocks = render(request, model)
         check_marks(request, blocks)
@@ -196,3 +193,14 @@ class Turn:
     workspace: str
     blocks: list[PromptBlock]
     prompt_tokens: int
+
+
+def _parsed(body: bytes) -> Any:
+    """The body as JSON. Half a surrogate pair is refused too, as the API does."""
+    try:
+        request = json.loads(body)
+        if b"\\ud" in body.lower():
+            json.dumps(request, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ApiError(f"The request body is not valid JSON: {error}") from error
+    return request

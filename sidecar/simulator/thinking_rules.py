@@ -86,7 +86,7 @@ def _check_whole(latest: Turn, genuine: dict[str, Provenance], memory: ResponseM
         answered = memory.answer(provenance.response)
         if answered is None:
             continue
-        start = index - answered.index(sent[index])
+        start = index - answered.index(sent[index]) if sent[index] in answered else -1
         if start < 0 or sent[start : start + len(answered)] != answered:
             raise refuse(path, UNMODIFIED)
 
@@ -104,8 +104,8 @@ def _check_starts_with_thinking(turns: list[Turn]) -> None:
     path, block = first_of_loop.blocks[0]
     if block["type"] not in THINKING:
         sentence = (
-            f"Expected `thinking` or `redacted_thinking`, but found `{block['type']}`. When `thinking` is enabled, a final "
-            "`assistant` message must start with a thinking block (preceding the lastmost set of `tool_use` and "
+            f"Expected `thinking` or `redacted_thinking`, but found `{block['type']}`. When `thinking` is enabled, a "
+            "final `assistant` message must start with a thinking block (preceding the lastmost set of `tool_use` and "
             "`tool_result` blocks). To avoid this requirement, disable `thinking`."
         )
         raise refuse(f"{path}.type", sentence)
