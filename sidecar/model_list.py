@@ -59,13 +59,12 @@ async def fetch(client: AsyncAnthropic) -> list[Json]:
 
     try:
         listed = client.models.list(limit=PAGE, lifecycle=[*LIFECYCLES])
-        infos = [info.to_dict(mode="json") async for info in listed]
+        return _checked([info.to_dict(mode="json", warnings=False) async for info in listed])
     except AnthropicError as error:
         raise FetchError(f"Anthropic's list of models could not be had: {error}") from error
-    try:
-        return _checked(infos)
-    except (ValueError, KeyError, TypeError) as error:
-        raise FetchError(f"Anthropic's list of models makes no sense: {error!r}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The SDK takes a page that is not JSON, or not a list, for what it is not, and trips over it.
+        raise FetchError(f"what should be Anthropic's list of models makes no sense: {error}") from error
 
 
 def _checked(infos: Any) -> list[Json]:

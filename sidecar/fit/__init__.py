@@ -38,9 +38,9 @@ def fit(
     """`request` as the model of `card` takes it, and what had to change.
 
     `request` itself is never written to; it is what comes back when it fits already. `default_max_tokens` is the
-    user's, in tokens; None means what the model needs. `effort_hint` counts where the request says nothing about thinking.
-    Raises GatewayError (400) for what has not the shape of a request, and for pictures or PDFs that the model cannot
-    read.
+    user's, in tokens; None means what the model needs. `effort_hint` counts where the request says nothing about
+    thinking. Raises GatewayError (400) for what has not the shape of a request, and for pictures or PDFs that the model
+    cannot read.
     """
     check_shape(request)
     draft = Draft(request, card)

@@ -88,7 +88,7 @@ def blocks_of(message: Json) -> list[Json]:
 
 def check_shape(request: Json) -> None:
     """Raises GatewayError (400) for what no rule could read."""
-    if "messages" not in request:
+    if request.get("messages") is None:
         raise invalid_request("messages: Field required", param="messages")
     for field, (kind, called) in SHAPE.items():
         if request.get(field) is not None and not isinstance(request[field], kind):
