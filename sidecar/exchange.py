@@ -74,7 +74,8 @@ class Usage:
         if (split := wire.get("cache_creation")) is not None:
             self.cache_write_5m_tokens = split.get("ephemeral_5m_input_tokens") or 0
             self.cache_write_1h_tokens = split.get("ephemeral_1h_input_tokens") or 0
-        elif (tokens := wire.get("cache_creation_input_tokens")) is not None and tokens != self.cache_write_tokens:
+        # The total counts where the split is missing or knows a lifetime that this class does not.
+        if (tokens := wire.get("cache_creation_input_tokens")) is not None and tokens != self.cache_write_tokens:
             self.cache_write_5m_tokens = tokens - self.cache_write_1h_tokens
         if (tokens := wire.get("output_tokens")) is not None:
             self.output_tokens = tokens
