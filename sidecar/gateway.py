@@ -182,7 +182,7 @@ class Gateway:
                 await write(batch)
             else:
                 held += batch
-                if any(event.name not in BEFORE_CONTENT for event in batch):
+                if any(event.data and event.name not in BEFORE_CONTENT for event in batch):
                     await write(held)
                     held = None
             if failure is not None:
@@ -191,6 +191,8 @@ class Gateway:
 
     async def _parsed(self, exchange: Exchange, batch: list[ServerSentEvent], folding: MessageFold | None) -> None:
         for event in batch:
+            if not event.data:
+                continue  # a comment
             parsed = orjson.loads(event.data)
             if folding is not None:
                 folding.feed(parsed)

@@ -1,0 +1,153 @@
+"""The way of an exchange, against an upstream that is a few lines of bytes on a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from sidecar.errors import GatewayError
+from sidecar.exchange import Exchange
+from sidecar.gateway import Gateway
+from sidecar.models import Catalogue
+from sidecar.pipeline import Pipeline
+from sidecar.sse import ServerSentEvent
+from sidecar.upstream import Upstream
+
+START = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant",'
+    b'"model":"claude-sonnet-5-5","content":[],"stop_reason":null,"stop_sequence":null,'
+    b'"usage":{"input_tokens":7,"output_tokens":1}}}\n\n'
+)
+BLOCK = (
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+    b'"content_block":{"type":"text","text":""}}\n\nevent: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
+    b'"text":"hi"}}\n\nevent: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+)
+END = (
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},'
+    b'"usage":{"output_tokens":5}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
+)
+COMMENT = b": still here\n\n"
+OVERLOADED = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+
+
+class ReadsEvents:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def response_event(self, exchange: Exchange, event: dict[str, Any]) -> None:
+        self.seen.append(event["type"])
+
+
+def exchange() -> Exchange:
+    return Exchange(
+        id="req_1",
+        dialect="anthropic_messages",
+        client_headers={},
+        query="",
+        client_body=b"{}",
+        request={"model": "claude-sonnet-5-5"},
+        stream=True,
+        model_asked="claude-sonnet-5-5",
+        model="claude-sonnet-5-5",
+    )
+
+
+@asynccontextmanager
+async def gateway_to(*reads: bytes, addons: tuple[object, ...] = ()) -> AsyncIterator[Gateway]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        for read in reads:
+            writer.write(read)
+            await writer.drain()
+            await asyncio.sleep(0.01)  # so that each is a read of its own on the other side
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Upstream(base_url=url, api_key="k") as upstream:
+        yield Gateway(catalogue=Catalogue(), upstream=upstream, pipeline=Pipeline(addons))
+
+
+class Client:
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    async def write(self, events: list[ServerSentEvent]) -> None:
+        self.writes.append(b"".join(event.raw for event in events))
+
+
+async def test_nothing_is_written_before_content_and_then_everything() -> None:
+    client = Client()
+    async with gateway_to(START, COMMENT, BLOCK, END) as gateway:
+        await gateway.stream(flow := exchange(), client.write)
+    assert client.writes[0] == START + COMMENT + BLOCK
+    assert b"".join(client.writes) == START + COMMENT + BLOCK + END
+    assert (flow.usage.input_tokens, flow.usage.output_tokens, flow.stop_reason) == (7, 5, "end_turn")
+
+
+async def test_comments_disturb_neither_addons_nor_the_fold() -> None:
+    addon = ReadsEvents()
+    async with gateway_to(COMMENT, START, COMMENT, BLOCK + COMMENT, END, addons=(addon,)) as gateway:
+        await gateway.stream(flow := exchange(), Client().write, fold=True)
+    assert addon.seen[0] == "message_start"
+    assert addon.seen[-1] == "message_stop"
+    assert flow.answer is not None
+    assert flow.answer["content"] == [{"type": "text", "text": "hi"}]
+
+
+@pytest.mark.parametrize("before", [b"", START, START + COMMENT])
+async def test_an_error_before_content_raises_and_writes_nothing(before: bytes) -> None:
+    client = Client()
+    async with gateway_to(before + OVERLOADED) as gateway:
+        with pytest.raises(GatewayError, match="Overloaded") as raised:
+            await gateway.stream(exchange(), client.write)
+    assert raised.value.status == 529
+    assert client.writes == []
+
+
+async def test_an_error_after_content_leaves_the_content_with_the_client() -> None:
+    client = Client()
+    async with gateway_to(START + BLOCK + OVERLOADED) as gateway:
+        with pytest.raises(GatewayError, match="Overloaded"):
+            await gateway.stream(exchange(), client.write)
+    assert b"".join(client.writes) == START + BLOCK
+
+
+async def test_a_stream_without_its_end_is_an_error() -> None:
+    async with gateway_to(START + BLOCK) as gateway:
+        with pytest.raises(GatewayError, match="broke off"):
+            await gateway.stream(exchange(), Client().write)
+
+
+async def test_the_accounts_hear_of_every_end_exactly_once() -> None:
+    ends: list[tuple[int, bool]] = []
+    gateway = Gateway(
+        catalogue=Catalogue(),
+        upstream=Upstream(base_url="http://127.0.0.1:9", api_key="k"),
+        pipeline=Pipeline(),
+        listeners=[lambda flow: ends.append((flow.status, flow.cancelled))],
+    )
+    async with gateway.account(exchange()):
+        pass
+    with pytest.raises(GatewayError):
+        async with gateway.account(exchange()):
+            raise GatewayError("overloaded_error", "Overloaded")
+    with pytest.raises(GatewayError, match="failed inside"):
+        async with gateway.account(exchange()):
+            raise RuntimeError("a bug")
+
+    async def left() -> None:
+        async with gateway.account(exchange()):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(left())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ends == [(200, False), (529, False), (500, False), (499, True)]
+    assert gateway.in_flight == 0
