@@ -27,7 +27,7 @@ is_current() {
 lock=.venv-lock
 claim() {
     until mkdir "$lock" 2>/dev/null; do
-        holder=$(cat "$lock/pid" 2>/dev/null || sleep 1; cat "$lock/pid" 2>/dev/null || true)
+        holder=$(cat "$lock/pid" 2>/dev/null || { sleep 1 && cat "$lock/pid" 2>/dev/null; } || true)
         if [ -z "$holder" ] || ! kill -0 "$holder" 2>/dev/null; then
             rm -rf "$lock" # its owner was killed
         else

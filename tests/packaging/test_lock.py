@@ -1,4 +1,4 @@
-"""requirements.lock is what everybody installs from: it must cover pyproject.toml and name no place to download from."""
+"""Everybody installs from requirements.lock: it must cover pyproject.toml and name no place to download from."""
 
 import re
 import tomllib
