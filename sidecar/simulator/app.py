@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -78,27 +77,17 @@ class Api:
         try:
             return await endpoint(http, row, simulator.authorize(headers, too_large=body is None))
         except ApiError as error:
-            simulator.refuse(row, error.status, error.kind, error.message)
-            return _error(row, error.status, error.message)
+            refused = error_body(error.status, error.message, row.request_id)
+            simulator.refuse(row, error.status, refused["error"])
+            return JSONResponse(refused, error.status, _headers(row))
 
     async def _message(self, http: Request, row: Row, workspace: str) -> Response:
         simulator = self._simulator
         turn = simulator.accept(row, workspace)
         step = simulator.step_for(turn)
         if isinstance(step, Failure):
-            return await self._failed(step, row)
-        delivery = simulator.deliver(turn, step, row, _headers(row))
-        return DeliveryResponse(delivery.run)
-
-    async def _failed(self, failure: Failure, row: Row) -> Response:
-        if failure.after > 0:
-            await asyncio.sleep(failure.after)
-        body = error_body(failure.status, failure.message, row.request_id, failure.kind)
-        self._simulator.refuse(row, failure.status, body["error"]["type"], body["error"]["message"])
-        headers = _headers(row) | dict(failure.headers)
-        if failure.retry_after is not None:
-            headers["retry-after"] = f"{failure.retry_after:g}"
-        return JSONResponse(body, failure.status, headers)
+            return DeliveryResponse(simulator.fail(turn, step, row, _headers(row)).run)
+        return DeliveryResponse(simulator.deliver(turn, step, row, _headers(row)).run)
 
     async def _count(self, http: Request, row: Row, workspace: str) -> Response:
         turn = self._simulator.accept(row, workspace, counting=True)
@@ -202,10 +191,6 @@ def _headers(row: Row) -> dict[str, str]:
         headers[f"anthropic-ratelimit-{name}-remaining"] = str(limit - 1)
         headers[f"anthropic-ratelimit-{name}-reset"] = _RESET
     return headers
-
-
-def _error(row: Row, status: int, message: str) -> Response:
-    return JSONResponse(error_body(status, message, row.request_id), status, _headers(row))
 
 
 async def _no_such_route(http: Request, error: Exception) -> Response:

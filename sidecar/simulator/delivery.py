@@ -45,6 +45,7 @@ class Delivery:
     end: Callable[[Progress], None]
     closing: asyncio.Event
     """Set when the simulator shuts down: every pause ends in a cut."""
+    status: int = 200
     body: bytes | None = None
     """A plain answer; None streams `events`."""
     events: Sequence[Event] = ()
@@ -57,7 +58,7 @@ class Delivery:
         leaving = asyncio.create_task(_until_gone(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not sending.done():
+            if not sending.done() and not self.progress.complete:
                 self.progress.cancelled = "in mid-stream" if self.progress.started else "before the first byte"
         finally:
             for task in (sending, leaving):
@@ -85,7 +86,7 @@ class Delivery:
         else:
             headers |= {"content-type": "application/json", "content-length": str(len(self.body))}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
         self.progress.head_sent = True
 
     async def _whole(self, body: bytes) -> AsyncIterator[bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sidecar.simulator.answers import ERRORS
-
 
 class ApiError(Exception):
     """A request that gets an HTTP error. `message` is worded as Anthropic words it."""
@@ -12,4 +10,3 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-        self.kind = ERRORS[status][0]

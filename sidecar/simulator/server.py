@@ -1,4 +1,4 @@
-"""The simulator on a socket: in a thread of its own for tests, or in the running event loop for `cgw simulate`."""
+"""The simulator on a socket, in a thread of its own: for tests, for the demo and for `cgw simulate`."""
 
 from __future__ import annotations
 
@@ -62,24 +62,13 @@ class RunningSimulator:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.simulator.closing = asyncio.Event()
         self._up.set()
         await self._server.serve(sockets=[self._socket])
 
     def _stop(self) -> None:
         self.simulator.closing.set()
         self._server.should_exit = True
-
-
-async def serve(host: str = "127.0.0.1", port: int = 0, *, simulator: Simulator | None = None) -> None:
-    """Runs a simulator until the surrounding task is cancelled or the process is told to stop. Raises OSError."""
-    simulator = simulator or Simulator()
-    server = _server(simulator)
-    listening = _listening(host, port)
-    try:
-        await server.serve(sockets=[listening])
-    finally:
-        simulator.closing.set()
-        listening.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:

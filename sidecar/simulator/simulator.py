@@ -35,7 +35,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from sidecar.simulator.answers import Answer, Step
+from sidecar.simulator.answers import Answer, Failure, Step
 from sidecar.simulator.app import make_app
 from sidecar.simulator.cache_rules import check_marks
 from sidecar.simulator.caching import PromptCache, Reading
@@ -83,7 +83,6 @@ class Simulator:
         self._diagnoses = Diagnoses()
         self._responses = ResponseMemory()
         self._fast = fast
-        self._requests = 0
 
     @property
     def app(self) -> ASGIApp:
@@ -148,9 +147,25 @@ class Simulator:
             error_event=f"event: error\ndata: {json.dumps(error)}\n\n".encode(),
         )
 
-    def refuse(self, row: Row, status: int, kind: str, message: str) -> None:
+    def fail(self, turn: Turn, failure: Failure, row: Row, headers: Mapping[str, str]) -> Delivery:
+        """A scripted failure, ready to send."""
+        body = error_body(failure.status, failure.message, row.request_id, failure.kind)
+        retry_after = {} if failure.retry_after is None else {"retry-after": f"{failure.retry_after:g}"}
+        return Delivery(
+            Answer(first_byte_after=failure.after),
+            {**headers, **retry_after, **failure.headers},
+            begin=lambda: None,
+            end=lambda progress: self.refuse(
+                row, failure.status, body["error"], model=turn.request["model"], cancelled=progress.cancelled
+            ),
+            closing=self.closing,
+            status=failure.status,
+            body=json.dumps(body).encode(),
+        )
+
+    def refuse(self, row: Row, status: int, error: Mapping[str, str], **known: Any) -> None:
         """The request ended in an error; nothing is billed."""
-        self.ledger.close(row, status=status, error=kind, error_message=message)
+        self.ledger.close(row, status=status, error=error["type"], error_message=error["message"], **known)
 
     def _settle(self, row: Row, turn: Turn, message: Message, reading: Reading, progress: Progress) -> None:
         """Writes the ledger's row once a delivery has ended, however it ended."""
