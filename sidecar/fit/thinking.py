@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sidecar.exchange import Json
-from sidecar.fit.draft import Draft
+from sidecar.fit.draft import Draft, blocks_of
 from sidecar.models import EFFORTS
 
 BUDGETS = {"low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_000, "max": 48_000}
@@ -164,17 +164,20 @@ def _effort_of(budget: object) -> str:
 def _loop_lacks_thinking(draft: Draft) -> bool:
     """Whether the conversation stands in tool calls that were sent back without their thinking.
 
-    With a budget the API wants the assistant's turn before the last results to start with thinking; OpenAI clients have
-    nowhere to keep it.
+    With a budget the API wants the assistant's turn that a run of calls began with to start with thinking; OpenAI
+    clients have nowhere to keep it.
     """
-    messages = draft.get("messages")
-    if len(messages) < 2 or messages[-1]["role"] != "user" or isinstance(messages[-1]["content"], str):
-        return False
-    if not any(block.get("type") == "tool_result" for block in messages[-1]["content"]):
-        return False
-    called = messages[-2]["content"]
-    first = called[0].get("type") if called and isinstance(called, list) else "text"
-    return first not in ("thinking", "redacted_thinking")
+    first: Json | None = None
+    answered = any
+    for message in reversed(draft.get("messages")):
+        if message["role"] == "user":
+            # The newest turn may say something beside its results; before it, words of the user begin a new run.
+            if not answered(block.get("type") == "tool_result" for block in blocks_of(message)):
+                break
+            answered = all
+        elif message["role"] == "assistant":
+            first = message
+    return first is not None and next(iter(blocks_of(first)), {}).get("type") not in ("thinking", "redacted_thinking")
 
 
 def _but(fields: Json, *names: str) -> Json:

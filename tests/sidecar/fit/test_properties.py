@@ -3,21 +3,21 @@
 import copy
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.dialects.openai_chat import decode
 from sidecar.exchange import Json
 from sidecar.fit import fit
 from sidecar.models import Catalogue, ModelCard
+from sidecar.simulator.thinking_rules import ResponseMemory
+from sidecar.simulator.validation import validate
 from tests.support.messages_requests import assert_claude_takes
 
 CATALOGUE = Catalogue()
 CARDS = [card for card in CATALOGUE.listed() if card.id.startswith("claude-")]
 NAMES = ["read", "write"]
 TOOLS = [{"type": "function", "function": {"name": name, "strict": name == "read"}} for name in NAMES]
-
-always = settings(deadline=None, derandomize=True)
 
 words = st.sampled_from(["hello", " two words \n", "ünï"]) | st.text(min_size=1, max_size=6)
 systems = st.builds(lambda said: {"role": "system", "content": said}, words)
@@ -81,13 +81,13 @@ def fitted(request: Json, card: ModelCard, version: str = "2026-10-21", hint: st
     return fit(request, card, api_version=version, default_max_tokens=None, effort_hint=hint)[0]
 
 
-@always
 @given(conversations, wishes, cards, versions, hints)
-def test_every_request_becomes_one_that_the_types_of_the_sdk_and_the_rules_of_the_api_allow(
+def test_every_request_becomes_one_that_the_sdks_types_and_the_simulated_claude_allow(
     conversation, wish, card, version, hint
 ):
     request = fitted(decoded(conversation, wish), card, version, hint)
     assert_claude_takes(request)
+    validate(request, {"anthropic-version": version}, ResponseMemory())
     assert 0 < request["max_tokens"] <= card.max_tokens
     thinking = request.get("thinking")
     if thinking is not None:
@@ -109,14 +109,12 @@ def test_every_request_becomes_one_that_the_types_of_the_sdk_and_the_rules_of_th
             assert (before, after) == ("user", "assistant")
 
 
-@always
 @given(conversations, wishes, cards, versions, hints)
 def test_fitting_what_is_fitted_changes_nothing(conversation, wish, card, version, hint):
     once = fitted(decoded(conversation, wish), card, version, hint)
     assert fitted(once, card, version, hint) is once
 
 
-@always
 @given(conversations, wishes, cards, versions, hints)
 def test_the_request_of_the_client_stays_as_it_was(conversation, wish, card, version, hint):
     request = decoded(conversation, wish)
@@ -129,7 +127,6 @@ def _blocks(messages: list[Json]) -> list[tuple[str, Any]]:
     return [(message["role"], block) for message in messages for block in message["content"]]
 
 
-@always
 @given(conversations, wishes, cards)
 def test_what_an_earlier_request_carried_a_later_one_carries_the_same(conversation, wish, card):
     before: list[Json] | None = None

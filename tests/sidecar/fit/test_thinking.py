@@ -187,6 +187,26 @@ class TestToolCallsThatCameBackWithoutTheirThinking:
         request, _ = fitted("claude-haiku-4-5", tools=TOOLS, **self.request(thought), **effort("high"))
         assert request["thinking"]["type"] == "enabled"
 
+    def test_need_it_only_where_the_run_of_calls_began(self):
+        thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+        again = {**CALL, "id": "toolu_2"}
+        messages = [
+            *self.request(thought)["messages"],
+            {"role": "assistant", "content": [again]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_2", "content": "text"}]},
+        ]
+        request, _ = fitted("claude-haiku-4-5", tools=TOOLS, messages=messages, **effort("high"))
+        assert request["thinking"]["type"] == "enabled"
+
+    def test_are_done_with_when_the_user_speaks_again(self):
+        messages = [
+            *self.request()["messages"],
+            {"role": "assistant", "content": "Done."},
+            {"role": "user", "content": "And now?"},
+        ]
+        request, _ = fitted("claude-haiku-4-5", tools=TOOLS, messages=messages, **effort("high"))
+        assert request["thinking"]["type"] == "enabled"
+
     def test_trouble_no_adaptive_model(self):
         request, _ = fitted("claude-opus-5-5", tools=TOOLS, **self.request(), **effort("high"))
         assert wish(request) == (SEEN, {"effort": "high"})
