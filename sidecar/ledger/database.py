@@ -113,6 +113,13 @@ class Database:
         return len(new)
 
     @contextmanager
+    def change(self) -> Iterator[Connection]:
+        """A connection whose changes are stored together at the end of the block, or none of them. Raises as `read`."""
+        self.migrate()
+        with self._begin() as connection:
+            yield connection
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for queries. Raises LedgerUnavailableError, SchemaTooNewError."""
         self.migrate()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, Literal, get_args
@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, get_args
 from sqlalchemy import Column, ColumnElement, Integer, Select, cast, func, literal_column, select, true
 
 from sidecar.ledger.database import Database
-from sidecar.ledger.money import PICOS_PER_MICRO, micros_of
+from sidecar.ledger.money import PICOS_PER_MICRO, micros_of, picos_of
 from sidecar.ledger.rows import microseconds_of, moment_of
 from sidecar.ledger.schema import requests, savings
 
@@ -154,6 +154,22 @@ def savings_by_layer(
         found = connection.execute(within(query, project, since, until)).mappings().all()
     lines = [LayerLine(row["layer"], row["requests"], _micros(row, "saved")) for row in found]
     return tuple(sorted(lines, key=lambda line: (-line.saved_micros, line.layer)))
+
+
+def spent_by_day(database: Database, *, since: date) -> dict[tuple[str, date], int]:
+    """Pico-dollars by project and UTC day, from the beginning of the day `since` on: what budgets are checked against.
+
+    For the gateway's own use, as every project is in it. Raises LedgerUnavailableError when it cannot be read.
+    """
+    day = requests.c.time_us // _DAY
+    query = select(requests.c.project, day.label("day"), *_exact_sum(requests.c.cost_picos, "cost"))
+    first = datetime(since.year, since.month, since.day, tzinfo=UTC)
+    with database.read() as connection:
+        found = connection.execute(within(query, EVERY_PROJECT, first, None).group_by(requests.c.project, "day"))
+        return {
+            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): picos_of(_micros(row, "cost"))
+            for row in found.mappings()
+        }
 
 
 def percent(part: Decimal | int, whole: Decimal | int) -> Decimal:

@@ -4,7 +4,7 @@
 - Savings are a child table, one line per layer that saved or cost something, and not a column a layer: most requests
   touch one to three layers of a dozen; a new layer, also one of a user's own addon, needs no migration; and on a
   shared PostgreSQL an older cgw still shows and sums the layers of a newer one. `export` turns them into columns.
-- The names start with `ledger_`, because a team's PostgreSQL may hold other things.
+- The names start with `ledger_` or `cgw_`, because a team's PostgreSQL may hold other things.
 """
 
 from __future__ import annotations
@@ -66,6 +66,22 @@ savings = Table(
     Column("picos", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+projects = Table(
+    "cgw_projects",
+    metadata,
+    Column("name", ByteOrderedText, primary_key=True),
+    Column("rpm", BigInteger),
+    Column("tpm", BigInteger),
+    Column("daily_budget", BigInteger),
+    Column("monthly_budget", BigInteger),
+    Column("warn_percent", BigInteger, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("key_sha256", Text, unique=True),
+    Column("key_last4", Text),
+)
+"""Kept by `sidecar.project_store`. Budgets in micro-dollars, the policy as JSON."""
 
 _NAMED = {"time_us": "time", "cost_picos": "cost_micros", "baseline_picos": "baseline_micros"}
 _FIELDS = tuple(_NAMED.get(column.name, column.name) for column in requests.columns)
