@@ -19,6 +19,9 @@ CUSTOM_INPUT = "input"
 RAW_ARGUMENTS = "arguments"
 """Where arguments go that are no JSON object: whole, as the one string they were."""
 
+DEEPEST = 200
+"""Levels of arguments; orjson writes no more than 254 in all."""
+
 
 def uses_of(message: Json, path: str, notes: Notes) -> list[Json]:
     """The calls as `tool_use` blocks, with the client's ids (None in the older form, which has none) and names."""
@@ -78,15 +81,19 @@ def _arguments(arguments: object, path: str, notes: Notes) -> Json:
     return {RAW_ARGUMENTS: words}
 
 
-def _holds_huge_number(values: Iterable[Any]) -> bool:
+def _holds_huge_number(values: Iterable[Any], depth: int = 0) -> bool:
     """Whether an integer may have lost digits: orjson reads those past 64 bits as floats."""
+    if depth > DEEPEST:
+        raise ValueError("nested too deep to be written again")
     for value in values:
         kind = type(value)
         if kind is float:
             if abs(value) >= 2.0**63:
                 return True
-        elif (kind is dict and _holds_huge_number(value.values())) or (kind is list and _holds_huge_number(value)):
-            return True
+        elif kind is dict or kind is list:
+            inner = value.values() if kind is dict else value
+            if _holds_huge_number(inner, depth + 1):
+                return True
     return False
 
 

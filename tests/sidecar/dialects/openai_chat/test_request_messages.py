@@ -32,6 +32,7 @@ def tool(call_id: str, content: Any = "done", **more: Any) -> Message:
     return {"role": "tool", "tool_call_id": call_id, "content": content, **more}
 
 
+DEEP = '{"a": ' + "[" * 1000 + "]" * 1000 + "}"
 TOOLS = [{"type": "function", "function": {"name": "read"}}]
 
 
@@ -323,6 +324,7 @@ def test_two_calls_of_one_turn_that_share_an_id_get_their_results_in_order():
         ('{"n": 123456789012345678901234567890}', {"arguments": '{"n": 123456789012345678901234567890}'}, True),
         ('{"a": ', {"arguments": '{"a": '}, True),
         ("[1, 2]", {"arguments": "[1, 2]"}, True),
+        pytest.param(DEEP, {"arguments": DEEP}, True, id="too deep"),
         ('{"a": "\\ud800"}', {"arguments": '{"a": "\\ud800"}'}, True),
     ],
 )
