@@ -1,0 +1,104 @@
+"""An old ledger becomes a current one; a newer one is left alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from sidecar.ledger import migrations, schema
+from sidecar.ledger.database import Database
+from sidecar.ledger.migrations import SCRIPTS, SchemaTooNewError, newest_version, stored_version
+from tests.support.ledger_rows import row
+
+LAST, NEXT, AFTER = (f"{int(newest_version()) + step:04}" for step in range(3))
+
+NEXT_VERSION = f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "{NEXT}", "{LAST}"
+
+def upgrade():
+    op.add_column("ledger_requests", sa.Column("mood", sa.Text, nullable=False, server_default="good"))
+"""
+
+
+@pytest.fixture
+def next_cgw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the code is that of the next version, with one migration more."""
+    scripts = tmp_path / "next"
+    shutil.copytree(SCRIPTS, scripts)
+    (scripts / "versions" / f"{NEXT}_a_mood_for_every_request.py").write_text(NEXT_VERSION)
+    monkeypatch.setattr(migrations.upgrade, "__defaults__", (scripts,))
+
+
+def test_migrations_lead_to_the_tables_the_code_uses(database: Database) -> None:
+    with database.read() as connection:
+        ours = {"include_object": lambda thing, name, kind, *_: kind != "table" or name != migrations.VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts={"compare_type": True, **ours})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_versions_are_numbered_as_alembic_orders_them() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("path_separator", "newline")
+    ordered = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert ordered == sorted(ordered, reverse=True)
+    assert ordered[0] == newest_version()
+
+
+def test_an_older_ledger_is_upgraded_with_its_rows(
+    open_database: Callable[[], Database], request: pytest.FixtureRequest
+) -> None:
+    open_database().write([row(id="old")])
+    request.getfixturevalue("next_cgw")
+    with open_database().read() as connection:
+        assert stored_version(connection) == NEXT
+        assert connection.execute(text("SELECT id, mood FROM ledger_requests")).all() == [("old", "good")]
+
+
+def test_a_newer_ledger_is_refused_in_a_sentence_and_left_alone(
+    open_database: Callable[[], Database], next_cgw: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_database().migrate()
+    monkeypatch.setattr(migrations.upgrade, "__defaults__", (SCRIPTS,))
+    older = open_database()
+    with pytest.raises(SchemaTooNewError, match=f"written by a newer cgw .*{NEXT}.*{LAST}.* upgrade cgw"):
+        older.write([row()])
+    with pytest.raises(SchemaTooNewError), older.read():
+        pass
+
+
+def test_a_migration_that_fails_leaves_the_old_ledger_working(
+    open_database: Callable[[], Database], next_cgw: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = tmp_path / "next" / "versions"
+    (versions / f"{AFTER}_a_mistake.py").write_text(
+        NEXT_VERSION.replace(f'"{NEXT}", "{LAST}"', f'"{AFTER}", "{NEXT}"')  # the same column again
+    )
+    with pytest.raises(Exception, match="mood"):
+        open_database().migrate()
+    monkeypatch.setattr(migrations.upgrade, "__defaults__", (SCRIPTS,))
+    assert open_database().write([row()]) == 1
+
+
+def test_many_gateways_may_start_at_once_on_an_empty_database(open_database: Callable[[], Database]) -> None:
+    gateways = [open_database() for _ in range(4)]
+
+    def start(gateway: Database) -> int:
+        return gateway.write([row()])
+
+    with ThreadPoolExecutor(len(gateways)) as pool:
+        assert list(pool.map(start, gateways)) == [1] * len(gateways)
+    with gateways[0].read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM ledger_requests")).scalar() == len(gateways)
