@@ -13,8 +13,9 @@ from time import perf_counter
 
 import orjson
 
-from sidecar.dialects.anthropic_messages import error_of_event, stream_of
-from sidecar.errors import GatewayError
+from sidecar.conversations import conversation_id
+from sidecar.dialects.anthropic_messages import delta_size, error_of_event, stream_of
+from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
 from sidecar.fit import fit
 from sidecar.fold import MessageFold
@@ -32,7 +33,7 @@ BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
 """Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
 
 COUNTED = frozenset({b"message_start", b"message_delta", b"message_stop"})
-"""Events the gateway reads whatever the dialect; the rest only passes."""
+"""Events the gateway reads whatever the dialect; the rest only passes, but for the size of what is in a delta."""
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that left; it only stands in logs and ledgers."""
@@ -48,12 +49,16 @@ class Gateway:
         upstream: Upstream,
         pipeline: Pipeline,
         default_max_tokens: int | None = None,
+        toll: Callable[[Exchange], Awaitable[None]] | None = None,
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
+        """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
+        back."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline
         self._default_max_tokens = default_max_tokens
+        self._toll = toll
         self._listeners = tuple(listeners)
         self.requests = 0
         """Generations and token counts taken so far."""
@@ -62,7 +67,7 @@ class Gateway:
     def resolve(self, exchange: Exchange) -> None:
         """Find the model that the client means. Raises GatewayError (404) for one nobody knows."""
         resolution = self.catalogue.resolve(exchange.model_asked)
-        exchange.model = resolution.card.id
+        exchange.model = exchange.model_resolved = resolution.card.id
         exchange.route_reason = resolution.reason
         exchange.effort_hint = resolution.effort_hint
         if resolution.note:
@@ -73,6 +78,7 @@ class Gateway:
         """Everything that happens to an exchange happens inside; whatever the end, the listeners hear of it once."""
         self.requests += 1
         self.in_flight += 1
+        exchange.conversation = conversation_id(exchange.project, exchange.client_headers, exchange.request)
         try:
             yield
             exchange.status = exchange.status or 200
@@ -174,7 +180,9 @@ class Gateway:
                 if event.name == b"error":
                     failure, batch = error_of_event(event), batch[:position]
                     break
-                if event.name in COUNTED:
+                if event.name == b"content_block_delta":
+                    exchange.delivered += delta_size(event.data)
+                elif event.name in COUNTED:
                     complete = _count(exchange, event) or complete
             if folding is not None or self.pipeline.reads_events:
                 await self._parsed(exchange, batch, folding)
@@ -201,13 +209,28 @@ class Gateway:
 
     @asynccontextmanager
     async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
-        body = orjson.dumps(exchange.request) if exchange.edited else exchange.client_body
+        if self._toll is not None and exchange.timing.upstream_sent is None:
+            await self._toll(exchange)
+        body = _serialised(exchange.request) if exchange.edited else exchange.client_body
         exchange.timing.upstream_sent = perf_counter()
-        async with self.upstream.post(
-            PATHS[exchange.kind], body, for_upstream(exchange.client_headers, exchange.dialect), query=exchange.query
-        ) as answer:
-            exchange.upstream_headers = answer.headers
-            yield answer
+        try:
+            async with self.upstream.post(
+                PATHS[exchange.kind],
+                body,
+                for_upstream(exchange.client_headers, exchange.dialect),
+                query=exchange.query,
+            ) as answer:
+                exchange.upstream_headers = answer.headers
+                yield answer
+        finally:
+            exchange.timing.upstream_ended = perf_counter()
+
+
+def _serialised(request: Json) -> bytes:
+    try:
+        return orjson.dumps(request)
+    except orjson.JSONEncodeError as error:
+        raise invalid_request(f"The request cannot be passed on: {error}. Is a schema nested too deep?") from error
 
 
 def _tell(exchange: Exchange, resolution: Resolution) -> None:

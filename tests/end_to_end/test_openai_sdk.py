@@ -369,3 +369,17 @@ def test_a_body_that_makes_no_sense_is_told_what_is_wrong(
     assert complaint in answer.json()["error"]["message"]
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert claude.ledger.messages == []
+
+
+def test_a_schema_too_deep_to_pass_on_is_told_so(gateway: RunningSidecar, claude: Simulator) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(150):
+        schema = {"properties": {"a": schema}}
+    tools = [{"type": "function", "function": {"name": "deep", "parameters": schema}}]
+    body = json.dumps({"model": "sonnet", "messages": HELLO, "tools": tools})
+    answer = httpx2.post(
+        f"{gateway.url}/v1/chat/completions", content=body, headers={"authorization": f"Bearer {gateway.key}"}
+    )
+    assert answer.status_code == 400
+    assert "nested too deep" in answer.json()["error"]["message"]
+    assert claude.ledger.messages == []

@@ -40,6 +40,7 @@ class RunningSidecar:
     def __enter__(self) -> Self:
         self._thread.start()
         if not self._up.wait(30):
+            self._socket.close()
             raise TimeoutError("the sidecar did not start")
         return self
 
