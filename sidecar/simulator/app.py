@@ -65,21 +65,26 @@ class Api:
     async def _answered(self, http: Request, endpoint: Callable[[Request, Row, str], Awaitable[Response]]) -> Response:
         """Opens the request's row, checks its key and turns every ApiError into Anthropic's shape."""
         simulator = self._simulator
-        body = await _body(http, simulator.max_body_bytes)
         headers = dict(http.headers)
-        row = simulator.ledger.open(
-            time=simulator.clock.now(),
-            path=http.url.path,
-            body=body or b"",
-            headers=headers,
-            request_id=fresh_id("req", simulator.clock.now(), id(http)),
-        )
+        try:
+            body = await _body(http, simulator.max_body_bytes)
+        except ClientDisconnect:
+            simulator.ledger.close(self._row(http, b"", headers), cancelled="before the first byte")
+            return Response(status_code=400)
+        row = self._row(http, body or b"", headers)
         try:
             return await endpoint(http, row, simulator.authorize(headers, too_large=body is None))
         except ApiError as error:
             refused = error_body(error.status, error.message, row.request_id)
             simulator.refuse(row, error.status, refused["error"])
             return JSONResponse(refused, error.status, _headers(row))
+
+    def _row(self, http: Request, body: bytes, headers: dict[str, str]) -> Row:
+        now = self._simulator.clock.now()
+        request_id = fresh_id("req", now, id(http))
+        return self._simulator.ledger.open(
+            time=now, path=http.url.path, body=body, headers=headers, request_id=request_id
+        )
 
     async def _message(self, http: Request, row: Row, workspace: str) -> Response:
         simulator = self._simulator
@@ -172,15 +177,12 @@ class Control:
 
 
 async def _body(http: Request, limit: int) -> bytes | None:
-    """The whole body, or None when it is longer than the API takes."""
+    """The whole body, or None when it is longer than the API takes. Raises ClientDisconnect."""
     pieces, size = [], 0
-    try:
-        async for piece in http.stream():
-            size += len(piece)
-            if size <= limit:
-                pieces.append(piece)
-    except ClientDisconnect:
-        return b""
+    async for piece in http.stream():
+        size += len(piece)
+        if size <= limit:
+            pieces.append(piece)
     return b"".join(pieces) if size <= limit else None
 
 

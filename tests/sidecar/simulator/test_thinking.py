@@ -156,14 +156,14 @@ async def test_the_latest_assistant_turn_comes_back_whole_or_without_thinking(
 
 
 async def test_another_models_thinking_is_dropped_without_an_error(ask: Any, tool_turn: Any) -> None:
-    request = await tool_turn(Thinking("x" * 2_700))
+    request = await tool_turn(Thinking("x" * 2_700), max_tokens=10_000)
     own = (await ask(**copy.deepcopy(request))).usage["input_tokens"]
     request["model"] = "claude-fable-5-2"
     assert (await ask(**request)).usage["input_tokens"] == own - 1_000
 
 
 async def test_thinking_counts_as_input_by_what_was_thought_not_by_what_is_shown(ask: Any, tool_turn: Any) -> None:
-    request = await tool_turn(Thinking("", tokens=5_000))
+    request = await tool_turn(Thinking("", tokens=5_000), max_tokens=10_000)
     with_thinking = (await ask(**copy.deepcopy(request))).usage["input_tokens"]
     del request["messages"][1]["content"][0]
     assert (await ask(**request)).usage["input_tokens"] == with_thinking - 5_000

@@ -144,7 +144,7 @@ CONVERSATIONS: list[tuple[dict[str, Any], str]] = [
     ({"messages": [user(result("t9"))], "tools": [TOOL]}, "messages.0.content.0: unexpected `tool_use_id` found in"),
     (
         {"messages": [GO, said(calling("t1")), user(result("t1"), result("t1"))], "tools": [TOOL]},
-        "messages.2.content.1: each tool_use must have a single result. Found multiple `tool_result` blocks with id: t1",
+        "messages.2.content.1: each tool_use must have a single result. Found multiple `tool_result` blocks with id: t",
     ),
     (
         {
