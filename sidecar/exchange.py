@@ -9,9 +9,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sidecar.errors import GatewayError
+
+if TYPE_CHECKING:
+    from sidecar.accounts import Account
+from sidecar.policy import FREE, Policy
 
 Json = dict[str, Any]
 """A parsed JSON object."""
@@ -55,6 +59,10 @@ class Usage:
     thinking_tokens: int = 0
     web_searches: int = 0
     """Searches that ran at Anthropic's, billed by the piece."""
+    speed: str | None = None
+    service_tier: str | None = None
+    inference_geo: str | None = None
+    """These three change the price; as Anthropic says that they were, whatever was asked for."""
 
     @property
     def cache_write_tokens(self) -> int:
@@ -83,6 +91,9 @@ class Usage:
             self.thinking_tokens = details.get("thinking_tokens") or 0
         if (server_tools := wire.get("server_tool_use")) is not None:
             self.web_searches = server_tools.get("web_search_requests") or 0
+        self.speed = wire.get("speed") or self.speed
+        self.service_tier = wire.get("service_tier") or self.service_tier
+        self.inference_geo = wire.get("inference_geo") or self.inference_geo
 
 
 @dataclass(slots=True)
@@ -90,12 +101,29 @@ class Timing:
     """Monotonic seconds; `None` until the moment has come."""
 
     received: float = field(default_factory=time.perf_counter)
+    """The body is here, and not read yet."""
     upstream_sent: float | None = None
     first_byte: float | None = None
+    upstream_ended: float | None = None
+    """Claude's answer has been passed on to its end, or will never come to it."""
     finished: float | None = None
 
     def since_received(self, moment: float | None) -> float | None:
         return None if moment is None else moment - self.received
+
+    @property
+    def overhead(self) -> float | None:
+        """Seconds that were the gateway's own: from the client's last byte until the request goes out, and from the end
+        of Claude's answer until the end of ours.
+
+        What happens while an answer streams is not in it: the gateway's work on one event (microseconds) cannot be told
+        from the wait for the next one, and a client that reads slowly is not the gateway's doing.
+        """
+        if self.finished is None:
+            return None
+        if self.upstream_sent is None or self.upstream_ended is None:
+            return self.finished - self.received
+        return (self.upstream_sent - self.received) + (self.finished - self.upstream_ended)
 
 
 @dataclass(slots=True)
@@ -120,10 +148,17 @@ class Exchange:
     """What the client wrote: an alias, a Claude id or an OpenAI id."""
     model: str = ""
     """The Claude id that goes upstream."""
+    model_resolved: str = ""
+    """The Claude id that the client's name means: `model` before any addon chose another."""
     route_reason: str = ""
     effort_hint: str | None = None
     """An effort level that the model's name carried (`...-thinking-high`)."""
     project: str = "default"
+    """Whose cache, conversations and usage this is: part of the key of whatever is kept."""
+    policy: Policy = FREE
+    """What the project may use, and which layers it turned on or off for itself."""
+    conversation: str = ""
+    """The same for every request of one conversation, see `sidecar.conversations`."""
     client: str = "unknown"
     kind: Literal["generate", "count_tokens"] = "generate"
     edited: bool = False
@@ -137,6 +172,11 @@ class Exchange:
     """The complete Anthropic message, once there is one."""
     cache: Literal["HIT", "MISS"] = "MISS"
     usage: Usage = field(default_factory=Usage)
+    """As Claude reported it; completed by an estimate where `account` is marked estimated."""
+    delivered: int = 0
+    """Bytes of text, thinking and tool input in the deltas so far: what an answer that breaks off is judged by."""
+    account: Account | None = None
+    """What it cost; there when the listeners hear of it, but None for a token count."""
     stop_reason: str | None = None
     status: int = 0
     error: GatewayError | None = None
