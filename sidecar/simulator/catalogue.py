@@ -12,12 +12,12 @@ def _supported(value: bool) -> dict[str, bool]:
     return {"supported": value}
 
 
-def model_info(model: Model, *, model_id: str | None = None) -> dict[str, Any]:
+def model_info(model: Model) -> dict[str, Any]:
     """Anthropic's `ModelInfo` of one row."""
     modern = model.version >= (4, 5)
     return {
         "type": "model",
-        "id": model_id or model.id,
+        "id": model.id,
         "display_name": model.name,
         "created_at": f"{model.released}T00:00:00Z",
         "lifecycle": model.lifecycle,

@@ -11,7 +11,7 @@ from typing import Any
 
 from sidecar.simulator.answers import Answer, Part, RedactedThinking, Text, Thinking, ToolCall
 from sidecar.simulator.instances import instance_of
-from sidecar.simulator.models import Model
+from sidecar.simulator.models import Model, find
 from sidecar.simulator.prompt import THINKING, bound_thinking
 from sidecar.simulator.signatures import Provenance, model_mark, response_mark, sign
 from sidecar.simulator.tokens import block_tokens, content_blocks, fitting_text, text_tokens
@@ -19,6 +19,7 @@ from sidecar.simulator.tokens import block_tokens, content_blocks, fitting_text,
 _CALL = re.compile(r"^\s*call\s+(\S+)\s+(\{.*\})\s*$", re.MULTILINE)
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz123456789"
 _EXCERPT = 120
+_THOUGHT = "I read the request and answer it from the offline script."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,11 @@ def pre_warmed(request: dict[str, Any], message_id: str) -> Message:
 def default_answer(request: dict[str, Any], delivery: Answer) -> Answer:
     """What an unscripted request gets: deterministic, and as the request asks (tools, schema, prefill)."""
     parts: list[Part] = []
-    if (request.get("thinking") or {}).get("type") in ("adaptive", "enabled"):
-        parts.append(Thinking("I read the request and answer it from the offline script."))
+    thinking = request.get("thinking") or {}
+    if thinking.get("type") in ("adaptive", "enabled"):
+        model = find(request["model"])
+        display = thinking.get("display") or (model.display_default if model else "summarized")
+        parts.append(Thinking(_THOUGHT if display == "summarized" else "", text_tokens(_THOUGHT)))
     calls = list(_asked_calls(request))
     schema = ((request.get("output_config") or {}).get("format") or {}).get("schema")
     if calls:

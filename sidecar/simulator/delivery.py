@@ -24,7 +24,6 @@ class ConnectionCutError(Exception):
 class Progress:
     """How far a delivery came."""
 
-    head_sent: bool = False
     events_sent: int = 0
     output_tokens: int = 0
     thinking_tokens: int = 0
@@ -87,7 +86,6 @@ class Delivery:
             headers |= {"content-type": "application/json", "content-length": str(len(self.body))}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
-        self.progress.head_sent = True
 
     async def _whole(self, body: bytes) -> AsyncIterator[bytes]:
         self._start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -179,8 +179,3 @@ def bill(model: Model, reading: Reading, output_tokens: int, *, speed: str | Non
         + reading.write_1h * price.write_1h
         + output_tokens * price.output
     )
-
-
-def total_cost(rows: Iterable[Row]) -> Decimal:
-    """Micro-dollars of these rows together."""
-    return sum((row.cost for row in rows), Decimal(0))

@@ -85,6 +85,7 @@ class Model:
     thinking: frozenset[str] = SWITCHABLE
     thinking_default: str = "adaptive"
     display_default: str = "omitted"
+    """What a client that asks for thinking gets to see of it, when it does not say."""
     efforts: Sequence[str] = ALL_EFFORTS
     effort_default: str = "high"
     tool_overhead: int = 346

@@ -79,6 +79,8 @@ def canonical(block: Any) -> bytes:
 
 def bound_thinking(request: dict[str, Any]) -> Iterator[tuple[str, int, dict[str, Any], bytes]]:
     """Every thinking block: path, message number, itself, and the digest of all that is not thinking before it."""
+    if not any(block["type"] in THINKING for _, _, _, block in message_blocks(request)):
+        return
     digest = hashlib.sha256()
     for tool in request.get("tools") or ():
         digest.update(_framed("tools", canonical(tool)))

@@ -28,6 +28,7 @@ before.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ class Simulator:
         """Starts the bill of a request and returns its answer, ready to send."""
         request, model = turn.request, turn.model
         reading = self.cache.read(request, turn.blocks, model, turn.workspace, self.clock.now())
-        message_id = fresh_id("msg", row.number, row.body)
+        message_id = fresh_id("msg", row.number, hashlib.sha256(row.body).digest())
         if request["max_tokens"] == 0:
             message = pre_warmed(request, message_id)
         else:

@@ -78,6 +78,10 @@ async def test_thinking_that_is_asked_for_comes_first_and_may_be_hidden(ask: Any
     hidden = (await ask(thinking={"type": "adaptive", "display": "omitted"})).json
     assert hidden["content"][0]["thinking"] == ""
     assert hidden["content"][0]["signature"]
+    by_default = [
+        (await ask(thinking={"type": "adaptive"}, model=m)).json for m in ("claude-opus-5-5", "claude-opus-4-6")
+    ]
+    assert [bool(answer["content"][0]["thinking"]) for answer in by_default] == [False, True]
     counted = [answer["usage"]["output_tokens_details"]["thinking_tokens"] for answer in (shown, hidden)]
     assert counted[0] == counted[1] > 0
 
