@@ -1,0 +1,119 @@
+"""Routes for the owner of the gateway: usage, metrics, health. They need the admin key, which is no project's key."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sidecar.admission import presented_keys
+from sidecar.errors import GatewayError, invalid_request
+from sidecar.exchange import Json
+from sidecar.moments import span
+
+if TYPE_CHECKING:
+    from sidecar.ledger.database import Database
+    from sidecar.metrics import Metrics
+    from sidecar.usage_report import By
+
+FORMATS: Final = ("json", "csv")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class AdminRoutes:
+    """What they read is loaded a moment after the start, so that it comes as functions that wait for it."""
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        key_name: str,
+        database: Callable[[], Database],
+        health: Callable[[], Json],
+        metrics: Callable[[], Awaitable[Metrics]] | None,
+    ) -> None:
+        """`key_name` tells the user which key is meant. `database` blocks and runs in a thread. Without `metrics` there
+        is no such route."""
+        self._key = key.encode()
+        self._key_name = key_name
+        self._database = database
+        self._health = health
+        self._metrics = metrics
+
+    def routes(self) -> Sequence[Route]:
+        endpoints: list[tuple[str, Endpoint]] = [("usage", self.usage), ("health", self.health)]
+        if self._metrics is not None:
+            endpoints.append(("metrics", self.metrics))
+        return [Route(f"/admin/{name}", endpoint, methods=["GET"]) for name, endpoint in endpoints]
+
+    async def usage(self, request: Request) -> Response:
+        """`since`, `until` (as `moments`), `by`, `project` and `format`. Rows appear half a second after the answer."""
+        self._check(request)
+        asked = request.query_params
+        file_format = _one_of("format", asked.get("format", "json"), FORMATS)
+        try:
+            since, until = span(asked.get("since"), asked.get("until"), datetime.now(UTC))
+        except ValueError as error:
+            raise invalid_request(str(error), param="since") from error
+        content = await asyncio.to_thread(
+            self._usage, asked.get("by", "day"), asked.get("project"), since, until, file_format
+        )
+        media_type = "text/csv; charset=utf-8" if file_format == "csv" else "application/json"
+        return Response(content, media_type=media_type, headers={"cache-control": "no-store"})
+
+    async def health(self, request: Request) -> Response:
+        """How the stores are doing, with the reason where one is not; 503 while any is not."""
+        self._check(request)
+        parts = self._health()
+        well = all(part["state"] == "ok" for part in parts.values())
+        return Response(orjson.dumps(parts), 200 if well else 503, media_type="application/json")
+
+    async def metrics(self, request: Request) -> Response:
+        self._check(request)
+        assert self._metrics is not None
+        from sidecar.metrics import CONTENT_TYPE
+
+        metrics = await self._metrics()
+        return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+
+    def _check(self, request: Request) -> None:
+        """Raises GatewayError (401) unless one of the keys shown is the admin key; in constant time."""
+        keys = presented_keys(request.headers.raw)
+        if sum(hmac.compare_digest(key.encode(), self._key) for key in keys):
+            return
+        raise GatewayError(
+            "authentication_error",
+            f"This route needs {self._key_name}, as `X-API-Key: KEY` or `Authorization: Bearer KEY`.",
+            code="invalid_api_key",
+        )
+
+    def _usage(
+        self, by: str, project: str | None, since: datetime | None, until: datetime | None, file_format: str
+    ) -> bytes:
+        from sidecar.ledger.database import LedgerUnavailableError
+        from sidecar.ledger.queries import EVERY_PROJECT
+        from sidecar.usage_report import GROUPINGS, usage_table
+
+        grouping: By = _one_of("by", by, GROUPINGS)
+        try:
+            found = usage_table(
+                self._database(), by=grouping, project=project or EVERY_PROJECT, since=since, until=until
+            )
+        except LedgerUnavailableError as error:
+            raise GatewayError("api_error", f"{error}.", status=503, code="ledger_unavailable") from error
+        return found.as_csv() if file_format == "csv" else found.as_json()
+
+
+def _one_of[Choice: str](name: str, chosen: str, choices: Sequence[Choice]) -> Choice:
+    for choice in choices:
+        if chosen == choice:
+            return choice
+    raise invalid_request(f"`{name}` is one of {', '.join(choices)}.", param=name)
