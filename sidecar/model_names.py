@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 PREFIX = re.compile(r"(?:(?:cgw|claude-gateway|anthropic|openai|openrouter)[:/]|cgw-)", re.IGNORECASE)
 
@@ -36,7 +37,8 @@ class Spelling:
     note: str | None = None
 
 
-def spellings(asked: str) -> list[Spelling]:
+@lru_cache(maxsize=256)
+def spellings(asked: str) -> tuple[Spelling, ...]:
     """Every reading of a name, from the most literal to the barest."""
     found = [Spelling(asked, asked)]
     while prefix := PREFIX.match(found[-1].verbatim):
@@ -46,7 +48,7 @@ def spellings(asked: str) -> list[Spelling]:
     while suffix := SUFFIX.search(found[-1].name):
         found.append(_without_suffix(found[-1], suffix))
     found += [replace(spelling, name=other) for spelling in found for other in _respelt(spelling.name)]
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 def _without_prefix(spelling: Spelling, length: int) -> Spelling:

@@ -21,6 +21,8 @@ SHAPE: dict[str, tuple[type, str]] = {
 WORDS = (("thinking", "type"), ("output_config", "effort"), ("tool_choice", "type"))
 """Fields within those that hold a word."""
 
+CONTENT = (str, list)
+
 
 class Draft:
     """Reads like the request it was made from, and is copied when first written to."""
@@ -81,9 +83,13 @@ class Draft:
 
 
 def blocks_of(message: Json) -> list[Json]:
-    """The content as blocks; a string is Anthropic's short form of one text block."""
+    """The content as blocks; a string is Anthropic's short form of one text block. Raises GatewayError (400)."""
     content: str | list[Json] = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if not all(isinstance(block, dict) for block in content):
+        raise invalid_request("messages: every content block must be an object.", param="messages")
+    return content
 
 
 def check_shape(request: Json) -> None:
@@ -98,12 +104,15 @@ def check_shape(request: Json) -> None:
         if word is not None and not isinstance(word, str):
             raise invalid_request(f"{field}.{inner}: must be a string.", param=f"{field}.{inner}")
     for index, message in enumerate(request["messages"]):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise invalid_request(f"messages.{index}: must be an object with a role.", param=f"messages.{index}")
-        content = message.get("content")
-        if not isinstance(content, str) and not (isinstance(content, list) and all(type(b) is dict for b in content)):
+        # Long conversations come through here whole on every turn.
+        if (
+            type(message) is not dict
+            or type(message.get("role")) is not str
+            or type(message.get("content")) not in CONTENT
+        ):
             raise invalid_request(
-                f"messages.{index}.content: must be a string or a list of blocks.", param=f"messages.{index}.content"
+                f"messages.{index}: must be an object with a role and content, a string or a list of blocks.",
+                param=f"messages.{index}",
             )
     for index, tool in enumerate(request.get("tools") or ()):
         if not isinstance(tool, dict):

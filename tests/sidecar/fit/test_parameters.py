@@ -208,7 +208,6 @@ class TestAModelThatCannotBeHeldToASchema:
         {"messages": ["Hello."]},
         {"messages": [{"content": "Hello."}]},
         {"messages": [{"role": "user"}]},
-        {"messages": [{"role": "user", "content": ["Hello."]}]},
         {"messages": None},
         {"tools": {}},
         {"tools": ["read"]},
