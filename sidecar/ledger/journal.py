@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -27,6 +28,8 @@ else:
 
 FILE_NAME: Final = "ledger-journal-{number}.jsonl"
 MOST_FILES: Final = 64
+
+_FIELDS: Final = frozenset(field.name for field in fields(LedgerRow) if field.init)
 
 
 class Portion(NamedTuple):
@@ -134,8 +137,7 @@ class Journal:
 
 
 def _line(row: LedgerRow) -> bytes:
-    fields = {name: getattr(row, name) for name in row.__dataclass_fields__}
-    return orjson.dumps(fields, default=_plain) + b"\n"
+    return orjson.dumps({name: getattr(row, name) for name in _FIELDS}, default=_plain) + b"\n"
 
 
 def _plain(value: Any) -> str:
@@ -147,12 +149,12 @@ def _plain(value: Any) -> str:
 def _row(line: bytes) -> LedgerRow | None:
     """None for a line that is not a row (a damaged disk). Fields of another version of cgw are left out."""
     try:
-        fields = {name: value for name, value in orjson.loads(line).items() if name in LedgerRow.__dataclass_fields__}
-        fields["time"] = datetime.fromisoformat(fields["time"])
+        known = {name: value for name, value in orjson.loads(line).items() if name in _FIELDS}
+        known["time"] = datetime.fromisoformat(known["time"])
         for name in ("cost_micros", "baseline_micros"):
-            fields[name] = Decimal(fields[name])
-        fields["saved"] = {layer: Decimal(amount) for layer, amount in fields["saved"].items()}
-        return LedgerRow(**fields)
+            known[name] = Decimal(known[name])
+        known["saved"] = {layer: Decimal(amount) for layer, amount in known["saved"].items()}
+        return LedgerRow(**known)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
         return None
 

@@ -15,19 +15,15 @@ PICOS_PER_USD = 10**12
 LARGEST_PICOS = 2**63 - 1
 
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
+_PICO = Decimal("0.000001")
 
 
 def picos_of(micros: Decimal) -> int:
     """Whole pico-dollars. Raises ValueError for an amount that is finer than that, not finite, or beyond 64 bits."""
-    if not micros.is_finite():
-        raise ValueError(f"{micros} is not an amount of money")
     try:
-        scaled = _EXACT.scaleb(micros, 6)
-        picos = int(scaled)
-    except (Inexact, InvalidOperation):
-        raise ValueError(f"{micros} micro-dollars has more digits than the ledger keeps") from None
-    if picos != scaled:
-        raise ValueError(f"{micros} micro-dollars is finer than a pico-dollar: round it where it is computed")
+        picos = int(_EXACT.quantize(micros, _PICO).scaleb(6, _EXACT))
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"{micros} micro-dollars is no amount, or finer than a pico-dollar: round it first") from None
     if not -LARGEST_PICOS <= picos <= LARGEST_PICOS:
         raise ValueError(f"{micros} micro-dollars is more than one row can hold")
     return picos
@@ -40,6 +36,8 @@ def micros_of(picos: int) -> Decimal:
 
 def usd_text(picos: int) -> str:
     """US dollars in plain digits, exact, without exponent or trailing zeros: `0.087`, `-0.00000001`, `3`."""
+    if not picos:
+        return "0"
     whole, fraction = divmod(abs(picos), PICOS_PER_USD)
     text = f"{whole}.{fraction:012d}".rstrip("0").rstrip(".") if fraction else str(whole)
     return f"-{text}" if picos < 0 else text

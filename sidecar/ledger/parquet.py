@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-from sidecar.ledger.columns import ExportColumn, Kind
+from sidecar.ledger.columns import ExportColumn, Kind, Page
 from sidecar.ledger.rows import moment_of
 
 ROW_GROUP = 50_000
@@ -23,7 +23,7 @@ def require() -> None:
     _pyarrow("pyarrow")
 
 
-def write(columns: Iterable[ExportColumn], pages: Iterable[list[tuple[Any, ...]]], out: BinaryIO) -> int:
+def write(columns: Sequence[ExportColumn], pages: Iterable[Page], out: BinaryIO) -> int:
     """One Parquet file of all pages; how many rows it has. Money is decimal128, time a UTC timestamp of
     microseconds.
     """
@@ -36,23 +36,26 @@ def write(columns: Iterable[ExportColumn], pages: Iterable[list[tuple[Any, ...]]
         "milliseconds": arrow.float64(),
         "flag": arrow.bool_(),
     }
-    columns = list(columns)
     fields = arrow.schema([(column.name, types[column.kind]) for column in columns])
     rows = 0
     with files.ParquetWriter(out, fields) as file:
         for group in _groups(pages):
-            by_column = zip(columns, zip(*group, strict=True), strict=True)
+            by_column = zip(columns, group, strict=True)
             arrays = [arrow.array(_values(column.kind, values), types[column.kind]) for column, values in by_column]
             file.write_table(arrow.Table.from_arrays(arrays, schema=fields))
-            rows += len(group)
+            rows += len(group[0])
     return rows
 
 
-def _groups(pages: Iterable[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
-    group: list[tuple[Any, ...]] = []
+def _groups(pages: Iterable[Page]) -> Iterator[list[list[Any]]]:
+    """Pages joined to row groups, by column as they are."""
+    group: list[list[Any]] = []
     for page in pages:
-        group += page
-        if len(group) >= ROW_GROUP:
+        if not group:
+            group = [[] for _ in page]
+        for column, values in zip(group, page, strict=True):
+            column.extend(values)
+        if len(group[0]) >= ROW_GROUP:
             yield group
             group = []
     if group:

@@ -16,10 +16,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, cast, func, literal_column, select, true
+from sqlalchemy import Column, ColumnElement, Integer, RowMapping, Select, cast, func, literal_column, select, true
 
 from sidecar.ledger.database import Database
-from sidecar.ledger.money import PICOS_PER_MICRO, micros_of, picos_of
+from sidecar.ledger.money import PICOS_PER_MICRO, micros_of
 from sidecar.ledger.rows import microseconds_of, moment_of
 from sidecar.ledger.schema import requests, savings
 
@@ -167,7 +167,7 @@ def spent_by_day(database: Database, *, since: date) -> dict[tuple[str, date], i
     with database.read() as connection:
         found = connection.execute(within(query, EVERY_PROJECT, first, None).group_by(requests.c.project, "day"))
         return {
-            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): picos_of(_micros(row, "cost"))
+            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): _picos(row, "cost")
             for row in found.mappings()
         }
 
@@ -210,8 +210,12 @@ def _exact_sum(picos: Column[int], name: str) -> tuple[ColumnElement[int], Colum
     return func.sum(picos // _MICRO).label(f"{name}_whole"), func.sum(picos % _MICRO).label(f"{name}_rest")
 
 
-def _micros(row: Any, name: str) -> Decimal:
-    return micros_of(int(row[f"{name}_whole"]) * PICOS_PER_MICRO + int(row[f"{name}_rest"]))
+def _picos(row: RowMapping, name: str) -> int:
+    return int(row[f"{name}_whole"]) * PICOS_PER_MICRO + int(row[f"{name}_rest"])
+
+
+def _micros(row: RowMapping, name: str) -> Decimal:
+    return micros_of(_picos(row, name))
 
 
 def _total(lines: Iterable[UsageLine]) -> UsageLine:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from sidecar.ledger.money import picos_of
@@ -41,8 +43,18 @@ LARGEST_COUNT = 10**12
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _KEYS = ("id", "project")
-_TEXTS = ("client", "dialect", "conversation", "model_requested", "model", "route_reason", "cache")
-_OPTIONAL_TEXTS = ("stop_reason", "error_class")
+_TEXTS = (
+    *_KEYS,
+    "client",
+    "dialect",
+    "conversation",
+    "model_requested",
+    "model",
+    "route_reason",
+    "cache",
+    "stop_reason",
+    "error_class",
+)
 _COUNTS = (
     "input_tokens",
     "cache_read_tokens",
@@ -54,6 +66,7 @@ _COUNTS = (
     "retries",
 )
 _DURATIONS = ("ttft_ms", "duration_ms", "overhead_ms")
+_texts_of, _counts_of, _durations_of = attrgetter(*_TEXTS), attrgetter(*_COUNTS), attrgetter(*_DURATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,41 +119,31 @@ class LedgerRow:
     estimated: bool = False
     """Some of the numbers are estimates: a broken stream, an unknown model's price."""
     error_class: str | None = None
+    cost_picos: int = field(init=False, repr=False, compare=False)
+    """The money once more, as the databases keep it."""
+    baseline_picos: int = field(init=False, repr=False, compare=False)
+    saved_picos: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in _KEYS:
-            self._mend(name, LONGEST_KEY, refuse_longer=True)
-        for name in _TEXTS:
-            self._mend(name, LONGEST_TEXT)
-        for name in _OPTIONAL_TEXTS:
-            if getattr(self, name) is not None:
-                self._mend(name, LONGEST_TEXT)
-        for name in _COUNTS:
-            if not 0 <= getattr(self, name) <= LARGEST_COUNT:
-                raise ValueError(f"{name}={getattr(self, name)} is not a count")
-        for name in _DURATIONS:
-            duration = getattr(self, name)
+        for name, text in zip(_TEXTS, _texts_of(self), strict=True):
+            if text and (len(text) > LONGEST_KEY or not text.isascii() or "\0" in text):
+                object.__setattr__(self, name, _storable(name, text))
+        for name, count in zip(_COUNTS, _counts_of(self), strict=True):
+            if not 0 <= count <= LARGEST_COUNT:
+                raise ValueError(f"{name}={count} is not a count")
+        for name, duration in zip(_DURATIONS, _durations_of(self), strict=True):
             if duration is not None and not 0 <= duration < float("inf"):
                 raise ValueError(f"{name}={duration} is not a duration")
+        object.__setattr__(self, "cost_picos", picos_of(self.cost_micros))
+        object.__setattr__(self, "baseline_picos", picos_of(self.baseline_micros))
+        object.__setattr__(self, "saved", {_layer(name): amount for name, amount in self.saved.items() if amount})
+        object.__setattr__(self, "saved_picos", {layer: picos_of(amount) for layer, amount in self.saved.items()})
         object.__setattr__(self, "time", as_utc(self.time))
-        picos_of(self.cost_micros)
-        picos_of(self.baseline_micros)
-        object.__setattr__(self, "saved", _nonzero(self.saved))
 
     @property
     def saved_micros(self) -> Decimal:
         """Baseline minus cost."""
         return self.baseline_micros - self.cost_micros
-
-    def _mend(self, name: str, longest: int, *, refuse_longer: bool = False) -> None:
-        text: str = getattr(self, name)
-        if len(text) > longest:
-            if refuse_longer:
-                raise ValueError(f"{name} is longer than {longest} characters")
-            text = text[:longest]
-            object.__setattr__(self, name, text)
-        if "\0" in text or not text.isascii():
-            object.__setattr__(self, name, _storable(text))
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -163,14 +166,15 @@ def moment_of(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _storable(text: str) -> str:
-    """PostgreSQL has no NUL in a text and neither database takes half a surrogate pair."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+def _storable(name: str, text: str) -> str:
+    """PostgreSQL has no NUL in a text, and neither database takes half a surrogate pair."""
+    if name in _KEYS and len(text) > LONGEST_KEY:
+        raise ValueError(f"{name} is longer than {LONGEST_KEY} characters")
+    return text[:LONGEST_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
-def _nonzero(saved: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    for layer, amount in saved.items():
-        if not LAYER_NAME.fullmatch(layer):
-            raise ValueError(f"{layer!r} is not the name of a layer: lower case letters, digits and _, at most 60")
-        picos_of(amount)
-    return {layer: amount for layer, amount in saved.items() if amount}
+@lru_cache(maxsize=256)
+def _layer(name: str) -> str:
+    if not LAYER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a layer: lower case letters, digits and _, at most 60")
+    return name

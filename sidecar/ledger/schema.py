@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, MetaData, Table, Text
 
-from sidecar.ledger.money import micros_of, picos_of
+from sidecar.ledger.money import micros_of
 from sidecar.ledger.rows import LedgerRow, microseconds_of, moment_of
 
 metadata = MetaData()
@@ -83,29 +84,28 @@ projects = Table(
 )
 """Kept by `sidecar.project_store`. Budgets in micro-dollars, the policy as JSON."""
 
-_NAMED = {"time_us": "time", "cost_picos": "cost_micros", "baseline_picos": "baseline_micros"}
-_FIELDS = tuple(_NAMED.get(column.name, column.name) for column in requests.columns)
+_COLUMNS = tuple(column.name for column in requests.columns)
+_TIME = _COLUMNS.index("time_us")
+_fields_of = attrgetter(*("time" if name == "time_us" else name for name in _COLUMNS))
 
 
 def request_record(row: LedgerRow) -> tuple[Any, ...]:
     """The row in the order of the columns of `requests`."""
-    return tuple(_STORE[name](getattr(row, name)) if name in _STORE else getattr(row, name) for name in _FIELDS)
+    fields: tuple[Any, ...] = _fields_of(row)
+    return (*fields[:_TIME], microseconds_of(row.time), *fields[_TIME + 1 :])
 
 
 def savings_records(row: LedgerRow) -> list[tuple[str, str, int]]:
-    return [(row.id, layer, picos_of(amount)) for layer, amount in row.saved.items()]
+    return [(row.id, layer, picos) for layer, picos in row.saved_picos.items()]
 
 
 def row_of(record: Iterable[Any], saved: Mapping[str, int]) -> LedgerRow:
     """The row again, from a record of `requests` and the pico-dollars by layer."""
-    fields: dict[str, Any] = dict(zip(_FIELDS, record, strict=True))
-    fields |= {name: load(fields[name]) for name, load in _LOAD.items()}
-    return LedgerRow(**fields, saved={layer: micros_of(picos) for layer, picos in saved.items()})
-
-
-_STORE: dict[str, Callable[[Any], Any]] = {
-    "time": microseconds_of,
-    "cost_micros": picos_of,
-    "baseline_micros": picos_of,
-}
-_LOAD: dict[str, Callable[[Any], Any]] = {"time": moment_of, "cost_micros": micros_of, "baseline_micros": micros_of}
+    fields: dict[str, Any] = dict(zip(_COLUMNS, record, strict=True))
+    return LedgerRow(
+        time=moment_of(fields.pop("time_us")),
+        cost_micros=micros_of(fields.pop("cost_picos")),
+        baseline_micros=micros_of(fields.pop("baseline_picos")),
+        saved={layer: micros_of(picos) for layer, picos in saved.items()},
+        **fields,
+    )

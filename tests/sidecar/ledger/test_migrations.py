@@ -57,7 +57,24 @@ def test_versions_are_numbered_as_alembic_orders_them() -> None:
     assert ordered[0] == newest_version()
 
 
-def test_an_older_ledger_is_upgraded_with_its_rows(
+def test_the_first_ledger_ever_is_upgraded_with_its_rows(
+    open_database: Callable[[], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = tmp_path / "first"
+    shutil.copytree(SCRIPTS, scripts)
+    for script in scripts.glob("versions/[0-9]*.py"):
+        if not script.name.startswith("0001"):
+            script.unlink()
+    with monkeypatch.context() as first_cgw:
+        first_cgw.setattr(migrations.upgrade, "__defaults__", (scripts,))
+        open_database().write([row(id="old")])
+    current = open_database()
+    assert current.write([row(id="old"), row(id="new")]) == 1
+    with current.read() as connection:
+        assert stored_version(connection) == newest_version()
+
+
+def test_a_ledger_is_upgraded_to_versions_to_come(
     open_database: Callable[[], Database], request: pytest.FixtureRequest
 ) -> None:
     open_database().write([row(id="old")])

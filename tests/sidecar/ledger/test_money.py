@@ -37,7 +37,7 @@ def test_dollars_have_no_needless_digits(picos: int, text: str) -> None:
     "micros", ["0.0000001", "1e-60", "NaN", "Infinity", "1e13", "-1e13", "1e999999", f"1.{'1' * 70}"]
 )
 def test_an_amount_that_cannot_be_kept_exactly_is_refused(micros: str) -> None:
-    with pytest.raises(ValueError, match=r"micro-dollars|not an amount"):
+    with pytest.raises(ValueError, match="micro-dollars"):
         picos_of(Decimal(micros))
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger.database import Database
-from sidecar.ledger.queries import EVERY_PROJECT, GROUPINGS, Grouping, savings_by_layer, usage
+from sidecar.ledger.queries import EVERY_PROJECT, GROUPINGS, Grouping, UsageLine, savings_by_layer, usage
 from sidecar.ledger.rows import LedgerRow
 from tests.support.ledger_rows import NOON, row, rows
 
@@ -110,7 +110,8 @@ def test_shares_are_of_what_was_read_and_of_the_baseline(database: Database) -> 
 def test_an_empty_ledger_has_a_total_of_nothing(database: Database) -> None:
     report = usage(database, project=EVERY_PROJECT, by="day", since=datetime(2026, 1, 1, tzinfo=UTC))
     assert report.lines == ()
-    assert (report.total.requests, report.total.saved_percent, report.total.cache_read_percent) == (0, 0, 0)
+    assert report.total == UsageLine("total")
+    assert (report.total.saved_percent, report.total.cache_read_percent) == (Decimal("0.0"), Decimal("0.0"))
     assert savings_by_layer(database, project=EVERY_PROJECT) == ()
 
 
@@ -119,7 +120,7 @@ def test_layers_come_with_the_greatest_saving_first_and_spending_last(database: 
     database.write([row(saved=saved), row(saved={"my_addon": Decimal(1)}), row(saved={})])
     lines = savings_by_layer(database, project="default")
     assert [(line.layer, line.requests, line.saved_micros) for line in lines] == [
-        ("prompt_cache", 1, 5),
-        ("my_addon", 2, 3),
-        ("keep_warm", 1, -1),
+        ("prompt_cache", 1, Decimal(5)),
+        ("my_addon", 2, Decimal(3)),
+        ("keep_warm", 1, Decimal(-1)),
     ]
