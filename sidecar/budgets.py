@@ -79,7 +79,7 @@ class Budgets:
         self._tried = asyncio.Event()
         self._told: set[tuple[str, Period, str, date]] = set()
         self.warning = ""
-        """One sentence while the ledger cannot be read."""
+        """One sentence for everybody while the ledger cannot be read; the reason is in the log."""
 
     async def run(self) -> None:
         """Read the ledger until that went well once; a shared one until cancelled."""
@@ -158,8 +158,7 @@ class Budgets:
         if not self._loaded:
             raise GatewayError(
                 "api_error",
-                f"Project `{project.name}` has a budget, and what it spent so far cannot be read"
-                f"{f': {self.warning}' if self.warning else ' yet'}.",
+                f"Project `{project.name}` has a budget, and what it spent could not be read yet; cgw's log says why.",
                 status=503,
                 code="budget_unknown",
                 retry_after=RETRY_SECONDS,
@@ -172,10 +171,11 @@ class Budgets:
             log.warning("Project `%s` has spent %s.", project.name, state)
 
     def _note(self, reason: str) -> None:
-        warning = f"What projects spent cannot be read: {reason}." if reason else ""
-        if warning and not self.warning:
-            log.warning("%s", warning)
-        self.warning = warning
+        if reason and not self.warning:
+            log.warning("What projects spent cannot be read: %s", reason)
+        elif self.warning and not reason:
+            log.warning("What projects spent can be read again.")
+        self.warning = "What projects spent cannot be read: budgets go on from what is known." if reason else ""
 
 
 def dollars(picos: int) -> str:

@@ -17,8 +17,6 @@ ONLY_IN_FILE = frozenset({"models"})
 
 WAITS_FOR = {
     "admin_api_key": "admin routes",
-    "redis_url": "shared caches",
-    "database_url": "the ledger",
     "cache_ttl_seconds": "the response cache",
     "enable_anthropic_cache_control": "the prompt-cache layer",
     "enable_file_hash_cache": "the file-reference layer",
@@ -29,9 +27,6 @@ WAITS_FOR = {
     "tool_result_max_chars": "the size-limit layer",
     "circuit_breaker_enabled": "the circuit breaker",
     "retry_enabled": "retries",
-    "rate_limit_enabled": "the rate limiter",
-    "rate_limit_rpm": "the rate limiter",
-    "enable_multi_project": "projects",
     "enable_smart_routing": "smart routing",
     "prometheus_enabled": "metrics",
 }
@@ -93,9 +88,9 @@ class Settings(BaseSettings):
     admin_api_key: SecretStr | None = None
     """The key for admin routes. Unset: the gateway key."""
     redis_url: SecretStr | None = None
-    """Redis for caches and rate limits shared by a team."""
+    """Redis for limits shared by a team."""
     database_url: SecretStr | None = None
-    """PostgreSQL for a ledger shared by a team. Unset: SQLite in the home folder."""
+    """PostgreSQL for projects and a ledger shared by a team. Unset: SQLite in the home folder."""
     cache_ttl_seconds: Annotated[int, Field(ge=0)] = 1800
     """How long a cached answer may be reused."""
     enable_anthropic_cache_control: bool = True
@@ -120,11 +115,11 @@ class Settings(BaseSettings):
     retry_enabled: bool = True
     """Try again after overload and broken connections."""
     rate_limit_enabled: bool = True
-    """Limit requests per minute."""
+    """Limit requests and tokens per minute. Budgets hold without it too."""
     rate_limit_rpm: Count = 60
-    """Requests per minute and project."""
+    """Requests per minute for each project that has no limit of its own."""
     enable_multi_project: bool = False
-    """Keys, budgets and accounts by project."""
+    """Several projects, each with a key, limits and a budget of its own."""
     enable_smart_routing: bool = True
     """Choose the model by the task where the client asks for `auto`."""
     prometheus_enabled: bool = True

@@ -37,7 +37,7 @@ class Directory:
         self._loaded = False
         self._tried = asyncio.Event()
         self.warning = ""
-        """One sentence while the projects cannot be read."""
+        """One sentence for everybody while the projects cannot be read; the reason is in the log."""
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -67,7 +67,7 @@ class Directory:
         if self.several and not self._loaded:
             raise GatewayError(
                 "api_error",
-                f"{self.warning or 'The projects are not read yet.'} Until then nobody can be let in.",
+                "The projects could not be read yet, and until then nobody is let in; cgw's log says why.",
                 status=503,
                 code="projects_unknown",
                 retry_after=REFRESH_SECONDS,
@@ -89,9 +89,8 @@ class Directory:
         return self._names.get(fingerprint(key))
 
     def _note(self, reason: str) -> None:
-        warning = f"The projects cannot be read: {reason}." if reason else ""
-        if warning and not self.warning:
-            log.warning("%s%s", warning, " What was read last goes on." if self._loaded else "")
-        elif self.warning and not warning:
+        if reason and not self.warning:
+            log.warning("The projects cannot be read: %s", reason)
+        elif self.warning and not reason:
             log.warning("The projects can be read again.")
-        self.warning = warning
+        self.warning = "The projects cannot be read: what was read last goes on; the log says why." if reason else ""

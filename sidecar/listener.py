@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -22,9 +22,13 @@ from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Dialect, Exchange, Json
 from sidecar.gateway import Gateway
 from sidecar.headers import client_headers
+from sidecar.limits import Limiter
+from sidecar.projects import Project, check_model
 
-BASES = ("", "/v1")
-"""Every route stands below each of these: some clients add `/v1` themselves, some do not."""
+PROJECT_BASE = "/p/{project}"
+BASES = ("", "/v1", PROJECT_BASE, PROJECT_BASE + "/v1")
+"""Every route stands below each of these: some clients add `/v1` themselves, some do not; some clients can name their
+project in the base URL only."""
 
 GREETING = {"x-gateway": "claude-gateway"}
 
@@ -35,14 +39,32 @@ class ListenerLimits:
     ping_seconds: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may pass, with its body read."""
+
+    project: Project
+    body: bytes
+    wire: Json
+    completed: bool
+    """`wire` has the project's default model, where `body` has none."""
+
+
 class Listener:
     """The endpoints, each a method from request to response."""
 
     def __init__(
-        self, gateway: Gateway, admission: Admission, *, limits: ListenerLimits, health: Callable[[], Json]
+        self,
+        gateway: Gateway,
+        admission: Admission,
+        limiter: Limiter,
+        *,
+        limits: ListenerLimits,
+        health: Callable[[], Json],
     ) -> None:
         self._gateway = gateway
         self._admission = admission
+        self._limiter = limiter
         self._limits = limits
         self._health = health
 
@@ -58,10 +80,10 @@ class Listener:
         routes = [
             Route(base + path, endpoint, methods=[method]) for method, path, endpoint in endpoints for base in BASES
         ]
-        routes.append(Route("/", self.root, methods=["GET"]))
+        routes += [Route(base, self.root, methods=["GET"]) for base in ("/", PROJECT_BASE)]
         return Starlette(
             routes=routes,
-            exception_handlers={GatewayError: _gateway_error, HTTPException: _http_error, ClientDisconnect: _gone},
+            exception_handlers={GatewayError: self._refused, HTTPException: _http_error, ClientDisconnect: _gone},
         )
 
     async def root(self, request: Request) -> Response:
@@ -75,67 +97,102 @@ class Listener:
         return _json(self._health())
 
     async def chat_completions(self, request: Request) -> Response:
-        body, wire = await self._admitted_body(request)
-        decoded = openai_chat.decode(wire)
+        admitted = await self._admitted_body(request)
+        decoded = openai_chat.decode(admitted.wire)
         exchanges = []
         for _ in range(decoded.n):
             inner = {**decoded.request, "stream": True}
-            exchange = _exchange(request, "openai_chat", body, inner, stream=decoded.stream)
+            exchange = self._exchange(request, "openai_chat", admitted, inner, stream=decoded.stream)
             exchange.edited = True
             exchange.notes.extend(decoded.notes)
-            self._gateway.resolve(exchange)
             exchanges.append(exchange)
         return ChatAnswer(
             self._gateway, exchanges, decoded, created=int(time.time()), ping_seconds=self._limits.ping_seconds
         )
 
     async def messages(self, request: Request) -> Response:
-        body, wire = await self._admitted_body(request)
-        exchange = _exchange(request, "anthropic_messages", body, wire, stream=wire.get("stream") is True)
-        self._gateway.resolve(exchange)
+        admitted = await self._admitted_body(request)
+        wire = admitted.wire
+        exchange = self._exchange(request, "anthropic_messages", admitted, wire, stream=wire.get("stream") is True)
         return NativeAnswer(self._gateway, exchange, ping_seconds=self._limits.ping_seconds)
 
     async def count_tokens(self, request: Request) -> Response:
-        body, wire = await self._admitted_body(request)
-        exchange = _exchange(request, "anthropic_messages", body, wire, stream=False)
+        admitted = await self._admitted_body(request)
+        exchange = self._exchange(request, "anthropic_messages", admitted, admitted.wire, stream=False)
         exchange.kind = "count_tokens"
-        self._gateway.resolve(exchange)
         return NativeAnswer(self._gateway, exchange, ping_seconds=self._limits.ping_seconds)
 
     async def list_models(self, request: Request) -> Response:
-        self._admission.check(request.headers.raw)
-        cards = self._gateway.catalogue.listed()
+        project = await self._admit(request)
+        catalogue = self._gateway.catalogue
+        real = {card.id: catalogue.card(card.id) for card in catalogue.listed()}
+        cards = [card for card in catalogue.listed() if project.policy.allows(real[card.id].id, card.line)]
         native = _dialect_of(request) == "anthropic_messages"
-        return _json(anthropic_messages.encode_models(cards) if native else openai_chat.encode_models(cards))
+        return _json(
+            anthropic_messages.encode_models(cards) if native else openai_chat.encode_models(cards),
+            self._limiter.headers(project),
+        )
 
     async def show_model(self, request: Request) -> Response:
-        self._admission.check(request.headers.raw)
+        project = await self._admit(request)
         card = self._gateway.catalogue.shown(request.path_params["model"])
+        check_model(project.name, project.policy, self._gateway.catalogue.card(card.id))
         native = _dialect_of(request) == "anthropic_messages"
-        return _json(anthropic_messages.encode_model(card) if native else openai_chat.encode_model(card))
+        return _json(
+            anthropic_messages.encode_model(card) if native else openai_chat.encode_model(card),
+            self._limiter.headers(project),
+        )
 
-    async def _admitted_body(self, request: Request) -> tuple[bytes, Json]:
-        self._admission.check(request.headers.raw)
+    async def _admit(self, request: Request) -> Project:
+        project = await self._admission.admit(request.headers.raw, request.path_params.get("project"))
+        request.state.project = project
+        return project
+
+    async def _admitted_body(self, request: Request) -> Admitted:
+        project = await self._admit(request)
         body = await _read(request, self._limits.max_body_bytes)
-        return body, _parse(body)
+        wire = _parse(body)
+        default = project.policy.default_model
+        completed = default is not None and wire.get("model") is None
+        if completed:
+            wire["model"] = default
+        return Admitted(project, body, wire, completed)
 
+    def _exchange(
+        self, request: Request, dialect: Dialect, admitted: Admitted, inner: Json, *, stream: bool
+    ) -> Exchange:
+        model = inner.get("model")
+        if not isinstance(model, str) or not model:
+            raise invalid_request(
+                "`model` is missing: name a Claude model or an alias such as `sonnet`.", param="model"
+            )
+        project = admitted.project
+        headers = client_headers(request.headers.raw)
+        exchange = Exchange(
+            id=f"req_{uuid.uuid4().hex}",
+            dialect=dialect,
+            client_headers=headers,
+            query=request.url.query,
+            client_body=admitted.body,
+            request=inner,
+            stream=stream,
+            model_asked=model,
+            project=project.name,
+            policy=project.policy,
+            client=recognise(headers, inner),
+            edited=admitted.completed,
+            response_headers=self._limiter.headers(project),
+        )
+        self._gateway.resolve(exchange)
+        check_model(project.name, project.policy, self._gateway.catalogue.card(exchange.model))
+        return exchange
 
-def _exchange(request: Request, dialect: Dialect, body: bytes, inner: Json, *, stream: bool) -> Exchange:
-    model = inner.get("model")
-    if not isinstance(model, str) or not model:
-        raise invalid_request("`model` is missing: name a Claude model or an alias such as `sonnet`.", param="model")
-    headers = client_headers(request.headers.raw)
-    return Exchange(
-        id=f"req_{uuid.uuid4().hex}",
-        dialect=dialect,
-        client_headers=headers,
-        query=request.url.query,
-        client_body=body,
-        request=inner,
-        stream=stream,
-        model_asked=model,
-        client=recognise(headers, inner),
-    )
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, GatewayError)
+        response = error_response(error, _dialect_of(request))
+        if (project := getattr(request.state, "project", None)) is not None:
+            response.headers.update(self._limiter.headers(project))
+        return response
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -174,20 +231,21 @@ def _kind_of(value: object) -> str:
     return next((name for kind, name in names if isinstance(value, kind)), "null" if value is None else "a number")
 
 
-def _json(content: Json, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json", headers=GREETING)
+def _json(content: Json, headers: Mapping[str, str] = GREETING) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json", headers={**headers, **GREETING})
 
 
 def _dialect_of(request: Request) -> Dialect:
-    native = "/messages" in request.url.path or (
-        "/models" in request.url.path and "anthropic-version" in request.headers
-    )
+    path = _path_in_project(request.url.path)
+    native = "/messages" in path or ("/models" in path and "anthropic-version" in request.headers)
     return "anthropic_messages" if native else "openai_chat"
 
 
-async def _gateway_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GatewayError)
-    return error_response(error, _dialect_of(request))
+def _path_in_project(path: str) -> str:
+    """Without the base path of a project: it may be called `messages`."""
+    if not path.startswith("/p/"):
+        return path
+    return "/" + path.removeprefix("/p/").partition("/")[2]
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -12,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -27,8 +26,10 @@ from sidecar.gateway import Gateway
 from sidecar.home import Home
 from sidecar.listener import Listener, ListenerLimits
 from sidecar.live import log_line
+from sidecar.metering import LazyDatabase, metering
 from sidecar.models import Catalogue
 from sidecar.pipeline import Pipeline, load_addons
+from sidecar.prices import Prices
 from sidecar.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -92,19 +93,35 @@ async def sidecar_app(
         proxy=settings.upstream_proxy,
         timeout_seconds=settings.upstream_timeout_seconds,
     )
-    async with upstream:
+    database_url = settings.database_url.get_secret_value() if settings.database_url else None
+    async with AsyncExitStack() as running:
+        await running.enter_async_context(upstream)
+        try:
+            meters = await running.enter_async_context(
+                metering(
+                    settings,
+                    LazyDatabase(database_url, home.path),
+                    catalogue=catalogue,
+                    prices=Prices(),
+                    flush=lambda: True,  # nothing is written yet
+                )
+            )
+        except ValueError as error:
+            raise StartError(str(error)) from error
         gateway = Gateway(
             catalogue=catalogue,
             upstream=upstream,
             pipeline=Pipeline(load_addons(BUILT_IN, addon_files)),
             default_max_tokens=settings.default_max_tokens,
-            listeners=[log_line],
+            toll=meters.toll.pay,
+            listeners=[log_line, meters.toll.settle],
         )
         listener = Listener(
             gateway,
-            Admission(gateway_key, key_file=str(home.gateway_key_file)),
+            Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
+            meters.limiter,
             limits=ListenerLimits(max_body_bytes=settings.max_body_bytes, ping_seconds=settings.ping_seconds),
-            health=_health(gateway, url),
+            health=_health(gateway, url, meters.warnings),
         )
         refresh = asyncio.create_task(
             _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url), name="refresh the model list"
@@ -155,7 +172,7 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _health(gateway: Gateway, url: str) -> Callable[[], Json]:
+def _health(gateway: Gateway, url: str, warnings: Callable[[], list[str]]) -> Callable[[], Json]:
     instance = uuid.uuid4().hex
     started = time.monotonic()
 
@@ -169,6 +186,7 @@ def _health(gateway: Gateway, url: str) -> Callable[[], Json]:
             "uptime_seconds": round(time.monotonic() - started, 3),
             "requests": gateway.requests,
             "in_flight": gateway.in_flight,
+            "warnings": warnings(),
         }
 
     return health
@@ -177,7 +195,7 @@ def _health(gateway: Gateway, url: str) -> Callable[[], Json]:
 async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, base_url: str) -> None:
     """Anthropic's own list, once now and then once a day; without network the last known list stays in use."""
     client = await asyncio.to_thread(sdk_client, api_key, base_url)
-    async with contextlib.AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         await stack.enter_async_context(client)
         while True:
             try:

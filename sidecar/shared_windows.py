@@ -52,7 +52,7 @@ class SharedWindows:
         self._lost: Final = asyncio.Event()
         self._lost.set()
         self.warning = ""
-        """One sentence while Redis is lost."""
+        """One sentence for everybody while Redis is lost; the reason is in the log."""
 
     @property
     def up(self) -> bool:
@@ -144,10 +144,9 @@ class SharedWindows:
             raise
 
     def _note_loss(self, error: SharedStoreLostError) -> None:
-        known = bool(self.warning)
-        self.warning = f"Redis at {self._where} does not answer ({error}): this gateway counts its limits alone."
-        if not known:
-            log.warning("%s", self.warning)
+        if not self.warning:
+            log.warning("Redis at %s does not answer (%s): this gateway counts its limits alone.", self._where, error)
+        self.warning = "Redis does not answer: this gateway counts its limits alone."
 
 
 @asynccontextmanager

@@ -24,9 +24,9 @@ class RunningSidecar:
         self, home: Path, upstream: RunningSimulator | str, *, addon_files: tuple[Path, ...] = (), **settings: Any
     ) -> None:
         url, key = (upstream, "sk-ant-none") if isinstance(upstream, str) else (upstream.url, upstream.api_key)
-        self.settings = Settings(
-            **{"anthropic_base_url": url, "anthropic_api_key": key, "gateway_api_key": GATEWAY_KEY, **settings}
-        )
+        given = {"anthropic_base_url": url, "anthropic_api_key": key, "gateway_api_key": GATEWAY_KEY}
+        # A whole module's tests come to one sidecar, more than the default of sixty a minute.
+        self.settings = Settings(**{**given, "rate_limit_enabled": False, **settings})
         self.home = Home(home)
         self.home.open()
         self.key = GATEWAY_KEY
