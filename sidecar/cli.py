@@ -6,21 +6,17 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or settings.
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from sidecar import __version__
 from sidecar.home import Home
 from sidecar.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
-from sidecar.user_errors import UserError
+from sidecar.terminal import console, fail, on_a_terminal, one_sentence, say, warn
 
 if TYPE_CHECKING:
     from sidecar.config import Settings
@@ -80,12 +76,12 @@ def up(
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
     """Start the sidecar: on a terminal with its dashboard, else in the foreground."""
-    with _one_sentence():
+    with one_sentence():
         home = Home.locate()
         loaded = _load(home, host=host, port=port)
         addons = [path.absolute() for path in addon or ()]
-        if detach or (not headless and _on_a_terminal()):
-            _warn(loaded.warnings)
+        if detach or (not headless and on_a_terminal()):
+            warn(loaded.warnings)
             arguments = [f"--addon={path}" for path in addons]
             arguments += [f"--{name}={value}" for name, value in (("host", host), ("port", port)) if value is not None]
             _up_in_background(home, loaded.settings, arguments, detach=detach)
@@ -106,7 +102,7 @@ def _up_here(
         foreground.log_to_file(home.log_file, settings.log_level)
     else:
         foreground.log_to_terminal(settings.log_level)
-        _warn(loaded.warnings)
+        warn(loaded.warnings)
     if until_stdin_closes:
         foreground.stop_when_stdin_closes()
     try:
@@ -114,10 +110,10 @@ def _up_here(
             settings,
             home,
             addon_files=addons,
-            on_ready=lambda url: _say(_welcome(url, home, settings, "Ctrl-C stops it.")),
+            on_ready=lambda url: say(_welcome(url, home, settings, "Ctrl-C stops it.")),
         )
     except (StartError, AddonFileError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, detach: bool) -> None:
@@ -125,18 +121,18 @@ def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, d
     from sidecar.connecting import connection_lines
 
     if is_claimed(home):
-        _fail(already_running(home))
+        fail(already_running(home))
     child = BackgroundSidecar(home, arguments, tied=not detach)
     url = child.running.url
     if detach:
-        _say(_welcome(url, home, settings, f"Requests are logged in {home.log_file}; `cgw down` stops it."))
+        say(_welcome(url, home, settings, f"Requests are logged in {home.log_file}; `cgw down` stops it."))
         return
     from tui.app import Dashboard
 
     try:
         Dashboard(url, connection_lines(url, _key_file(home, settings))).run()
     finally:
-        _say("Stopping.")
+        say("Stopping.")
         child.close()
 
 
@@ -145,25 +141,25 @@ def down() -> None:
     """Stop the running sidecar, after the answers in flight."""
     from sidecar.background import STOP_SECONDS
 
-    with _one_sentence():
+    with one_sentence():
         home = Home.locate()
         if not is_claimed(home):
-            _say("No cgw is running.")
+            say("No cgw is running.")
             return
         if (running := find(home)) is None:
-            _fail(already_running(home))
+            fail(already_running(home))
         tell_to_stop(running)
         if not wait_until_stopped(home, PATIENCE_SECONDS):
-            _say("Waiting for the answers in flight; a second `cgw down` cuts them off.")
+            say("Waiting for the answers in flight; a second `cgw down` cuts them off.")
             if not wait_until_stopped(home, STOP_SECONDS):
-                _fail(f"It is still running as process {running.pid}: see {home.log_file}.")
-        _say(f"Stopped the cgw at {running.url}.")
+                fail(f"It is still running as process {running.pid}: see {home.log_file}.")
+        say(f"Stopped the cgw at {running.url}.")
 
 
 @app.command(rich_help_panel=LOOK)
 def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
     """Whether a sidecar runs, and where; exit code 1 when none does."""
-    with _one_sentence():
+    with one_sentence():
         home = Home.locate()
         running = find(home)
         told = health(running.url) if running else None
@@ -171,11 +167,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")]
             state = {"pid": running.pid, "url": running.url, "started": running.started} if running else {}
             typer.echo(json.dumps({"running": is_claimed(home), "home": str(home.path), **state, "health": told}))
         elif running is None:
-            _say(already_running(home) if is_claimed(home) else "No cgw is running: start one with `cgw up`.")
+            say(already_running(home) if is_claimed(home) else "No cgw is running: start one with `cgw up`.")
         elif told is None:
-            _say(f"The cgw at {running.url} (process {running.pid}) does not answer: it is stopping, or stuck.")
+            say(f"The cgw at {running.url} (process {running.pid}) does not answer: it is stopping, or stuck.")
         else:
-            _say(
+            say(
                 f"cgw {running.version} runs at {running.url} (process {running.pid}, since {running.started}): "
                 f"{told.get('requests', 0)} requests, {told.get('in_flight', 0)} in flight."
             )
@@ -206,7 +202,7 @@ def config(
     path: Annotated[Place | None, typer.Option(help="Only where something is kept.")] = None,
 ) -> None:
     """Every setting, its value and where it came from; secrets are masked."""
-    with _one_sentence():
+    with one_sentence():
         home = Home.locate()
         if path is not None:
             typer.echo(str(PLACES[path](home)))
@@ -217,13 +213,12 @@ def config(
             typer.echo(config_table.as_markdown(), nl=False)
             return
         loaded = _load(home)
-        _warn(loaded.warnings)
+        warn(loaded.warnings)
         if as_json:
             typer.echo(json.dumps({"home": str(home.path), "settings": config_table.as_json(loaded)}))
             return
-        console = _console()
-        console.print(config_table.as_rich_table(loaded))
-        _say(
+        console().print(config_table.as_rich_table(loaded))
+        say(
             f"Environment first, then {home.config_file}, then defaults. (*) read, but not yet in effect: "
             "the part it is for is not built."
         )
@@ -236,9 +231,9 @@ def demo(
     """Play an editor session through a sidecar in front of a simulated Claude."""
     from sidecar.demo import play
 
-    with _one_sentence():
-        stay = not headless and _on_a_terminal()
-        raise typer.Exit(0 if play(_console(), stay=stay) else 1)
+    with one_sentence():
+        stay = not headless and on_a_terminal()
+        raise typer.Exit(0 if play(console(), stay=stay) else 1)
 
 
 @app.command(rich_help_panel=OFFLINE)
@@ -248,8 +243,8 @@ def simulate(
     """Run the simulated Claude alone, for tools and tests of your own."""
     from sidecar.simulate import serve_until_stopped
 
-    with _one_sentence():
-        serve_until_stopped(port, _say)
+    with one_sentence():
+        serve_until_stopped(port, say)
 
 
 def _load(home: Home, **flags: object) -> LoadedSettings:
@@ -269,35 +264,3 @@ def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
     return (
         f"cgw {__version__} listens on {url}. {ending}\nKey: {key_place(key_file)}\n{connection_lines(url, key_file)}"
     )
-
-
-def _on_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False)
-
-
-def _say(text: str) -> None:
-    """Plain lines, never wrapped: they are there to be pasted."""
-    _console().print(text, markup=False, soft_wrap=True)
-
-
-def _warn(sentences: tuple[str, ...]) -> None:
-    for sentence in sentences:
-        _console(stderr=True).print(f"cgw: {sentence}", style="yellow", markup=False, soft_wrap=True)
-
-
-def _fail(sentence: str, exit_code: int = 1) -> NoReturn:
-    _console(stderr=True).print(f"cgw: {sentence}", style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(exit_code)
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """What the user can put right ends the command with its sentence."""
-    try:
-        yield
-    except UserError as error:
-        _fail(str(error), error.exit_code)

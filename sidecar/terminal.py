@@ -1,0 +1,46 @@
+"""How commands speak: plain lines to paste, one red sentence when something fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from sidecar.user_errors import UserError
+
+
+def on_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False)
+
+
+def say(text: str) -> None:
+    """Plain lines, never wrapped: they are there to be pasted."""
+    console().print(text, markup=False, soft_wrap=True)
+
+
+def warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        console(stderr=True).print(f"cgw: {sentence}", style="yellow", markup=False, soft_wrap=True)
+
+
+def fail(sentence: str, exit_code: int = 1) -> NoReturn:
+    console(stderr=True).print(f"cgw: {sentence}", style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(exit_code)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """What the user can put right ends the command with its sentence."""
+    try:
+        yield
+    except UserError as error:
+        fail(str(error), error.exit_code)
