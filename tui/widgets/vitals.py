@@ -11,10 +11,10 @@ from textual.widgets import Static
 class Vitals(Static):
     """Three lines; `health` is the latest answer of `GET /health`, None while there is none."""
 
-    health: reactive[dict[str, Any] | None] = reactive[dict[str, Any] | None](None)
+    health: reactive[dict[str, Any] | None] = reactive[dict[str, Any] | None](None, init=False, always_update=True)
 
     def __init__(self, url: str) -> None:
-        super().__init__(markup=False)
+        super().__init__(f"{url}\n...", markup=False)
         self._url = url
 
     def watch_health(self, health: dict[str, Any] | None) -> None:
