@@ -17,11 +17,13 @@ STANDIN = """#!/bin/sh
 case "$*" in
     "-I -c "*) printf %s "$0" ;;
     "-m venv --clear .venv") rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-    "-m pip install "*) echo "$*" >>pip.log; [ ! -f pip-fails ] ;;
+    "-m pip "*) echo "$*" >>pip.log; [ ! -f pip-fails ] ;;
     "-c ") ;;
     *) echo "unexpected: $*" >&2; exit 3 ;;
 esac
 """
+
+LOCKED_PIP = "pip==26 \\\n    --hash=sha256:0\n    # via cgw\n"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
 
@@ -67,7 +69,7 @@ def checkout(tmp_path: Path) -> Checkout:
     folder = tmp_path / "a checkout"
     shutil.copytree(ROOT / "scripts", folder / "scripts")
     (folder / "pyproject.toml").touch()
-    (folder / "requirements.lock").touch()
+    (folder / "requirements.lock").write_text(f"one==1 \\\n    --hash=sha256:1\n{LOCKED_PIP}two==2\n")
     interpreter = tmp_path / "its python"
     interpreter.write_text(STANDIN)
     interpreter.chmod(0o755)
@@ -77,9 +79,11 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 def test_packages_are_taken_by_their_hashes_and_the_project_without_any_download(checkout: Checkout) -> None:
-    packages, project = checkout.pip_runs()
-    assert {"--require-hashes", "--no-deps"} <= set(packages.split())
-    assert packages.endswith("-r requirements.lock")
+    pip_itself, packages, project = checkout.pip_runs()
+    for run in pip_itself, packages:
+        assert {"--require-hashes", "--no-deps"} <= set(run.split())
+    assert (checkout.folder / ".venv/pip.txt").read_text() == LOCKED_PIP
+    assert packages.endswith("--requirement requirements.lock")
     assert {"--no-deps", "--no-build-isolation"} <= set(project.split())
     assert project.endswith("--editable .")
 
@@ -96,7 +100,7 @@ def test_a_changed_source_is_installed_over_what_is_there(checkout: Checkout, ch
     checkout.pip_runs()
     (checkout.folder / changed).write_text("# changed\n")
     checkout.install()
-    assert len(checkout.pip_runs()) == 2
+    assert len(checkout.pip_runs()) == 3
     assert left.exists()
 
 
