@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sidecar import __version__
+from sidecar.cli_projects import projects
 from sidecar.home import Home
 from sidecar.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
 from sidecar.terminal import console, fail, on_a_terminal, one_sentence, say, warn
@@ -38,6 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(projects, rich_help_panel=LOOK)
 
 
 def main() -> None:
@@ -175,6 +178,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")]
                 f"cgw {running.version} runs at {running.url} (process {running.pid}, since {running.started}): "
                 f"{told.get('requests', 0)} requests, {told.get('in_flight', 0)} in flight."
             )
+            warn(told.get("warnings", []))
         raise typer.Exit(0 if told else 1)
 
 

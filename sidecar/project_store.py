@@ -18,9 +18,10 @@ from sidecar.ledger.rows import microseconds_of, moment_of
 from sidecar.ledger.schema import projects
 from sidecar.policy import SWITCHES, Policy
 from sidecar.projects import DEFAULT, Project, StoredProject, fingerprint, new_key
+from sidecar.user_errors import UserError
 
 
-class ProjectError(Exception):
+class ProjectError(UserError):
     """Something that cannot be done to a project; the message is one sentence for the owner."""
 
 
@@ -50,7 +51,7 @@ class ProjectStore:
         with self._database.change() as connection:
             if project.name == DEFAULT or _find(connection, project.name):
                 raise ProjectError(f"There is a project `{project.name}` already: `cgw projects set` changes it.")
-            connection.execute(projects.insert().values(_values(made), key_sha256=fingerprint(key)))
+            connection.execute(projects.insert().values({**_values(made), "key_sha256": fingerprint(key)}))
         return key
 
     def edit(self, name: str, change: Callable[[Project], Project]) -> Project:
