@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -53,13 +53,19 @@ class Books:
 
     @asynccontextmanager
     async def kept(
-        self, listeners: Sequence[Listener], *, knows_model: Callable[[str], bool], in_flight: Callable[[], int]
+        self,
+        listeners: Sequence[Listener],
+        *,
+        after: Awaitable[object],
+        knows_model: Callable[[str], bool],
+        in_flight: Callable[[], int],
     ) -> AsyncIterator[None]:
         """Keeps the books while the block runs, and closes them with every row stored as well as it can be.
 
-        `listeners` hear of each settled exchange, after the metrics; `knows_model` and `in_flight` are the metrics'.
+        `listeners` hear of each settled exchange, after the metrics. `after` is what is more urgent than opening: two
+        imports at once are no faster than one after the other. `knows_model` and `in_flight` are the metrics'.
         """
-        opening = asyncio.create_task(self._open(listeners, knows_model, in_flight), name="open the books")
+        opening = asyncio.create_task(self._open(listeners, after, knows_model, in_flight), name="open the books")
         try:
             yield
         finally:
@@ -103,8 +109,13 @@ class Books:
         return {name: value for name, value in self.health().items() if name not in {"where", "error"}}
 
     async def _open(
-        self, listeners: Sequence[Listener], knows_model: Callable[[str], bool], in_flight: Callable[[], int]
+        self,
+        listeners: Sequence[Listener],
+        after: Awaitable[object],
+        knows_model: Callable[[str], bool],
+        in_flight: Callable[[], int],
     ) -> None:
+        await asyncio.wait([asyncio.ensure_future(after)])  # that it failed is for others to tell
         try:
             opened = await asyncio.to_thread(self._load, knows_model, in_flight)
         except Exception as error:

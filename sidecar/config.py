@@ -16,7 +16,6 @@ ONLY_IN_FILE = frozenset({"models"})
 """Tables, which one environment variable cannot hold well."""
 
 WAITS_FOR = {
-    "admin_api_key": "admin routes",
     "cache_ttl_seconds": "the response cache",
     "enable_anthropic_cache_control": "the prompt-cache layer",
     "enable_file_hash_cache": "the file-reference layer",
@@ -28,7 +27,6 @@ WAITS_FOR = {
     "circuit_breaker_enabled": "the circuit breaker",
     "retry_enabled": "retries",
     "enable_smart_routing": "smart routing",
-    "prometheus_enabled": "metrics",
 }
 """Settings that are read and checked but have nothing to act on yet, and what they wait for. A row goes when its part
 comes."""
@@ -50,6 +48,13 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _database_address(url: SecretStr) -> SecretStr:
+    scheme = url.get_secret_value().partition("://")[0].partition("+")[0]
+    if scheme not in {"postgresql", "postgres", "sqlite"}:
+        raise ValueError("a URL such as postgresql://user:password@host/database or sqlite:////home/me/ledger.sqlite3")
+    return url
+
+
 def _bindable(host: str) -> str:
     if not host or any(character in host for character in "/ ") or host.count(":") == 1:
         raise ValueError("a host name or an IP address, without a port")
@@ -61,6 +66,7 @@ def _lower_case(level: object) -> object:
 
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 VersionDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -89,7 +95,7 @@ class Settings(BaseSettings):
     """The key for admin routes. Unset: the gateway key."""
     redis_url: SecretStr | None = None
     """Redis for limits shared by a team."""
-    database_url: SecretStr | None = None
+    database_url: DatabaseAddress | None = None
     """PostgreSQL for projects and a ledger shared by a team. Unset: SQLite in the home folder."""
     cache_ttl_seconds: Annotated[int, Field(ge=0)] = 1800
     """How long a cached answer may be reused."""
@@ -123,7 +129,7 @@ class Settings(BaseSettings):
     enable_smart_routing: bool = True
     """Choose the model by the task where the client asks for `auto`."""
     prometheus_enabled: bool = True
-    """Serve metrics at /metrics."""
+    """Serve metrics at /admin/metrics."""
 
     host: Annotated[str, AfterValidator(_bindable)] = "127.0.0.1"
     """Address to listen on."""

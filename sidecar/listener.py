@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -19,7 +19,7 @@ from sidecar.answers import ChatAnswer, NativeAnswer, error_response
 from sidecar.clients import recognise
 from sidecar.dialects import anthropic_messages, openai_chat
 from sidecar.errors import GatewayError, invalid_request
-from sidecar.exchange import Dialect, Exchange, Json
+from sidecar.exchange import Dialect, Exchange, Json, Timing
 from sidecar.gateway import Gateway
 from sidecar.headers import client_headers
 from sidecar.limits import Limiter
@@ -48,6 +48,8 @@ class Admitted:
     wire: Json
     completed: bool
     """`wire` has the project's default model, where `body` has none."""
+    received: float
+    """When its last byte was here, as `Timing` has it."""
 
 
 class Listener:
@@ -61,12 +63,14 @@ class Listener:
         *,
         limits: ListenerLimits,
         health: Callable[[], Json],
+        more_routes: Sequence[Route] = (),
     ) -> None:
         self._gateway = gateway
         self._admission = admission
         self._limiter = limiter
         self._limits = limits
         self._health = health
+        self._more_routes = more_routes
 
     def app(self) -> Starlette:
         endpoints: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
@@ -81,6 +85,7 @@ class Listener:
             Route(base + path, endpoint, methods=[method]) for method, path, endpoint in endpoints for base in BASES
         ]
         routes += [Route(base, self.root, methods=["GET"]) for base in ("/", PROJECT_BASE)]
+        routes += self._more_routes
         return Starlette(
             routes=routes,
             exception_handlers={GatewayError: self._refused, HTTPException: _http_error, ClientDisconnect: _gone},
@@ -100,9 +105,11 @@ class Listener:
         admitted = await self._admitted_body(request)
         decoded = openai_chat.decode(admitted.wire)
         exchanges = []
-        for _ in range(decoded.n):
+        for index in range(decoded.n):
             inner = {**decoded.request, "stream": True}
             exchange = self._exchange(request, "openai_chat", admitted, inner, stream=decoded.stream)
+            if index:
+                exchange.id = f"{exchanges[0].id}-{index}"
             exchange.edited = True
             exchange.notes.extend(decoded.notes)
             exchanges.append(exchange)
@@ -151,12 +158,13 @@ class Listener:
     async def _admitted_body(self, request: Request) -> Admitted:
         project = await self._admit(request)
         body = await _read(request, self._limits.max_body_bytes)
+        received = time.perf_counter()
         wire = _parse(body)
         default = project.policy.default_model
         completed = default is not None and wire.get("model") is None
         if completed:
             wire["model"] = default
-        return Admitted(project, body, wire, completed)
+        return Admitted(project, body, wire, completed, received)
 
     def _exchange(
         self, request: Request, dialect: Dialect, admitted: Admitted, inner: Json, *, stream: bool
@@ -182,6 +190,7 @@ class Listener:
             client=recognise(headers, inner),
             edited=admitted.completed,
             response_headers=self._limiter.headers(project),
+            timing=Timing(admitted.received),
         )
         self._gateway.resolve(exchange)
         check_model(project.name, project.policy, self._gateway.catalogue.card(exchange.model))

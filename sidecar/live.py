@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from sidecar.accounts import Account
 from sidecar.exchange import Exchange
 from sidecar.headers import printable
+from sidecar.prices import dollars
 
 log = logging.getLogger("cgw.requests")
 
@@ -16,7 +18,8 @@ def log_line(exchange: Exchange) -> None:
 
 
 def line_of(exchange: Exchange) -> str:
-    """`200 chat openai-sdk sonnet -> claude-sonnet-5-5 | in 12,345 (11,000 cached) out 512 | first 0.42 s, 3.10 s`."""
+    """`200 chat openai-sdk sonnet -> claude-sonnet-5-5 | in 12,345 (11,000 cached) out 512 | $0.0089 saved $0.0198 | first
+    0.42 s, 3.10 s`, on one line."""
     model = printable(exchange.model_asked)
     if exchange.model and exchange.model != exchange.model_asked:
         model += f" -> {printable(exchange.model)}"
@@ -25,6 +28,8 @@ def line_of(exchange: Exchange) -> str:
     if usage.prompt_tokens or usage.output_tokens:
         cached = f" ({usage.cache_read_tokens:,} cached)" if usage.cache_read_tokens else ""
         parts.append(f"in {usage.prompt_tokens:,}{cached} out {usage.output_tokens:,}")
+    if exchange.account is not None and (exchange.account.bill or exchange.account.baseline):
+        parts.append(_money(exchange.account))
     parts.append(_times(exchange))
     if exchange.error is not None:
         parts.append(printable(exchange.error.message))
@@ -45,6 +50,14 @@ def _route(exchange: Exchange) -> str:
     if exchange.kind == "count_tokens":
         return "count_tokens"
     return {"openai_chat": "chat", "anthropic_messages": "messages"}[exchange.dialect]
+
+
+def _money(account: Account) -> str:
+    """What it cost, `~` where that is an estimate, and what it would have cost more (or less) without us."""
+    cost = f"{'~' if account.estimated else ''}{dollars(account.bill)}"
+    if not account.saved:
+        return cost
+    return f"{cost} saved {dollars(account.saved)}" if account.saved > 0 else f"{cost} lost {dollars(-account.saved)}"
 
 
 def _times(exchange: Exchange) -> str:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from sidecar.budgets import Budgets
 from sidecar.config import Settings
 from sidecar.directory import Directory
+from sidecar.exchange import Json
 from sidecar.limits import Limiter
 from sidecar.models import Catalogue
-from sidecar.prices import Prices
 from sidecar.projects import StoredProject
 from sidecar.shared_windows import SharedWindows
 from sidecar.toll import Toll
@@ -68,25 +68,37 @@ class Metering:
     directory: Directory
     limiter: Limiter
     toll: Toll
-    warnings: Callable[[], list[str]]
-    """What does not work as it should right now, a sentence each."""
+    parts: Mapping[str, Directory | Budgets | SharedWindows]
+    """By the name that health has for them."""
+
+    def warnings(self) -> list[str]:
+        """What does not work as it should right now, a sentence each."""
+        return [part.warning for part in self.parts.values() if part.warning]
+
+    def health(self) -> dict[str, Json]:
+        """`state` is `ok` or `degraded`: the last known or the local counts go on then."""
+        return {
+            name: {"state": "degraded" if part.warning else "ok", "error": part.warning}
+            for name, part in self.parts.items()
+        }
 
 
 @asynccontextmanager
 async def metering(
-    settings: Settings, database: LazyDatabase, *, catalogue: Catalogue, prices: Prices, flush: Callable[[], bool]
+    settings: Settings, database: LazyDatabase, *, catalogue: Catalogue, flush: Callable[[], bool]
 ) -> AsyncIterator[Metering]:
     """Everything runs while the block does. `flush`: see `Budgets`. Raises ValueError for a REDIS_URL that is none."""
     shared = SharedWindows(settings.redis_url.get_secret_value()) if settings.redis_url else None
     directory = Directory(database.projects, several=settings.enable_multi_project)
     budgets = Budgets(database.spending, flush=flush, shared=settings.database_url is not None)
     limiter = Limiter(budgets, rpm=settings.rate_limit_rpm if settings.rate_limit_enabled else None, shared=shared)
-    toll = Toll(directory, limiter, budgets, catalogue=catalogue, prices=prices)
-    parts: list[Directory | Budgets | SharedWindows] = [directory, budgets, *([shared] if shared else [])]
-    tasks = [asyncio.create_task(part.run(), name=f"keep the {type(part).__name__} fresh") for part in parts]
-    tasks.append(asyncio.create_task(asyncio.to_thread(prices.load), name="load the prices"))
+    toll = Toll(directory, limiter, budgets, catalogue=catalogue)
+    parts: dict[str, Directory | Budgets | SharedWindows] = {"projects": directory, "budgets": budgets}
+    if shared is not None:
+        parts["redis"] = shared
+    tasks = [asyncio.create_task(part.run(), name=f"keep the {name} fresh") for name, part in parts.items()]
     try:
-        yield Metering(directory, limiter, toll, lambda: [part.warning for part in parts if part.warning])
+        yield Metering(directory, limiter, toll, parts)
     finally:
         await limiter.close()
         for task in tasks:

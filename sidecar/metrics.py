@@ -61,7 +61,7 @@ class Metrics:
         in_flight: Callable[[], int],
         ledger: HealthOfLedger | None = None,
     ) -> None:
-        self.registry: Final = CollectorRegistry()
+        self.registry: Final = _Registry()
         self._knows_model: Final = knows_model
 
         def counter(name: str, told: str, *labels: str) -> Counter:
@@ -135,6 +135,15 @@ class Metrics:
         for histogram, duration in moments:
             if duration is not None:
                 histogram.observe(duration)
+
+
+class _Registry(CollectorRegistry):
+    """Leaves out when each series was created: it would double the text, and nobody asks for it."""
+
+    def collect(self) -> Iterator[Metric]:
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
 
 
 class _LedgerHealth(Collector):

@@ -158,6 +158,17 @@ class Catalogue:
         """The card of a Claude id, guessed for one nobody knows. Raises GatewayError (404) for other names."""
         return self._cards.get(model_id) or self.resolve(model_id).card
 
+    def knows(self, model_id: str) -> bool:
+        """Whether this is the id of a model, current or retired, and not only shaped like one."""
+        return model_id in self._cards
+
+    def same_line(self, model_id: str) -> list[str]:
+        """The ids of its line, newest first; none for a name of no line."""
+        found = self._find(model_id, {})
+        line = found.card.line if found else None
+        cards = [card for card in self._cards.values() if line is not None and card.line == line]
+        return [card.id for card in sorted(cards, key=lambda card: card.created_at, reverse=True)]
+
     def resolve(self, asked: str) -> Resolution:
         """The model that `asked` means. Raises GatewayError (404, `model_not_found`) for one nobody knows."""
         resolution = self._find(asked, self._overrides)

@@ -18,7 +18,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sidecar import __version__, model_list
+from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
+from sidecar.bookkeeping import Books
 from sidecar.config import Settings
 from sidecar.credentials import sdk_client
 from sidecar.exchange import Json
@@ -26,7 +28,7 @@ from sidecar.gateway import Gateway
 from sidecar.home import Home
 from sidecar.listener import Listener, ListenerLimits
 from sidecar.live import log_line
-from sidecar.metering import LazyDatabase, metering
+from sidecar.metering import LazyDatabase, Metering, metering
 from sidecar.models import Catalogue
 from sidecar.pipeline import Pipeline, load_addons
 from sidecar.prices import Prices
@@ -94,17 +96,13 @@ async def sidecar_app(
         timeout_seconds=settings.upstream_timeout_seconds,
     )
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
+    database = LazyDatabase(database_url, home.path)
+    books = Books(database, home.path, Prices(catalogue.same_line))
     async with AsyncExitStack() as running:
         await running.enter_async_context(upstream)
         try:
             meters = await running.enter_async_context(
-                metering(
-                    settings,
-                    LazyDatabase(database_url, home.path),
-                    catalogue=catalogue,
-                    prices=Prices(),
-                    flush=lambda: True,  # nothing is written yet
-                )
+                metering(settings, database, catalogue=catalogue, flush=books.flush)
             )
         except ValueError as error:
             raise StartError(str(error)) from error
@@ -114,14 +112,30 @@ async def sidecar_app(
             pipeline=Pipeline(load_addons(BUILT_IN, addon_files)),
             default_max_tokens=settings.default_max_tokens,
             toll=meters.toll.pay,
-            listeners=[log_line, meters.toll.settle],
+            listeners=[books.accountant],
+        )
+        await running.enter_async_context(
+            books.kept(
+                [log_line, meters.toll.settle],
+                after=upstream.api_version(),
+                knows_model=catalogue.knows,
+                in_flight=lambda: gateway.in_flight,
+            )
+        )
+        admin = AdminRoutes(
+            key=settings.admin_api_key.get_secret_value() if settings.admin_api_key else gateway_key,
+            key_name="ADMIN_API_KEY" if settings.admin_api_key else f"the key from {home.gateway_key_file}",
+            database=database,
+            health=lambda: {"ledger": books.health(), **meters.health()},
+            metrics=books.metrics if settings.prometheus_enabled else None,
         )
         listener = Listener(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
             meters.limiter,
             limits=ListenerLimits(max_body_bytes=settings.max_body_bytes, ping_seconds=settings.ping_seconds),
-            health=_health(gateway, url, meters.warnings),
+            health=_health(gateway, url, books, meters),
+            more_routes=admin.routes(),
         )
         refresh = asyncio.create_task(
             _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url), name="refresh the model list"
@@ -172,7 +186,7 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _health(gateway: Gateway, url: str, warnings: Callable[[], list[str]]) -> Callable[[], Json]:
+def _health(gateway: Gateway, url: str, books: Books, meters: Metering) -> Callable[[], Json]:
     instance = uuid.uuid4().hex
     started = time.monotonic()
 
@@ -186,7 +200,8 @@ def _health(gateway: Gateway, url: str, warnings: Callable[[], list[str]]) -> Ca
             "uptime_seconds": round(time.monotonic() - started, 3),
             "requests": gateway.requests,
             "in_flight": gateway.in_flight,
-            "warnings": warnings(),
+            "ledger": books.public_health(),
+            "warnings": meters.warnings(),
         }
 
     return health

@@ -14,19 +14,15 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.limits import Limiter
 from sidecar.models import Catalogue
-from sidecar.prices import Prices
 from sidecar.projects import check_model
 
 
 class Toll:
-    def __init__(
-        self, directory: Directory, limiter: Limiter, budgets: Budgets, *, catalogue: Catalogue, prices: Prices
-    ) -> None:
+    def __init__(self, directory: Directory, limiter: Limiter, budgets: Budgets, *, catalogue: Catalogue) -> None:
         self._directory = directory
         self._limiter = limiter
         self._budgets = budgets
         self._catalogue = catalogue
-        self._prices = prices
 
     async def pay(self, exchange: Exchange) -> None:
         """Count an exchange that is about to go to Claude, and tell its client how much is left.
@@ -48,10 +44,9 @@ class Toll:
             exchange.response_headers |= self._limiter.headers(project)
 
     def settle(self, exchange: Exchange) -> None:
-        """Charge what the exchange used; for the gateway's listeners."""
-        if exchange.kind != "generate" or exchange.timing.upstream_sent is None:
+        """Charge what the exchange used and cost; for the accountant's listeners."""
+        if exchange.account is None:
             return
-        cost = self._prices.cost(exchange.model, exchange.usage, exchange.started)
-        self._budgets.spend(exchange.project, exchange.started, cost.total)
+        self._budgets.spend(exchange.project, exchange.started, exchange.account.bill)
         with contextlib.suppress(GatewayError):  # the project was removed while Claude answered
             self._limiter.settle(self._directory.project(exchange.project), exchange.usage)

@@ -88,7 +88,7 @@ def stream(
 
 def table(columns: Sequence[ExportColumn], records: list[tuple[Any, ...]], file_format: TextFormat) -> bytes:
     """A small table of other columns, in the same notation."""
-    body = _BODIES[file_format](columns, records) if records else b""
+    body = _BODIES[file_format](columns, list(zip(*records, strict=True))) if records else b""
     return _HEADS[file_format](columns) + body
 
 

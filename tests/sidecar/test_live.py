@@ -1,3 +1,6 @@
+import pytest
+
+from sidecar.accounts import UNBILLED, Account
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Usage
 from sidecar.live import line_of
@@ -40,3 +43,19 @@ def test_a_client_that_left_and_an_error_are_told() -> None:
 def test_input_cannot_forge_a_line() -> None:
     line = line_of(finished(model_asked="x\n200 chat aider fine\x1b[31m", error=GatewayError("api_error", "a\r\nb")))
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        (Account(20 * 10**9, 89 * 10**8, (("prompt_cache", 111 * 10**8),)), "| $0.0089 saved $0.011 |"),
+        (Account(28 * 10**7, 28 * 10**7, estimated=True), "| ~$0.00028 |"),
+        (Account(10**12, 15 * 10**11, (("prompt_cache", -5 * 10**11),)), "| $1.50 lost $0.50 |"),
+    ],
+)
+def test_a_line_says_what_it_cost_and_what_that_saved(account: Account, told: str) -> None:
+    assert told in line_of(finished(account=account))
+
+
+def test_nothing_is_said_of_the_cost_where_there_was_none() -> None:
+    assert "$" not in line_of(finished(account=UNBILLED))
