@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import logging.handlers
+import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +18,8 @@ from sidecar.home import Home
 from sidecar.running import announce, claimed
 from sidecar.server import StartError, serve
 from sidecar.sockets import leads_to, listening_socket, reachable_url
+
+STDIN = 0
 
 LOG_FORMAT = "%(asctime)sZ %(levelname)s %(message)s"
 LOG_BYTES = 5_000_000
@@ -85,7 +87,8 @@ def stop_when_stdin_closes() -> None:
     """End like a SIGTERM as soon as whoever holds the other end of standard input is gone, however it went."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(STDIN, 1024):  # not sys.stdin: its lock must be free when the interpreter ends
+            pass
         signal.raise_signal(signal.SIGTERM)
 
     threading.Thread(target=watch, name="watch stdin", daemon=True).start()

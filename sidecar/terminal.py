@@ -15,7 +15,8 @@ from sidecar.user_errors import UserError
 
 
 def on_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    streams = (sys.stdin, sys.stdout, sys.stderr)  # the dashboard draws on standard error
+    return all(stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
 
 
 def console(*, stderr: bool = False) -> Console:
