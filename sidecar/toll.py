@@ -45,7 +45,7 @@ class Toll:
 
     def settle(self, exchange: Exchange) -> None:
         """Charge what the exchange used and cost; for the accountant's listeners."""
-        if exchange.account is None:
+        if exchange.account is None or exchange.timing.upstream_sent is None:
             return
         self._budgets.spend(exchange.project, exchange.started, exchange.account.bill)
         with contextlib.suppress(GatewayError):  # the project was removed while Claude answered
