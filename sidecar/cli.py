@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sidecar import __version__
+from sidecar.cli_accounts import accounts
 from sidecar.cli_projects import projects
 from sidecar.home import Home
 from sidecar.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 app.add_typer(projects, rich_help_panel=LOOK)
+app.add_typer(accounts, rich_help_panel=LOOK)
 
 
 def main() -> None:
@@ -178,6 +180,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")]
                 f"cgw {running.version} runs at {running.url} (process {running.pid}, since {running.started}): "
                 f"{told.get('requests', 0)} requests, {told.get('in_flight', 0)} in flight."
             )
+            say(_ledger_line(told.get("ledger") or {}, home))
+            warn(told.get("warnings") or ())
             warn(told.get("warnings", []))
         raise typer.Exit(0 if told else 1)
 
@@ -249,6 +253,16 @@ def simulate(
 
     with one_sentence():
         serve_until_stopped(port, say)
+
+
+def _ledger_line(ledger: dict[str, Any], home: Home) -> str:
+    """How the ledger is doing, from a sidecar's `/health`."""
+    line = f"Ledger: {ledger.get('state', 'unknown')}, {ledger.get('written', 0)} rows written"
+    if pending := ledger.get("pending"):
+        line += f", {pending} waiting"
+    if dropped := ledger.get("dropped"):
+        line += f", {dropped} LOST"
+    return f"{line}." if ledger.get("state") in ("ok", "starting") else f"{line}: {home.log_file} says why."
 
 
 def _load(home: Home, **flags: object) -> LoadedSettings:

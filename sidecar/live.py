@@ -18,8 +18,7 @@ def log_line(exchange: Exchange) -> None:
 
 
 def line_of(exchange: Exchange) -> str:
-    """`200 chat openai-sdk sonnet -> claude-sonnet-5-5 | in 12,345 (11,000 cached) out 512 | $0.0089 saved $0.0198 | first
-    0.42 s, 3.10 s`, on one line."""
+    """`200 chat aider sonnet -> claude-sonnet-5-5 | in 12,345 (11,000 cached) out 512 | $0.0089 | 3.10 s`."""
     model = printable(exchange.model_asked)
     if exchange.model and exchange.model != exchange.model_asked:
         model += f" -> {printable(exchange.model)}"
