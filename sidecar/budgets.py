@@ -76,35 +76,44 @@ class Budgets:
         self._here: Counter[tuple[str, date]] = Counter()
         """What this process spent and `_ledger` does not have yet."""
         self._loaded = False
+        self._settled = False
+        """Read once with every row of this process and of those before it."""
         self._tried = asyncio.Event()
         self._told: set[tuple[str, Period, str, date]] = set()
         self.warning = ""
         """One sentence for everybody while the ledger cannot be read; the reason is in the log."""
 
     async def run(self) -> None:
-        """Read the ledger until that went well once; a shared one until cancelled."""
+        """Read the ledger until it is known with every row; a shared one until cancelled."""
         while True:
             await self.refresh()
-            if not self._shared and not self.warning:
+            if self._settled and not self._shared:
                 return
-            await asyncio.sleep(RETRY_SECONDS if self.warning else REFRESH_SECONDS)
+            if self.warning:
+                await asyncio.sleep(RETRY_SECONDS)
+            elif self._settled:
+                await asyncio.sleep(REFRESH_SECONDS)
 
     async def refresh(self) -> None:
-        """Take over what the ledger says now; when it says nothing, what was known goes on counting."""
+        """Take over what the ledger says now; when it says nothing, what was known goes on counting.
+
+        The first reading does not wait for rows to be flushed, since requests wait for it; the next one makes it exact.
+        """
         today = self._clock().date()
         month, yesterday = today.replace(day=1), today - timedelta(days=1)
-        since = yesterday if self._loaded else min(month, yesterday)  # a month of a team's rows is read once only
+        since = yesterday if self._settled else min(month, yesterday)  # a month of a team's rows is read twice only
         counted = Counter(self._here)
         try:
-            flushed = await asyncio.to_thread(self._flush)
+            flushed = self._loaded and await asyncio.to_thread(self._flush)
             if flushed or not self._loaded:
                 found = await asyncio.to_thread(self._read, since)
                 earlier = {key: picos for key, picos in self._ledger.items() if month <= key[1] < since}
                 self._ledger = earlier | dict(found)
-                self._loaded = True
             if flushed:
                 self._here.subtract(counted)
-            self._note("" if flushed else "the database does not take the newest rows")
+                self._settled = True
+            self._note("" if flushed or not self._loaded else "the database does not take the newest rows")
+            self._loaded = True
         except Exception as error:  # noqa: BLE001 -- whatever a driver throws, what is known goes on counting
             self._note(str(error) or type(error).__name__)
         self._tried.set()

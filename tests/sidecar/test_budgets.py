@@ -56,6 +56,7 @@ def ledger() -> Ledger:
 async def loaded(ledger: Ledger) -> Budgets:
     budgets = ledger.budgets()
     await budgets.refresh()
+    await budgets.refresh()
     return budgets
 
 
@@ -133,6 +134,15 @@ async def test_a_first_request_waits_for_the_first_reading(ledger: Ledger) -> No
     assert not waiting.done()
     await budgets.refresh()
     await waiting
+
+
+async def test_the_first_reading_does_not_wait_for_rows_and_the_second_finds_them(ledger: Ledger) -> None:
+    ledger.waiting["p", date(2026, 11, 1)] = 5  # left behind by a process that crashed
+    budgets, project = ledger.budgets(), Project(name="p", monthly_budget=1)
+    await budgets.refresh()
+    assert spent(budgets, project) == {"monthly": 0}
+    await budgets.run()
+    assert spent(budgets, project) == {"monthly": 5}
 
 
 async def test_a_ledger_that_is_lost_later_leaves_what_was_known(ledger: Ledger) -> None:
