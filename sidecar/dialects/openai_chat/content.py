@@ -74,6 +74,9 @@ UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
 
 MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 
+WHOLE_IMAGE = (None, "auto", "high", "original")
+"""Values of an image's `detail` that ask for what Claude does anyway."""
+
 _Reader = Callable[[Json, str, Notes], Json | None]
 
 
@@ -117,13 +120,14 @@ def _refusal_part(part: Json, path: str, notes: Notes) -> Json | None:
 
 
 def _image_url_part(part: Json, path: str, notes: Notes) -> Json:
-    # `detail` has no counterpart: Claude sees every image at its full size.
     path += ".image_url"
     image = part.get("image_url")
     if type(image) is str:
         return media.image_block(image, path, notes)
-    path += ".url"
-    return media.image_block(text(mapping(image, path[:-4]).get("url"), path), path, notes)
+    image = mapping(image, path)
+    if image.get("detail") not in WHOLE_IMAGE:
+        notes.add(f"{path}.detail", "ignored", "Claude sees every image as large as it can")
+    return media.image_block(text_of(image, "url", path), f"{path}.url", notes)
 
 
 def _file_part(part: Json, path: str, notes: Notes) -> Json:
@@ -183,8 +187,8 @@ def _tool_result(part: Json, path: str, notes: Notes) -> Json:
 
 def result_content(content: object, path: str, notes: Notes) -> str | list[Json]:
     """What a tool returned: its string as it is, or blocks; the empty string for a tool that returned nothing."""
-    if type(content) is str:
-        return "" if is_blank(content) else content
+    if type(content) is str and not is_blank(content):
+        return content
     return blocks_of(content, "tool", path, notes) or ""
 
 

@@ -43,13 +43,14 @@ def read_conversation(messages: object, names: ToolNames, notes: Notes) -> Conve
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         role = text_of(mapping(message, path), "role", path)
-        reader = _READERS.get(role)
-        if reader is None:
+        known = _ROLES.get(role)
+        if known is None:
             raise invalid_request(
-                f"{path}.role: {role!r} is not a role; there are {', '.join(_READERS)}.", param=f"{path}.role"
+                f"{path}.role: {role!r} is not a role; there are {', '.join(_ROLES)}.", param=f"{path}.role"
             )
-        if not message.keys() <= _EXPECTED:
-            _note_what_is_lost(message, role, path, notes)
+        reader, expected = known
+        if not message.keys() <= expected:
+            _note_what_is_lost(message, expected, path, notes)
         if leading and reader is _read_system:
             system += _blocks(message, "system", path, notes)
         else:
@@ -120,30 +121,27 @@ def _put_mark_of(message: Json, blocks: list[Json], path: str, notes: Notes) -> 
         notes.add(path, "ignored", "a cache mark on a message without content")
 
 
-_READERS: dict[str, Callable[[Turns, Json, str, Notes], None]] = {
-    "system": _read_system,
-    "developer": _read_system,
-    "user": _read_user,
-    "assistant": _read_assistant,
-    "tool": _read_tool,
-    "function": _read_function,
-}
-
-_UNDERSTOOD = frozenset({
-    "role", "content", "refusal", "tool_calls", "function_call", "tool_call_id", "cache_control",
-    "prompt_cache_breakpoint",
-})  # fmt: skip
 _ECHOED = frozenset({
     "annotations", "id", "index", "object", "parsed", "provider_specific_fields", "reasoning", "reasoning_content",
     "reasoning_details", "reasoning_text", "status", "thinking_blocks", "type",
 })  # fmt: skip
 """What clients keep from an answer and send back with it; nothing in it is for the model."""
-_EXPECTED = _UNDERSTOOD | _ECHOED
+
+_ANYWHERE = _ECHOED | MARKS | {"role", "content"}
+
+_ROLES: dict[str, tuple[Callable[[Turns, Json, str, Notes], None], frozenset[str]]] = {
+    "system": (_read_system, _ANYWHERE),
+    "developer": (_read_system, _ANYWHERE),
+    "user": (_read_user, _ANYWHERE),
+    "assistant": (_read_assistant, _ANYWHERE | {"refusal", "tool_calls", "function_call"}),
+    "tool": (_read_tool, _ANYWHERE | {"tool_call_id", "name"}),
+    "function": (_read_function, _ANYWHERE | {"name"}),
+}
+"""Who reads a message of each role, and the fields that it may have."""
 
 
-def _note_what_is_lost(message: Json, role: str, path: str, notes: Notes) -> None:
-    for key in message.keys() - _EXPECTED:
-        if message[key] is None or (key == "name" and role in ("tool", "function")):
-            continue
-        detail = "Claude knows no names of speakers" if key == "name" else "not known to Claude"
-        notes.add(f"{path}.{key}", "dropped", detail)
+def _note_what_is_lost(message: Json, expected: frozenset[str], path: str, notes: Notes) -> None:
+    for key, value in message.items():
+        if key not in expected and value not in (None, "", [], {}):
+            detail = "Claude knows no names of speakers" if key == "name" else "not known to Claude"
+            notes.add(f"{path}.{key}", "dropped", detail)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 from sidecar.exchange import Note, NoteAction
+
+_INDEX = re.compile(r"\[\d+\]")
 
 
 class Notes:
-    """One note for each kind of thing: a history that repeats it on every turn must not fill a response header."""
+    """One note for each kind of thing: a history that repeats it on every turn must not fill a response header.
+
+    Two fields are never one kind: whoever reads the report must find every field in it.
+    """
 
     def __init__(self) -> None:
-        self._first: dict[tuple[NoteAction, str], tuple[str, int]] = {}
+        self._first: dict[tuple[str, NoteAction, str], tuple[str, int]] = {}
 
     def add(self, path: str, action: NoteAction, detail: str) -> None:
-        first, count = self._first.get((action, detail), (path, 0))
-        self._first[action, detail] = first, count + 1
+        kind = _INDEX.sub("", path), action, detail
+        first, count = self._first.get(kind, (path, 0))
+        self._first[kind] = first, count + 1
 
     def listed(self) -> list[Note]:
         return [
             Note(path, action, detail if count == 1 else f"{detail}; {count} times")
-            for (action, detail), (path, count) in self._first.items()
+            for (_, action, detail), (path, count) in self._first.items()
         ]

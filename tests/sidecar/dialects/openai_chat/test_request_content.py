@@ -16,7 +16,7 @@ TEXT = base64.b64encode("größer\n".encode()).decode()
 
 
 def image_url(url: Any) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    return {"type": "image_url", "image_url": {"url": url, "detail": "auto"}}
 
 
 def file(data: str, name: str | None = None) -> dict[str, Any]:
@@ -101,6 +101,13 @@ def test_a_picture_with_the_wrong_label_goes_out_with_the_right_one():
     made = decoded(image_url(f"data:image/png;base64,{JPEG}"))
     assert made.request["messages"][0]["content"][0]["source"]["media_type"] == "image/jpeg"
     assert [note.action for note in made.notes] == ["mapped"]
+
+
+def test_a_picture_asked_for_in_less_detail_is_seen_whole_and_that_is_reported():
+    made = decoded({"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}})
+    assert [(note.field, note.action) for note in made.notes] == [
+        ("messages[0].content[0].image_url.detail", "ignored"),
+    ]
 
 
 def test_a_file_keeps_its_name():

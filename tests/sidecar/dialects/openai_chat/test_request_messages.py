@@ -389,6 +389,27 @@ def test_openais_own_breakpoint_is_a_cache_mark():
     ]
 
 
+def test_what_a_message_of_its_role_has_no_use_for_is_reported():
+    made = decoded(
+        user("go", tool_calls=[call("a")], tool_call_id="z", tool_name="", audio=None),
+        assistant("done", audio={"id": "x"}, tool_calls=[]),
+        user("on", name="jo"),
+    )
+    assert {note.field: note.action for note in made.notes} == {
+        "messages[0].tool_calls": "dropped",
+        "messages[0].tool_call_id": "dropped",
+        "messages[1].audio": "dropped",
+        "messages[2].name": "dropped",
+    }
+
+
+def test_a_tool_that_returned_only_blanks_returned_nothing_and_that_is_reported():
+    made = decoded(user("go"), assistant(None, call("a")), tool("a", " \n"))
+    assert made.request["messages"][2]["content"] == [{"type": "tool_result", "tool_use_id": "a"}]
+    assert [(note.field, note.action) for note in made.notes] == [("messages[2].content", "ignored")]
+    assert decoded(user("go"), assistant(None, call("a")), tool("a", "")).notes == []
+
+
 @pytest.mark.parametrize(
     ("message", "param"),
     [
