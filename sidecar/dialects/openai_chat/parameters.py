@@ -15,6 +15,7 @@ from sidecar.dialects.openai_chat.content import is_blank, mark_of
 from sidecar.dialects.openai_chat.notes import Notes
 from sidecar.dialects.openai_chat.reading import array, flag, mapping, number, text, whole
 from sidecar.dialects.openai_chat.response_format import read_response_format
+from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 
@@ -38,13 +39,9 @@ SERVICE_TIERS = {
 }
 """OpenAI's tier -> Claude's; None is Claude's default. Claude has no cheaper, slower tier within one request."""
 
-NATIVE = frozenset(
-    {"thinking", "output_config", "cache_control", "top_k", "speed", "inference_geo", "container", "diagnostics"}
-)
-"""Claude's own fields, which clients add through `extra_body`: those its Messages API takes without a beta header."""
-
 WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "store": (False,),
+    "prediction": (),
     "prompt_cache_key": (),
     "prompt_cache_retention": (),
     "prompt_cache_options": (),
@@ -58,7 +55,6 @@ NOT_HONOURED: dict[str, tuple[Any, ...]] = {
     "logprobs": (False,),
     "modalities": (["text"],),
     "moderation": (),
-    "prediction": (),
     "presence_penalty": (0,),
     "seed": (),
     "top_logprobs": (0,),
@@ -68,15 +64,16 @@ NOT_HONOURED: dict[str, tuple[Any, ...]] = {
 """Fields that Claude has nothing for, with the values that ask for what happens anyway."""
 
 READ_ELSEWHERE = frozenset({
-    "messages", "model", "tools", "functions", "tool_choice", "function_call", "parallel_tool_calls",
+    "messages", "system", "model", "tools", "functions", "tool_choice", "function_call", "parallel_tool_calls",
 })  # fmt: skip
 
-_PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+[\d\s().-]{7,}")
-"""An e-mail address or a telephone number."""
+_ADDRESS = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
+_TELEPHONE = re.compile(r"\+[\d\s().-]{7,}")
 
 
 @dataclass(slots=True)
 class Parameters:
+    limits: SchemaLimits
     request: Json = field(default_factory=dict)
     """Fields of the inner form."""
     instruction: str | None = None
@@ -88,8 +85,9 @@ class Parameters:
     user_field: str = ""
 
 
-def read_parameters(body: Json, notes: Notes) -> Parameters:
-    parameters = Parameters()
+def read_parameters(body: Json, limits: SchemaLimits, notes: Notes) -> Parameters:
+    """`limits` says what is left for a schema of the answer."""
+    parameters = Parameters(limits)
     for key, value in body.items():
         if value is None or key in READ_ELSEWHERE:
             continue
@@ -124,9 +122,10 @@ def _stop(parameters: Parameters, key: str, value: object, notes: Notes) -> None
     listed = [value] if type(value) is str else array(value, key)
     wanted = parameters.request.get("stop_sequences", [])
     for index, entry in enumerate(listed):
-        if is_blank(sequence := text(entry, f"{key}[{index}]")):
+        sequence = text(entry, f"{key}[{index}]")
+        if sequence.isspace():
             notes.add(key, "dropped", "a blank stop sequence, which Claude refuses")
-        elif sequence not in wanted:
+        elif sequence and sequence not in wanted:
             wanted.append(sequence)
     if wanted:
         parameters.request["stop_sequences"] = wanted
@@ -140,9 +139,12 @@ def _stream(parameters: Parameters, key: str, value: object, _notes: Notes) -> N
     parameters.stream = flag(value, key)
 
 
-def _stream_options(parameters: Parameters, key: str, value: object, _notes: Notes) -> None:
-    if (include := mapping(value, key).get("include_usage")) is not None:
-        parameters.include_usage = flag(include, f"{key}.include_usage")
+def _stream_options(parameters: Parameters, key: str, value: object, notes: Notes) -> None:
+    for option, wanted in mapping(value, key).items():
+        if option == "include_usage" and wanted is not None:
+            parameters.include_usage = flag(wanted, f"{key}.{option}")
+        elif wanted:
+            notes.add(f"{key}.{option}", "ignored", "without effect here")
 
 
 def _user(parameters: Parameters, key: str, value: object, notes: Notes) -> None:
@@ -167,8 +169,8 @@ def _put_user_id(parameters: Parameters, notes: Notes) -> None:
     user = parameters.user_id
     if user is None:
         return
-    if len(user) > USER_ID_LENGTH or _PERSONAL.fullmatch(user.strip()):
-        # Claude wants an opaque identifier, never an address.
+    if len(user) > USER_ID_LENGTH or _ADDRESS.search(user) or _TELEPHONE.fullmatch(user.strip()):
+        # Claude wants an opaque identifier, and refuses one with an address in it.
         user = hashlib.sha256(user.encode(errors="surrogatepass")).hexdigest()
         notes.add(parameters.user_field, "mapped", "sent as its SHA-256: Claude wants an opaque id")
     parameters.request["metadata"] = {"user_id": user}
@@ -200,7 +202,7 @@ def _reasoning_effort(parameters: Parameters, key: str, value: object, notes: No
 
 
 def _response_format(parameters: Parameters, key: str, value: object, notes: Notes) -> None:
-    wanted, parameters.instruction = read_response_format(value, notes)
+    wanted, parameters.instruction = read_response_format(value, parameters.limits, notes)
     if wanted is not None:
         parameters.request.setdefault("output_config", {}).setdefault("format", wanted)
 
@@ -231,12 +233,23 @@ def _container(parameters: Parameters, key: str, value: object, _notes: Notes) -
 
 _Reader = Callable[[Parameters, str, Any, Notes], None]
 
+NATIVE: dict[str, _Reader] = {
+    "thinking": _native_object,
+    "output_config": _output_config,
+    "cache_control": _cache_control,
+    "top_k": _top_k,
+    "speed": _native_text,
+    "inference_geo": _native_text,
+    "container": _container,
+    "diagnostics": _native_object,
+}
+"""Claude's own fields, which clients add through `extra_body`: those its Messages API takes without a beta header."""
+
 _READERS: dict[str, _Reader] = {
     "max_completion_tokens": _max_tokens,
     "max_tokens": _max_tokens,
     "temperature": _within(0, 2),
     "top_p": _within(0, 1),
-    "top_k": _top_k,
     "stop": _stop,
     "stop_sequences": _stop,
     "n": _n,
@@ -248,11 +261,4 @@ _READERS: dict[str, _Reader] = {
     "service_tier": _service_tier,
     "reasoning_effort": _reasoning_effort,
     "response_format": _response_format,
-    "thinking": _native_object,
-    "output_config": _output_config,
-    "cache_control": _cache_control,
-    "speed": _native_text,
-    "inference_geo": _native_text,
-    "container": _container,
-    "diagnostics": _native_object,
-}
+} | NATIVE

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sidecar.dialects.openai_chat.content import blocks_of
 from sidecar.dialects.openai_chat.history import read_conversation
 from sidecar.dialects.openai_chat.marks import keep_four
 from sidecar.dialects.openai_chat.notes import Notes
 from sidecar.dialects.openai_chat.parameters import read_parameters
 from sidecar.dialects.openai_chat.reading import mapping, text
+from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
 from sidecar.dialects.openai_chat.tool_choice import read_tool_choice
 from sidecar.dialects.openai_chat.tool_names import ToolNames
 from sidecar.dialects.openai_chat.tools import read_tools, synthesised
@@ -53,15 +55,17 @@ def decode(body: Json) -> Decoded:
     notes = Notes()
     names = ToolNames()
     model = text(body.get("model"), "model")
-    parameters = read_parameters(body, notes)
-    tools = read_tools(body, names, notes)
+    # Tools take their share of the limits first: a form of answer that comes and goes must not change them.
+    limits = SchemaLimits()
+    tools = read_tools(body, names, limits, notes)
+    parameters = read_parameters(body, limits, notes)
     choice = read_tool_choice(body, tools, names, notes)
     conversation = read_conversation(body.get("messages"), names, notes)
     if conversation.has_calls and not tools.definitions:
         tools.definitions = synthesised(names.sent())
         choice = {"type": "none"}
         notes.add("tools", "mapped", "defined from the calls in the history; the model is told to make none")
-    system = conversation.system
+    system = blocks_of(body.get("system"), "system", "system", notes) + conversation.system
     if parameters.instruction is not None:
         system.append({"type": "text", "text": parameters.instruction})
     request: Json = {"model": model}
@@ -83,5 +87,5 @@ def decode(body: Json) -> Decoded:
         include_usage=parameters.include_usage,
         n=parameters.n,
         custom_tools=frozenset(tools.custom),
-        legacy_functions=bool(body.get("functions")) and not body.get("tools"),
+        legacy_functions=tools.legacy,
     )

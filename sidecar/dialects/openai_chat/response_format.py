@@ -10,6 +10,7 @@ import json
 
 from sidecar.dialects.openai_chat.notes import Notes
 from sidecar.dialects.openai_chat.reading import mapping, mapping_of, text
+from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
 from sidecar.dialects.openai_chat.schemas import InexpressibleError, restricted
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
@@ -18,7 +19,7 @@ ANY_OBJECT = "Answer with exactly one JSON object and nothing else: no words bef
 BY_SCHEMA = "Answer with exactly one JSON value and nothing else: no words before or after it, no code fence."
 
 
-def read_response_format(value: object, notes: Notes) -> tuple[Json | None, str | None]:
+def read_response_format(value: object, limits: SchemaLimits, notes: Notes) -> tuple[Json | None, str | None]:
     """Claude's `output_config.format`, or the sentence that asks for it instead; both None for plain text."""
     path = "response_format"
     wanted = mapping(value, path)
@@ -29,7 +30,7 @@ def read_response_format(value: object, notes: Notes) -> tuple[Json | None, str 
             notes.add(path, "changed", "Claude is asked for a JSON object, but not held to it")
             return None, ANY_OBJECT
         case "json_schema":
-            return _by_schema(mapping_of(wanted, "json_schema", path), f"{path}.json_schema", notes)
+            return _by_schema(mapping_of(wanted, "json_schema", path), f"{path}.json_schema", limits, notes)
         case kind:
             raise invalid_request(
                 f"{path}.type: there are text, json_object and json_schema, not {str(kind)[:60]!r}.",
@@ -37,13 +38,14 @@ def read_response_format(value: object, notes: Notes) -> tuple[Json | None, str 
             )
 
 
-def _by_schema(wanted: Json, path: str, notes: Notes) -> tuple[Json | None, str | None]:
+def _by_schema(wanted: Json, path: str, limits: SchemaLimits, notes: Notes) -> tuple[Json | None, str | None]:
     if wanted.get("schema") is None:
         notes.add(path, "changed", "Claude is asked for a JSON object, but not held to it")
         return None, ANY_OBJECT
     schema = mapping(wanted["schema"], f"{path}.schema")
     try:
         narrowed, loosened = restricted(schema)
+        limits.hold(narrowed)
     except InexpressibleError as fault:
         notes.add(
             f"{path}.schema", "changed", f"asked for, not enforced: Claude's structured outputs cannot hold {fault}"

@@ -116,6 +116,8 @@ def _object(rest: Json, made: Json, loosened: set[str], depth: int) -> None:
     made["properties"] = properties
     made["additionalProperties"] = False
     if (required := rest.pop("required", None)) is not None:
+        if type(required) is not list or not all(type(name) is str for name in required):
+            raise InexpressibleError("required keys that are not a list of names")
         made["required"] = required
 
 

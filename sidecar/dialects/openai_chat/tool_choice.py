@@ -19,6 +19,7 @@ def read_tool_choice(body: Json, tools: ToolSet, names: ToolNames, notes: Notes)
     choice = body.get(path)
     parallel = body.get("parallel_tool_calls")
     one_at_a_time = parallel is not None and not flag(parallel, "parallel_tool_calls")
+    one_at_a_time |= tools.legacy
     if type(choice) is dict and choice.get("disable_parallel_tool_use") is True:  # Claude's own way to say it
         one_at_a_time = True
     if not tools.definitions:

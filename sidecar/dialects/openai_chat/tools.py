@@ -11,6 +11,7 @@ from typing import Any
 from sidecar.dialects.openai_chat.content import MARKS, mark_of
 from sidecar.dialects.openai_chat.notes import Notes
 from sidecar.dialects.openai_chat.reading import array, flag, mapping, text, text_of
+from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
 from sidecar.dialects.openai_chat.schemas import InexpressibleError, restricted
 from sidecar.dialects.openai_chat.tool_calls import CUSTOM_INPUT
 from sidecar.dialects.openai_chat.tool_names import ToolNames
@@ -30,14 +31,19 @@ class ToolSet:
     definitions: list[Json] = field(default_factory=list)
     custom: set[str] = field(default_factory=set)
     """Names sent upstream that stand for OpenAI custom tools: their input is one string, `CUSTOM_INPUT`."""
+    legacy: bool = False
+    """The client speaks the form of 2023: it reads `function_call`, which has room for one call."""
 
 
-def read_tools(body: Json, names: ToolNames, notes: Notes) -> ToolSet:
-    """`tools` and `functions` of a request. Raises GatewayError (400) for what is no tool."""
-    tools = ToolSet()
+def read_tools(body: Json, names: ToolNames, limits: SchemaLimits, notes: Notes) -> ToolSet:
+    """`tools` and `functions` of a request. Raises GatewayError (400) for what is no tool.
+
+    The first tools are held to their schemas as far as the limits go: so a tool that is added later changes none.
+    """
+    tools = ToolSet(legacy=bool(body.get("functions")) and not body.get("tools"))
     first: dict[str, Json] = {}
     for definition, path in _listed(body):
-        tool, is_custom = _tool(definition, path, notes)
+        tool, is_custom = _tool(definition, path, limits, notes)
         name = tool["name"]
         if name not in first:
             first[name] = tool
@@ -81,7 +87,7 @@ def _array_or_none(body: Json, key: str) -> list[Any]:
     return [] if value is None else array(value, key)
 
 
-def _tool(definition: Json, path: str, notes: Notes) -> tuple[Json, bool]:
+def _tool(definition: Json, path: str, limits: SchemaLimits, notes: Notes) -> tuple[Json, bool]:
     """One tool under the client's name, and whether it is a custom tool."""
     kind = definition.get("type")
     is_custom = False
@@ -95,7 +101,7 @@ def _tool(definition: Json, path: str, notes: Notes) -> tuple[Json, bool]:
         tool, is_custom = _custom_tool(inner, inner_path, notes), True
     elif kind == "function" or (kind is None and "function" in definition):
         inner, inner_path = _nested(definition, "function", path)
-        tool = _function_tool(inner, inner_path, notes)
+        tool = _function_tool(inner, inner_path, limits, notes)
     else:
         raise invalid_request(
             f"{path}: tools are of type function or custom, or have Claude's input_schema; got {str(kind)[:60]!r}.",
@@ -116,18 +122,19 @@ def _nested(definition: Json, key: str, path: str) -> tuple[Json, str]:
     return definition, path
 
 
-def _function_tool(function: Json, path: str, notes: Notes) -> Json:
+def _function_tool(function: Json, path: str, limits: SchemaLimits, notes: Notes) -> Json:
     tool: Json = {"name": text_of(function, "name", path)}
     if (description := function.get("description")) is not None:
         tool["description"] = text(description, f"{path}.description")
     schema = _input_schema(function.get("parameters"), f"{path}.parameters", notes)
     if (strict := function.get("strict")) is not None and flag(strict, f"{path}.strict"):
         try:
-            schema, loosened = restricted(schema)
+            narrowed, loosened = restricted(schema)
+            limits.hold_tool(narrowed)
         except InexpressibleError as fault:
             notes.add(f"{path}.strict", "changed", f"not enforced: Claude's strict tools cannot hold {fault}")
         else:
-            tool["strict"] = True
+            schema, tool["strict"] = narrowed, True
             if loosened:
                 notes.add(f"{path}.parameters", "changed", f"told, not enforced: {', '.join(sorted(loosened))}")
     tool["input_schema"] = schema

@@ -92,7 +92,8 @@ def test_a_bare_question_says_nothing_more_than_it_must():
                 "tools": [],
                 "tool_choice": "auto",
                 "parallel_tool_calls": True,
-                "stop": None,
+                "stop": ["", ""],
+                "stream_options": {"include_usage": False, "include_obfuscation": False},
             },
             {},
             id="OpenAI's defaults",
@@ -117,13 +118,13 @@ def test_what_claude_has_a_word_for_is_passed_on_without_a_note(fields: dict[str
         ({"modalities": ["text", "audio"]}, "dropped"),
         ({"audio": {"voice": "alloy", "format": "mp3"}}, "dropped"),
         ({"web_search_options": {}}, "dropped"),
-        ({"prediction": {"type": "content", "content": "x"}}, "dropped"),
         ({"verbosity": "low"}, "dropped"),
         ({"min_p": 0.1}, "dropped"),
         ({"betas": ["context-1m-2025-08-07"]}, "dropped"),
         ({"stop": ["\n"]}, "dropped"),
         ({"tool_choice": "required"}, "dropped"),
         ({"store": True}, "ignored"),
+        ({"prediction": {"type": "content", "content": "x"}}, "ignored"),
         ({"metadata": {"team": "blue"}}, "ignored"),
         ({"prompt_cache_key": "k"}, "ignored"),
         ({"prompt_cache_retention": "24h"}, "ignored"),
@@ -131,12 +132,33 @@ def test_what_claude_has_a_word_for_is_passed_on_without_a_note(fields: dict[str
         ({"service_tier": "priority"}, "mapped"),
         ({"reasoning_effort": "minimal"}, "mapped"),
         ({"user": "jo@example.org"}, "mapped"),
+        ({"user": "Jo <jo@example.org>"}, "mapped"),
+        ({"user": "+1 (555) 010-9999"}, "mapped"),
         ({"response_format": {"type": "json_object"}}, "changed"),
     ],
     ids=lambda value: str(value)[:60],
 )
 def test_what_claude_has_no_word_for_is_reported(fields: dict[str, Any], action: str):
     assert noted(decoded(**fields)) == {next(iter(fields)): action}
+
+
+def test_every_field_that_is_lost_is_named_in_the_report():
+    lost = {"seed": 1, "logit_bias": {"7": 1}, "frequency_penalty": 1, "min_p": 0.1, "mirostat": 2}
+    made = decoded(**lost, store=True, prompt_cache_key="k")
+    assert noted(made) == dict.fromkeys(lost, "dropped") | {"store": "ignored", "prompt_cache_key": "ignored"}
+
+
+def test_options_of_a_stream_that_have_no_effect_are_reported():
+    made = decoded(stream=True, stream_options={"include_usage": True, "include_obfuscation": True})
+    assert noted(made) == {"stream_options.include_obfuscation": "ignored"}
+
+
+def test_system_text_where_claude_has_it_comes_before_that_of_the_messages():
+    made = decode({"model": "m", "system": "First.", "messages": [{"role": "system", "content": "Then."}, *HELLO]})
+    assert [block["text"] for block in made.request["system"]] == ["First.", "Then."]
+    assert made.notes == []
+    blocks = [{"type": "text", "text": "First.", "cache_control": {"type": "ephemeral"}}]
+    assert decoded(system=blocks).request["system"] == blocks
 
 
 def test_an_address_never_leaves_as_a_user_id_and_a_long_name_fits():
@@ -203,7 +225,7 @@ def test_what_cannot_be_understood_is_a_400_that_says_where_and_why(fields: dict
 
 def test_every_own_field_of_claude_that_goes_through_is_one_that_the_sdk_knows():
     known = MessageCreateParamsNonStreaming.__optional_keys__ | MessageCreateParamsNonStreaming.__required_keys__
-    assert {*NATIVE} - {"top_k"} <= known
+    assert NATIVE.keys() - {"top_k"} <= known
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

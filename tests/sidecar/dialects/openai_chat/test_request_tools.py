@@ -179,9 +179,16 @@ def test_a_tool_defined_twice_in_the_same_words_is_sent_once():
 def test_the_older_functions_are_tools_and_the_client_is_known_by_them():
     made = decoded(functions=[{"name": "read", "parameters": PATH}], function_call={"name": "read"})
     assert made.request["tools"] == [{"name": "read", "input_schema": PATH}]
-    assert made.request["tool_choice"] == {"type": "tool", "name": "read"}
+    assert made.request["tool_choice"] == {"type": "tool", "name": "read", "disable_parallel_tool_use": True}
     assert made.legacy_functions
     assert not decoded(function()).legacy_functions
+
+
+@pytest.mark.parametrize("choice", [{}, {"function_call": "auto"}, {"parallel_tool_calls": True}])
+def test_a_client_of_the_older_functions_gets_one_call_at_a_time(choice: dict[str, Any]):
+    made = decoded(functions=[{"name": "read"}], **choice)
+    assert made.request["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert decoded(functions=[{"name": "read"}], function_call="none").request["tool_choice"] == {"type": "none"}
 
 
 CHOICES = [
@@ -292,6 +299,58 @@ def test_a_schema_that_claude_cannot_be_held_to_is_asked_for_in_words(schema: di
     made = by_schema(schema)
     assert "output_config" not in made.request
     assert "JSON Schema" in made.request["system"][-1]["text"]
+    assert actions(made) == ["changed"]
+
+
+def nullable(properties: int) -> dict[str, Any]:
+    """A strict schema as OpenAI wants it: what is optional may be null."""
+    named = {f"p{number}": {"type": ["string", "null"]} for number in range(properties)}
+    return {"type": "object", "properties": named, "required": list(named), "additionalProperties": False}
+
+
+def optional(properties: int) -> dict[str, Any]:
+    named = {f"p{number}": {"type": "string"} for number in range(properties)}
+    return {"type": "object", "properties": named, "additionalProperties": False}
+
+
+def strict_tools(made: Decoded) -> list[str]:
+    return [tool["name"] for tool in made.request["tools"] if tool.get("strict")]
+
+
+@pytest.mark.parametrize("schema", [nullable(17), optional(25)])
+def test_a_schema_that_claude_cannot_compile_is_asked_for_in_words(schema: dict[str, Any]):
+    made = by_schema(schema)
+    assert "output_config" not in made.request
+    assert "JSON Schema" in made.request["system"][-1]["text"]
+    assert "more than" in made.notes[0].detail
+
+
+def test_tools_beyond_what_claude_compiles_for_one_request_are_sent_as_they_are_and_held_to_nothing():
+    schemas = [nullable(10), nullable(7), nullable(6), optional(24), optional(1), PATH]
+    made = decoded(*(function(f"t{n}", parameters=schema, strict=True) for n, schema in enumerate(schemas)))
+    assert strict_tools(made) == ["t0", "t2", "t3", "t5"]
+    assert [tool["input_schema"] for tool in made.request["tools"]] == schemas
+    assert [(note.field, note.action) for note in made.notes] == [
+        ("tools[1].function.strict", "changed"),
+        ("tools[4].function.strict", "changed"),
+    ]
+
+
+def test_of_many_strict_tools_the_first_twenty_are_held_to_their_schemas():
+    tools = [function(f"t{number}", parameters=PATH, strict=True) for number in range(23)]
+    made = decoded(*tools)
+    assert strict_tools(made) == [f"t{number}" for number in range(20)]
+    assert [(note.action, "3 times" in note.detail) for note in made.notes] == [("changed", True)]
+    fewer = decoded(*tools[:21]).request["tools"]
+    assert made.request["tools"][:21] == fewer, "a tool that is added changes none before it"
+
+
+def test_a_form_of_answer_changes_no_tool():
+    tool = function(parameters=nullable(10), strict=True)
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": nullable(7)}}
+    made = decoded(tool, response_format=form)
+    assert made.request["tools"] == decoded(tool).request["tools"]
+    assert "output_config" not in made.request
     assert actions(made) == ["changed"]
 
 
