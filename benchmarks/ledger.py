@@ -13,10 +13,10 @@ import multiprocessing
 import os
 import resource
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import batched
@@ -26,7 +26,7 @@ from typing import Any
 from sidecar.ledger.database import Database
 from sidecar.ledger.export import Format, export
 from sidecar.ledger.parquet import ParquetMissingError, require
-from sidecar.ledger.queries import EVERY_PROJECT, savings_by_layer, usage
+from sidecar.ledger.queries import EVERY_PROJECT, GROUPINGS, savings_by_layer, usage
 from sidecar.ledger.rows import LedgerRow
 from sidecar.ledger.writer import BATCH, LedgerWriter
 
@@ -107,35 +107,41 @@ def fill(database: Database, rows: int) -> None:
 
 
 def measure_queries(database: Database) -> None:
-    for by in ("day", "model", "project"):
-        start = time.perf_counter()
-        usage(database, project=EVERY_PROJECT, by=by)
-        figure(f"usage by {by}", f"{time.perf_counter() - start:.2f} s")
-    start = time.perf_counter()
-    savings_by_layer(database, project=EVERY_PROJECT)
-    figure("usage by layer", f"{time.perf_counter() - start:.2f} s")
+    for by in GROUPINGS:
+        with stopwatch(f"usage by {by}"):
+            usage(database, project=EVERY_PROJECT, by=by)
+    with stopwatch("usage by layer"):
+        savings_by_layer(database, project=EVERY_PROJECT)
 
 
-def measure_export(url: str | None, home: Path, file_format: Format, until: datetime | None) -> None:
+def measure_export(url: str | None, home: Path, file_format: Format, until: datetime) -> None:
     """In a process of its own."""
     database = Database.open(url, home)
     database.migrate()
     before = peak_memory()
-    start = time.perf_counter()
-    with (home / f"export.{file_format}").open("wb") as out:
+    path = home / f"export.{file_format}"
+    with path.open("wb") as out, stopwatch(file_format):
         rows = export(database, out, project=EVERY_PROJECT, file_format=file_format, until=until)
-    seconds = time.perf_counter() - start
     database.close()
-    name = f"{file_format} of {rows:,} rows"
-    figure(f"{name}: time", f"{seconds:.1f} s")
-    figure(f"{name}: size", f"{(home / f'export.{file_format}').stat().st_size / 1e6:,.0f} MB")
-    figure(f"{name}: peak memory (before it: {before:.0f} MB)", f"{peak_memory():.0f} MB")
+    figure(f"  of {rows:,} rows", f"{path.stat().st_size / 1e6:,.0f} MB")
+    figure(f"  peak memory (before the export: {before:.0f} MB)", f"{peak_memory():.0f} MB")
+
+
+@contextmanager
+def stopwatch(what: str) -> Iterator[None]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    figure(f"{what}: time", f"{time.perf_counter() - wall:.2f} s")
+    figure(f"{what}: CPU", f"{time.process_time() - cpu:.2f} s")
 
 
 def peak_memory() -> float:
-    """Megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+    """Megabytes of this process. On Linux not by `getrusage`: its peak begins with that of the parent."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def formats() -> Iterable[Format]:

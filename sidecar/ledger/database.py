@@ -84,12 +84,17 @@ class Database:
         Raises SchemaTooNewError, LedgerUnavailableError.
         """
         with self._migration:
-            if not self._migrated:
-                with self._begin() as connection:
-                    if self.kind == "postgresql":
-                        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
-                    migrations.upgrade(connection)
-                self._migrated = True
+            if self._migrated:
+                return
+            with self._transaction(writes=False) as connection:  # so that a locked ledger can still be read
+                self._migrated = migrations.is_current(connection)
+            if self._migrated:
+                return
+            with self._transaction(writes=True) as connection:
+                if self.kind == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
+                migrations.upgrade(connection)
+            self._migrated = True
 
     def write(self, rows: Sequence[LedgerRow]) -> int:
         """Store the rows in one transaction; how many were new. A row whose id is known already is ignored, savings
@@ -102,7 +107,7 @@ class Database:
         self.migrate()
         by_id = {row.id: row for row in reversed(rows)}
         requests = schema.requests
-        with self._begin() as connection:
+        with self._transaction(writes=True) as connection:
             known = connection.execute(select(requests.c.id).where(requests.c.id.in_(list(by_id)))).scalars()
             for request_id in known.all():
                 del by_id[request_id]
@@ -116,29 +121,26 @@ class Database:
     def change(self) -> Iterator[Connection]:
         """A connection whose changes are stored together at the end of the block, or none of them. Raises as `read`."""
         self.migrate()
-        with self._begin() as connection:
+        with self._transaction(writes=True) as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for queries. Raises LedgerUnavailableError, SchemaTooNewError."""
         self.migrate()
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from error
+        with self._transaction(writes=False) as connection:
+            yield connection
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         try:
             if self.kind == "sqlite":
                 _create_private(Path(self._engine.url.database or ""))
-            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-                if self.kind == "postgresql":
+            with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
+                if writes and self.kind == "postgresql":
                     connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
                 yield connection
         except (SQLAlchemyError, OSError) as error:
@@ -168,7 +170,7 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # `_begin` says when a transaction begins, not the driver
+        connection.isolation_level = None  # the event below says when a transaction begins, not the driver
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
 

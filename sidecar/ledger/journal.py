@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
@@ -73,7 +74,8 @@ class Journal:
             if own is None:
                 own = journal
             else:
-                own.take_over(journal)
+                with suppress(OSError):  # a full disk: the rows stay where they are until the next start
+                    own.take_over(journal)
         if own is None:
             raise OSError(f"{MOST_FILES} gateways use {home} already")
         return own

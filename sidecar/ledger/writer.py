@@ -24,11 +24,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sidecar.ledger.database import Database
 from sidecar.ledger.journal import Journal
 from sidecar.ledger.rows import LedgerRow
+
+if TYPE_CHECKING:
+    from sidecar.ledger.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ class SchemaTooNewError(Exception):
     """The database was written by a newer cgw."""
 
 
-def newest_version(scripts: Path = SCRIPTS) -> str:
+def newest_version() -> str:
     """The number of the last file in `versions/`; read from the names, so that a start needs no Alembic."""
-    return max(script.name[:4] for script in (scripts / "versions").glob("[0-9]*.py"))
+    return max(script.name[:4] for script in (SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 def stored_version(connection: Connection) -> str | None:
@@ -35,12 +35,16 @@ def stored_version(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 -- our own name
 
 
-def upgrade(connection: Connection, scripts: Path = SCRIPTS) -> None:
+def is_current(connection: Connection) -> bool:
+    return stored_version(connection) == newest_version()
+
+
+def upgrade(connection: Connection) -> None:
     """Bring the schema up to date within the caller's transaction, which must already hold the lock on the schema.
 
     Raises SchemaTooNewError.
     """
-    stored, newest = stored_version(connection), newest_version(scripts)
+    stored, newest = stored_version(connection), newest_version()
     if stored == newest:
         return
     if stored is not None and stored > newest:
@@ -54,7 +58,7 @@ def upgrade(connection: Connection, scripts: Path = SCRIPTS) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
     config.attributes["version_table"] = VERSION_TABLE

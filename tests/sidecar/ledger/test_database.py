@@ -78,6 +78,17 @@ def test_readers_do_not_stop_the_writer(open_database: Callable[[], Database]) -
     assert len(before) == 1
 
 
+def test_a_ledger_that_another_process_writes_to_can_be_read(tmp_path: Path) -> None:
+    writer, reader = Database.open(None, tmp_path), Database.open(None, tmp_path)
+    writer.write([row(id="one")])
+    lock = sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    assert stored(reader, "one").id == "one"
+    lock.close()
+    writer.close()
+    reader.close()
+
+
 @pytest.mark.parametrize(
     ("given", "driver"),
     [

@@ -38,7 +38,7 @@ def next_cgw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripts = tmp_path / "next"
     shutil.copytree(SCRIPTS, scripts)
     (scripts / "versions" / f"{NEXT}_a_mood_for_every_request.py").write_text(NEXT_VERSION)
-    monkeypatch.setattr(migrations.upgrade, "__defaults__", (scripts,))
+    monkeypatch.setattr(migrations, "SCRIPTS", scripts)
 
 
 def test_migrations_lead_to_the_tables_the_code_uses(database: Database) -> None:
@@ -66,7 +66,7 @@ def test_the_first_ledger_ever_is_upgraded_with_its_rows(
         if not script.name.startswith("0001"):
             script.unlink()
     with monkeypatch.context() as first_cgw:
-        first_cgw.setattr(migrations.upgrade, "__defaults__", (scripts,))
+        first_cgw.setattr(migrations, "SCRIPTS", scripts)
         open_database().write([row(id="old")])
     current = open_database()
     assert current.write([row(id="old"), row(id="new")]) == 1
@@ -88,7 +88,7 @@ def test_a_newer_ledger_is_refused_in_a_sentence_and_left_alone(
     open_database: Callable[[], Database], next_cgw: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_database().migrate()
-    monkeypatch.setattr(migrations.upgrade, "__defaults__", (SCRIPTS,))
+    monkeypatch.setattr(migrations, "SCRIPTS", SCRIPTS)
     older = open_database()
     with pytest.raises(SchemaTooNewError, match=f"written by a newer cgw .*{NEXT}.*{LAST}.* upgrade cgw"):
         older.write([row()])
@@ -105,7 +105,7 @@ def test_a_migration_that_fails_leaves_the_old_ledger_working(
     )
     with pytest.raises(Exception, match="mood"):
         open_database().migrate()
-    monkeypatch.setattr(migrations.upgrade, "__defaults__", (SCRIPTS,))
+    monkeypatch.setattr(migrations, "SCRIPTS", SCRIPTS)
     assert open_database().write([row()]) == 1
 
 
