@@ -35,8 +35,8 @@ KEPT_HERE = frozenset(
 
 KEPT_HERE_PREFIXES = ("x-gateway-", "x-cgw-", "x-forwarded-", "sec-", "proxy-")
 
-TRANSLATED_ROUTE_PASSES = frozenset({"anthropic-beta"})
-"""An OpenAI client's own headers mean nothing to Anthropic; this one is meant for it."""
+TRANSLATED_ROUTE_PASSES = frozenset({"anthropic-beta", "anthropic-version"})
+"""An OpenAI client's own headers mean nothing to Anthropic; these are meant for it."""
 
 UPSTREAM_TELLS = ("request-id", "retry-after", "x-should-retry")
 UPSTREAM_TELLS_PREFIX = "anthropic-"

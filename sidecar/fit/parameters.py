@@ -28,19 +28,20 @@ def fit_max_tokens(draft: Draft, default: int | None) -> None:
         draft["max_tokens"] = wanted if most is None else min(wanted, most)
     elif most is not None and asked > most:
         draft["max_tokens"] = most
-        draft.note("max_tokens", "changed", f"{most}, the most that {draft.card.id} writes")
+        draft.note("max_tokens", "mapped", f"{most}, the most that {draft.card.id} writes")
 
 
 def fit_sampling(draft: Draft, api_version: str) -> None:
     if not any(field in draft.request for field in SAMPLING_DEFAULTS):
         return
-    if not draft.card.takes_sampling or api_version >= SAMPLING_ENDS:
-        for field in SAMPLING_DEFAULTS:
-            _leave_out(draft, field, f"{draft.card.id} takes none")
-        return
     for field, default in SAMPLING_DEFAULTS.items():
-        if draft.get(field) == default:
+        if draft.get(field) in (None, default):
             draft.drop(field)
+    if not draft.card.takes_sampling or api_version >= SAMPLING_ENDS:
+        who = f"Claude's API {api_version}" if draft.card.takes_sampling else draft.card.id
+        for field in SAMPLING_DEFAULTS:
+            _leave_out(draft, field, f"{who} takes none")
+        return
     _clamp_temperature(draft)
     if draft.thinking in {"enabled", "adaptive"}:
         for field in ("temperature", "top_k"):
@@ -60,11 +61,9 @@ def _clamp_temperature(draft: Draft) -> None:
 
 
 def _leave_out(draft: Draft, field: str, why: str) -> None:
-    if field not in draft.request:
-        return
-    default = draft.get(field) in (None, SAMPLING_DEFAULTS[field])
-    draft.note(field, "ignored" if default else "dropped", "the default anyway" if default else why)
-    draft.drop(field)
+    if field in draft.request:
+        draft.note(field, "dropped", why)
+        draft.drop(field)
 
 
 def _is_number(value: object) -> bool:

@@ -32,6 +32,7 @@ def fit_system_turns(draft: Draft) -> None:
     if not any(message["role"] == "system" for message in messages):
         return
     placed = _Turns()
+    tagged = 0
     for index, group in _system_runs(messages):
         if group[0]["role"] != "system":
             placed.add(group[0])
@@ -40,8 +41,12 @@ def fit_system_turns(draft: Draft) -> None:
         if draft.card.takes_mid_system and placed.ends_with_user and behind == "assistant":
             placed.keep(group)
         else:
-            placed.say([_tagged(block) for message in group for block in blocks_of(message) if _says(block)])
-            draft.note(f"messages[{index}]", "mapped", "a system message in mid-conversation, as tagged user text")
+            said = [_tagged(block) for message in group for block in blocks_of(message) if _says(block)]
+            placed.say(said)
+            tagged += len(said)
+    if tagged:
+        times = f"; {tagged} times" if tagged > 1 else ""
+        draft.note("messages", "mapped", f"system text in mid-conversation, as tagged text of the user{times}")
     draft["messages"] = placed.finished()
 
 
@@ -133,7 +138,7 @@ def fit_prefill(draft: Draft) -> None:
     messages: list[Json] = draft.get("messages")
     if not messages or messages[-1]["role"] != "assistant":
         return
-    last, index = messages[-1], len(messages) - 1
+    last = messages[-1]
     end = blocks_of(last)[-1]
     kind = str(end.get("type"))
     if kind in SERVER_SIDE or kind.endswith("_tool_result"):
@@ -144,10 +149,10 @@ def fit_prefill(draft: Draft) -> None:
         if kind == "text" and text != text.rstrip():
             content = [*blocks_of(last)[:-1], {**end, "text": text.rstrip()}]
             draft["messages"] = [*messages[:-1], {**last, "content": content}]
-            draft.note(f"messages[{index}]", "changed", "blanks at the end of a begun answer, taken off")
+            draft.note("messages", "changed", "blanks at the end of a begun answer, taken off")
         return
     draft["messages"] = [*messages, {"role": "user", "content": [{"type": "text", "text": CONTINUE}]}]
-    draft.note(f"messages[{index}]", "changed", f"{draft.card.id} continues no begun answer here; it is asked to")
+    draft.note("messages", "changed", f"{draft.card.id} continues no begun answer here; it is asked to")
 
 
 def _drop_blank_end(draft: Draft) -> None:
@@ -163,7 +168,7 @@ def _drop_blank_end(draft: Draft) -> None:
         rest = [{**messages[-1], "content": kept}] if kept else []
         messages = [*messages[:-1], *rest]
         draft["messages"] = messages
-        draft.note(f"messages[{len(messages) - len(rest)}]", "ignored", "a begun answer without text")
+        draft.note("messages", "ignored", "a begun answer without text")
 
 
 def refuse_media(draft: Draft) -> None:

@@ -38,10 +38,9 @@ def test_the_native_route_passes_what_is_not_about_this_hop() -> None:
     }
 
 
-def test_the_translated_route_passes_betas_only() -> None:
-    assert for_upstream({"anthropic-beta": "b", "user-agent": "OpenAI", "openai-organization": "o"}, "openai_chat") == {
-        "anthropic-beta": "b"
-    }
+def test_the_translated_route_passes_what_is_meant_for_anthropic_only() -> None:
+    meant = {"anthropic-beta": "b", "anthropic-version": "2023-06-01"}
+    assert for_upstream({**meant, "user-agent": "OpenAI", "openai-organization": "o"}, "openai_chat") == meant
 
 
 @given(st.dictionaries(st.sampled_from(["x-gateway-", "x-cgw-", "x-project", "x-api-key", "authorization"]), st.text()))

@@ -123,7 +123,11 @@ class TestASystemMessageInMidConversation:
 
     def test_that_becomes_user_text_is_told_as_no_loss(self):
         [note] = fitted(REFUSES, [user("a"), assistant("b"), system("S"), user("c")])[1]
-        assert (note.field, note.action) == ("messages[2]", "mapped")
+        assert (note.field, note.action) == ("messages", "mapped")
+
+    def test_are_reported_in_one_note_however_many_there_are(self):
+        [note] = fitted(REFUSES, [user("a"), system("S"), assistant("b"), user("c"), system("T"), system("U")])[1]
+        assert note.detail.endswith("3 times")
         assert fitted(TAKES, [user("a"), system("S")])[1] == []
 
     def test_may_be_a_plain_string_and_keeps_its_cache_mark(self):
@@ -139,7 +143,7 @@ class TestABegunAnswer:
         messages, notes = fitted(TAKES, [user("a"), assistant("Once upon ")])
         assert messages == [user("a"), assistant("Once upon "), user(CONTINUE)]
         [note] = notes
-        assert (note.field, note.action) == ("messages[1]", "changed")
+        assert (note.field, note.action) == ("messages", "changed")
 
     def test_is_continued_by_the_models_that_can(self):
         messages = [user("a"), assistant("Once upon")]
@@ -168,7 +172,7 @@ class TestABegunAnswer:
     def test_without_a_word_in_it_is_left_out(self, blank: Any):
         messages, [note] = fitted(TAKES, [user("a"), {"role": "assistant", "content": blank}])
         assert messages == [user("a")]
-        assert (note.field, note.action) == ("messages[1]", "ignored")
+        assert (note.field, note.action) == ("messages", "ignored")
 
     @pytest.mark.parametrize(
         "last",
