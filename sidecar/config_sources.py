@@ -129,7 +129,12 @@ def _sentence(problem: ErrorDetails, origins: Mapping[str, Origin], home: Home) 
 
 
 def _is_secret(field: str) -> bool:
-    return SecretStr in get_args(Settings.model_fields[field].annotation)
+    return _holds_secret(Settings.model_fields[field].annotation)
+
+
+def _holds_secret(annotation: object) -> bool:
+    """Whether `SecretStr` stands anywhere in it: alone, in a union, with a validator."""
+    return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
 
 
 ALLOWED = {

@@ -14,7 +14,7 @@ from sidecar.config import WAITS_FOR, Settings, environment_name, is_loopback
 from sidecar.config_sources import LoadedSettings, SettingsError, load_settings
 from sidecar.home import Home
 
-SECRETS = ("anthropic_api_key", "gateway_api_key", "admin_api_key", "redis_url", "database_url")
+SECRETS = [name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)]
 
 SAMPLES: list[tuple[str, str, Any]] = [
     ("ANTHROPIC_API_KEY", "sk-ant-1", "sk-ant-1"),
@@ -173,6 +173,10 @@ def test_a_bad_flag_is_named_as_it_is_written(tmp_path: Path) -> None:
         load(tmp_path, port=99999)
 
 
+def test_keys_and_addresses_with_passwords_are_secrets() -> None:
+    assert {"anthropic_api_key", "gateway_api_key", "admin_api_key", "redis_url", "database_url"} <= set(SECRETS)
+
+
 @pytest.mark.parametrize("field", SECRETS)
 def test_a_bad_secret_is_never_shown(tmp_path: Path, field: str) -> None:
     with pytest.raises(SettingsError, match=f"{field} in .* text") as caught:
@@ -196,7 +200,8 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_name(tmp_path: Path) -> No
 
 
 def test_secrets_do_not_appear_when_settings_are_printed(tmp_path: Path) -> None:
-    settings = load(tmp_path, environ=dict.fromkeys((field.upper() for field in SECRETS), "postgres-s3cret")).settings
+    secret = "postgresql://me:s3cret@host/db"
+    settings = load(tmp_path, environ=dict.fromkeys((field.upper() for field in SECRETS), secret)).settings
     assert "s3cret" not in repr(settings) + str(settings)
 
 
