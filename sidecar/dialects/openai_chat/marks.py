@@ -5,6 +5,8 @@ The mark is no part of what is cached, so taking one away from old history costs
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sidecar.dialects.openai_chat.notes import Notes
 from sidecar.exchange import Json
 
@@ -15,7 +17,7 @@ def keep_four(request: Json, notes: Notes) -> None:
     """Take the surplus marks off: the last one on the tools, the last on the system text and the newest others stay."""
     tools = _marked(request.get("tools", []))
     system = _marked(request.get("system", []))
-    messages = [block for message in request["messages"] for block in _marked(message["content"])]
+    messages = _marked(block for message in request["messages"] for block in message["content"])
     marked = tools + system + messages
     # The one at the top level asks for an automatic mark and takes a place like any other.
     places = MOST - (request.get("cache_control") is not None)
@@ -27,11 +29,11 @@ def keep_four(request: Json, notes: Notes) -> None:
     notes.add("cache_control", "ignored", f"{len(marked)} marks, of which Claude takes {places}")
 
 
-def _marked(blocks: list[Json]) -> list[Json]:
+def _marked(blocks: Iterable[Json]) -> list[Json]:
     found = []
     for block in blocks:
-        if block.get("type") == "tool_result" and type(inner := block.get("content")) is list:
-            found += _marked(inner)
+        if "content" in block and block["type"] == "tool_result" and type(block["content"]) is list:
+            found += _marked(block["content"])
         if "cache_control" in block:
             found.append(block)
     return found
