@@ -83,6 +83,11 @@ class Budgets:
         self.warning = ""
         """One sentence for everybody while the ledger cannot be read; the reason is in the log."""
 
+    @property
+    def up(self) -> bool:
+        """Whether the ledger was read."""
+        return self._loaded
+
     async def run(self) -> None:
         """Read the ledger until it is known with every row; a shared one until cancelled."""
         while True:

@@ -58,6 +58,11 @@ class Directory:
             self._note("")
         self._tried.set()
 
+    @property
+    def up(self) -> bool:
+        """Whether the projects were read."""
+        return self._loaded
+
     async def ready(self) -> None:
         """Returns once the projects are known. Raises GatewayError (503) while they never were."""
         if self._loaded:

@@ -76,9 +76,9 @@ class Metering:
         return [part.warning for part in self.parts.values() if part.warning]
 
     def health(self) -> dict[str, Json]:
-        """`state` is `ok` or `degraded`: the last known or the local counts go on then."""
+        """`state` is `ok`, `starting` or `degraded`: the last known or the local counts go on then."""
         return {
-            name: {"state": "degraded" if part.warning else "ok", "error": part.warning}
+            name: {"state": "degraded" if part.warning else "ok" if part.up else "starting", "error": part.warning}
             for name, part in self.parts.items()
         }
 

@@ -56,6 +56,7 @@ class SharedWindows:
 
     @property
     def up(self) -> bool:
+        """Whether Redis answers."""
         return not self._lost.is_set()
 
     async def run(self) -> None:
