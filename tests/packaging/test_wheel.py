@@ -94,5 +94,5 @@ def test_the_command_tells_its_version_and_its_help(installed: Installed) -> Non
     assert "demo" in installed.run("cgw", "--help")
 
 
-def test_the_command_reads_the_files_that_came_with_it(installed: Installed) -> None:
-    assert "ANTHROPIC_API_KEY" in installed.run("cgw", "config")
+def test_a_whole_session_runs_from_the_wheel(installed: Installed) -> None:
+    assert "The session" in installed.run("cgw", "demo", "--headless")
