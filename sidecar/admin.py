@@ -99,6 +99,7 @@ class AdminRoutes:
         self, by: str, project: str | None, since: datetime | None, until: datetime | None, file_format: str
     ) -> bytes:
         from sidecar.ledger.database import LedgerUnavailableError
+        from sidecar.ledger.migrations import SchemaTooNewError
         from sidecar.ledger.queries import EVERY_PROJECT
         from sidecar.usage_report import GROUPINGS, usage_table
 
@@ -107,7 +108,7 @@ class AdminRoutes:
             found = usage_table(
                 self._database(), by=grouping, project=project or EVERY_PROJECT, since=since, until=until
             )
-        except LedgerUnavailableError as error:
+        except (LedgerUnavailableError, SchemaTooNewError) as error:
             raise GatewayError("api_error", f"{error}.", status=503, code="ledger_unavailable") from error
         return found.as_csv() if file_format == "csv" else found.as_json()
 

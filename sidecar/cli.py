@@ -42,7 +42,7 @@ app = typer.Typer(
 )
 
 app.add_typer(projects, rich_help_panel=LOOK)
-app.add_typer(accounts, rich_help_panel=LOOK)
+app.add_typer(accounts)
 
 
 def main() -> None:
