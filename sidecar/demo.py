@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import signal
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from sidecar.config import Settings
 from sidecar.connecting import connection_lines
+from sidecar.credentials import wire_headers
 from sidecar.demo_editor import MODEL, Editor, Reply
 from sidecar.demo_session import SESSION, TOOLS, Turn
 from sidecar.foreground import log_to_terminal
@@ -54,7 +54,7 @@ def play(console: Console, *, stay: bool) -> bool:
 
 async def _play(console: Console, home: Home, claude: RunningSimulator, replies: list[Reply], *, stay: bool) -> None:
     with console.status("Starting"):
-        await asyncio.to_thread(importlib.import_module, "anthropic")  # else the first request would wait for it
+        await wire_headers(claude.api_key, claude.url)  # else the first request waits until the SDK is imported
     async with _sidecar(home, claude) as (url, serving):
         console.print(
             f"cgw listens on {url}, a simulated Claude on {claude.url}. No key, no network.\n", soft_wrap=True
