@@ -18,6 +18,7 @@ CATALOGUE = Catalogue()
 CARDS = [card for card in CATALOGUE.listed() if card.id.startswith("claude-")]
 NAMES = ["read", "write"]
 TOOLS = [{"type": "function", "function": {"name": name, "strict": name == "read"}} for name in NAMES]
+CLOSED = {"type": "object", "properties": {"n": {"type": "integer"}}}
 
 words = st.sampled_from(["hello", " two words \n", "ünï"]) | st.text(min_size=1, max_size=6)
 systems = st.builds(lambda said: {"role": "system", "content": said}, words)
@@ -43,6 +44,7 @@ rounds = st.one_of(
 conversations = st.lists(rounds, min_size=1, max_size=6).map(
     lambda parts: [{"role": "user", "content": "Begin."}, *(message for part in parts for message in part)]
 )
+choices = st.sampled_from(["auto", "none", "required", {"type": "function", "function": {"name": "read"}}])
 wishes = st.fixed_dictionaries(
     {},
     optional={
@@ -59,12 +61,14 @@ wishes = st.fixed_dictionaries(
                 {"type": "enabled", "budget_tokens": 50_000, "display": "omitted"},
             ]
         ),
-        "tool_choice": st.sampled_from(
-            ["auto", "none", "required", {"type": "function", "function": {"name": "read"}}]
-        ),
+        "tool_choice": choices,
         "parallel_tool_calls": st.booleans(),
-        "response_format": st.just(
-            {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "properties": {}}}}
+        "response_format": st.sampled_from(
+            [
+                {"type": "json_object"},
+                {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "properties": {}}}},
+                {"type": "json_schema", "json_schema": {"name": "x", "schema": CLOSED}},
+            ]
         ),
     },
 )
@@ -127,15 +131,37 @@ def _blocks(messages: list[Json]) -> list[tuple[str, Any]]:
     return [(message["role"], block) for message in messages for block in message["content"]]
 
 
-@given(conversations, wishes, cards)
-def test_what_an_earlier_request_carried_a_later_one_carries_the_same(conversation, wish, card):
+def _marked(conversation: list[Json]) -> list[Json]:
+    """With cache marks as opencode puts them: on the system message and on the newest one."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    system = {"role": "system", "content": "Be brief.", **mark}
+    return [system, *conversation[:-1], {**conversation[-1], **mark}]
+
+
+def _unmarked(messages: list[Json]) -> list[Json]:
+    return [
+        {
+            **message,
+            "content": [{k: v for k, v in block.items() if k != "cache_control"} for block in message["content"]],
+        }
+        for message in messages
+    ]
+
+
+@given(conversations, wishes, cards, st.lists(choices, min_size=1, max_size=3))
+def test_what_an_earlier_request_carried_a_later_one_carries_the_same(conversation, wish, card, turn_choices):
     before: list[Json] | None = None
+    head: tuple[Any, Any] | None = None
     for length, message in enumerate(conversation[1:], start=1):
         # A request ends where the assistant's answer begins.
         if message["role"] != "assistant" or conversation[length - 1]["role"] == "assistant":
             continue
-        request = decoded(conversation[:length], wish)
-        now = fitted(request, card)["messages"]
+        choice = turn_choices[length % len(turn_choices)]
+        request = decoded(_marked(conversation[:length]), {**wish, "tool_choice": choice})
+        whole = fitted(request, card)
+        assert head in (None, (whole["tools"], whole["system"]))
+        head = whole["tools"], whole["system"]
+        now = _unmarked(whole["messages"])
         if before is not None:
             # Only the end of the newest turn may say more than it will later on: what is asked of the model in words.
             assert now[: len(before) - 1] == before[:-1]
