@@ -28,6 +28,9 @@ RUN = "Run"
 LOOK = "Look"
 OFFLINE = "Offline, without a key"
 
+FLAG = ""
+"""A switch takes no value, so none is named in the help."""
+
 PATIENCE_SECONDS = 1.0
 """After this long, `cgw down` says what it waits for."""
 
@@ -71,8 +74,12 @@ def up(
     port: Annotated[
         int | None, typer.Option(help="Port, 0 for a free one; else CGW_PORT, else 4343.", min=0, max=65535)
     ] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="No dashboard: one line a request.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Run in the background and return once it answers.")] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="No dashboard: one line a request.", metavar=FLAG)
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background and return once it answers.", metavar=FLAG)
+    ] = False,
     addon: Annotated[
         list[Path] | None,
         typer.Option(help="A Python file with addons of your own; may be given more than once.", metavar="FILE.py"),
@@ -162,7 +169,7 @@ def down() -> None:
 
 
 @app.command(rich_help_panel=LOOK)
-def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.", metavar=FLAG)] = False) -> None:
     """Whether a sidecar runs, and where; exit code 1 when none does."""
     with one_sentence():
         home = Home.locate()
@@ -205,8 +212,10 @@ PLACES: dict[Place, Callable[[Home], Path]] = {
 
 @app.command(rich_help_panel=LOOK)
 def config(
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The defaults, as the user guide has them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.", metavar=FLAG)] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The defaults, as the user guide has them.", metavar=FLAG)
+    ] = False,
     path: Annotated[Place | None, typer.Option(help="Only where something is kept.")] = None,
 ) -> None:
     """Every setting, its value and where it came from; secrets are masked."""
@@ -234,7 +243,9 @@ def config(
 
 @app.command(rich_help_panel=OFFLINE)
 def demo(
-    headless: Annotated[bool, typer.Option("--headless", help="End after the session, with a summary.")] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="End after the session, with a summary.", metavar=FLAG)
+    ] = False,
 ) -> None:
     """Play an editor session through a sidecar in front of a simulated Claude."""
     from sidecar.demo import play
