@@ -75,6 +75,8 @@ class Budgets:
         self._ledger: Spending = {}
         self._here: Counter[tuple[str, date]] = Counter()
         """What this process spent and `_ledger` does not have yet."""
+        self._sums: dict[str, tuple[int, int]] = {}
+        self._summed_on: date | None = None
         self._loaded = False
         self._settled = False
         """Read once with every row of this process and of those before it."""
@@ -117,6 +119,7 @@ class Budgets:
             if flushed:
                 self._here.subtract(counted)
                 self._settled = True
+            self._sums.clear()
             self._note("" if flushed or not self._loaded else "the database does not take the newest rows")
             self._loaded = True
         except Exception as error:  # noqa: BLE001 -- whatever a driver throws, what is known goes on counting
@@ -126,6 +129,7 @@ class Budgets:
     def spend(self, project: str, at: datetime, picos: int) -> None:
         """Charge what a request cost that came in at `at`."""
         self._here[project, at.astimezone(UTC).date()] += picos
+        self._sums.pop(project, None)
 
     async def check(self, project: Project) -> None:
         """Raises GatewayError: 429 when a budget is used up, 503 when what was spent could never be read."""
@@ -143,11 +147,10 @@ class Budgets:
         """The project's budgets as they stand."""
         if not project.has_budget:
             return []
-        today = self._clock().date()
-        days = [self._spent(project.name, today.replace(day=day)) for day in range(1, today.day + 1)]
+        today, month = self._spent(project.name)
         limits: list[tuple[Period, int | None, int]] = [
-            ("daily", project.daily_budget, days[-1]),
-            ("monthly", project.monthly_budget, sum(days)),
+            ("daily", project.daily_budget, today),
+            ("monthly", project.monthly_budget, month),
         ]
         return [
             BudgetState(period, micros * PICOS_PER_MICRO, spent)
@@ -163,8 +166,17 @@ class Budgets:
             self._tell_once(project, state, "near")
         return "; ".join(f"spent {state}" for state in near)
 
-    def _spent(self, project: str, day: date) -> int:
-        return self._ledger.get((project, day), 0) + self._here[project, day]
+    def _spent(self, project: str) -> tuple[int, int]:
+        """Today and this month, summed once after each change."""
+        today = self._clock().date()
+        if today != self._summed_on:
+            self._summed_on = today
+            self._sums.clear()
+        if project not in self._sums:
+            keys = [(project, today.replace(day=day)) for day in range(1, today.day + 1)]
+            days = [self._ledger.get(key, 0) + self._here[key] for key in keys]
+            self._sums[project] = days[-1], sum(days)
+        return self._sums[project]
 
     async def _first_reading(self, project: Project) -> None:
         with contextlib.suppress(TimeoutError):
