@@ -104,7 +104,7 @@ class Listener:
     async def chat_completions(self, request: Request) -> Response:
         admitted = await self._admitted_body(request)
         decoded = openai_chat.decode(admitted.wire)
-        exchanges = []
+        exchanges: list[Exchange] = []
         for index in range(decoded.n):
             inner = {**decoded.request, "stream": True}
             exchange = self._exchange(request, "openai_chat", admitted, inner, stream=decoded.stream)
