@@ -410,3 +410,19 @@ def _facts(card: ModelCard) -> tuple[Any, ...]:
         card.takes_forced_tool_choice,
         card.takes_mid_system,
     )
+
+
+def test_the_ids_of_a_line_come_newest_first_also_for_a_model_nobody_described() -> None:
+    catalogue = Catalogue()
+    for asked in ("claude-sonnet-4-5", "claude-sonnet-99"):
+        same = catalogue.same_line(asked)
+        assert same[0] == catalogue.newest("sonnet").id
+        assert "claude-sonnet-4-5" in same
+        assert not any("opus" in model for model in same)
+    assert catalogue.same_line("house-model") == []
+
+
+def test_an_id_that_is_only_shaped_like_one_is_not_known() -> None:
+    assert Catalogue().knows("claude-opus-5-5")
+    assert not Catalogue().knows("claude-opus-99")
+    assert not Catalogue().knows("sonnet")
