@@ -61,9 +61,9 @@ def test_leaving_cancels_upstream(
     assert row.cancelled is not None
 
 
-def wait_until_sent(claude: Simulator) -> None:
+def wait_until_sent(claude: Simulator, count: int = 1) -> None:
     for _ in range(3000):
-        if claude.ledger.messages:
+        if len(claude.ledger.messages) >= count:
             return
         sleep(0.01)
     raise TimeoutError("the request never reached Claude")
@@ -79,12 +79,12 @@ def pinging(tmp_path_factory: pytest.TempPathFactory, running_simulator: Running
 def test_a_silent_stream_is_kept_alive_before_and_after_its_first_byte(
     pinging: RunningSidecar, claude: Simulator, path: str
 ) -> None:
-    for answer in (SLOW_HEAD, SILENT):
+    for number, answer in enumerate((SLOW_HEAD, SILENT), start=1):
         claude.script(answer)
         with socket.create_connection(("127.0.0.1", int(pinging.url.rpartition(":")[2])), timeout=30) as client:
             client.sendall(request(pinging, path, streamed=True))
             received = b""
-            while received.count(b": ping\n\n") < 2:
+            while received.count(b": ping\n\n") < 2 or len(claude.ledger.messages) < number:
                 received += client.recv(65536)
         assert received.startswith(b"HTTP/1.1 200")
     assert len(claude.ledger.wait(2, timeout=30)) == 2
