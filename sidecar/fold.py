@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sidecar.errors import GatewayError
+from sidecar.exact_json import loads_exactly
 from sidecar.exchange import Json
 
 SPELLED = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -107,10 +108,10 @@ class _OpenBlock:
 
 
 def parse_input(text: str) -> Any:
-    """A tool's input from its JSON text; what does not parse is wrapped, never lost."""
+    """A tool's input from its JSON text; what cannot be read and written again exactly is wrapped, never lost."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return loads_exactly(text)
+    except ValueError:
         return {UNPARSABLE: text}
 
 

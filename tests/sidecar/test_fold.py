@@ -129,6 +129,12 @@ def test_tool_input_that_was_cut_off_is_wrapped_and_not_lost() -> None:
     assert tool_input('{"path": "a') == {"INVALID_JSON": '{"path": "a'}
 
 
+@pytest.mark.parametrize("text", ['{"id": 123456789012345678901234567890}', '{"a": ' + "[" * 500 + "]" * 500 + "}"])
+def test_tool_input_that_would_not_be_written_again_as_it_was_is_wrapped_too(text: str) -> None:
+    assert tool_input(text[:9], text[9:]) == {"INVALID_JSON": text}
+    assert input_text(tool_input(text)) == text
+
+
 def test_citations_gather_on_their_text() -> None:
     citation = {"type": "char_location", "cited_text": "x"}
     message = folded(

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any
-
-import orjson
-
 from sidecar.dialects.openai_chat.notes import Notes
 from sidecar.dialects.openai_chat.reading import array, mapping, mapping_of, text, text_of
 from sidecar.errors import invalid_request
+from sidecar.exact_json import loads_exactly
 from sidecar.exchange import Json
 
 CUSTOM_INPUT = "input"
@@ -18,9 +13,6 @@ CUSTOM_INPUT = "input"
 
 RAW_ARGUMENTS = "arguments"
 """Where arguments go that are no JSON object: whole, as the one string they were."""
-
-DEEPEST = 200
-"""Levels of arguments; orjson writes no more than 254 in all."""
 
 
 def uses_of(message: Json, path: str, notes: Notes) -> list[Json]:
@@ -72,32 +64,10 @@ def _arguments(arguments: object, path: str, notes: Notes) -> Json:
         return {}
     words = text(arguments, path)
     try:
-        parsed = orjson.loads(words)
-        if type(parsed) is dict and not (_holds_huge_number(parsed.values()) and _holds_long_integer(words)):
+        parsed = loads_exactly(words)
+        if type(parsed) is dict:
             return parsed
     except ValueError:
         pass
     notes.add(path, "repaired", f"arguments that are no JSON object, passed on whole as {RAW_ARGUMENTS!r}")
     return {RAW_ARGUMENTS: words}
-
-
-def _holds_huge_number(values: Iterable[Any], depth: int = 0) -> bool:
-    """Whether an integer may have lost digits: orjson reads those past 64 bits as floats."""
-    if depth > DEEPEST:
-        raise ValueError("nested too deep to be written again")
-    for value in values:
-        kind = type(value)
-        if kind is float:
-            if abs(value) >= 2.0**63:
-                return True
-        elif kind is dict or kind is list:
-            inner = value.values() if kind is dict else value
-            if _holds_huge_number(inner, depth + 1):
-                return True
-    return False
-
-
-def _holds_long_integer(words: str) -> bool:
-    integers: list[str] = []
-    json.loads(words, parse_int=integers.append)
-    return any(not -(2**63) <= int(digits[:40]) < 2**64 for digits in integers)
