@@ -189,7 +189,6 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.", 
             )
             say(_ledger_line(told.get("ledger") or {}, home))
             warn(told.get("warnings") or ())
-            warn(told.get("warnings", []))
         raise typer.Exit(0 if told else 1)
 
 
