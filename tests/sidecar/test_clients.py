@@ -3,6 +3,8 @@ import pytest
 from sidecar.clients import FINGERPRINTS, recognise
 from sidecar.exchange import Json
 
+COPILOT = "You are an expert AI programming assistant, working with a user"
+
 
 def tools(*names: str) -> list[Json]:
     return [{"name": name, "input_schema": {"type": "object"}} for name in names]
@@ -22,7 +24,7 @@ def tools(*names: str) -> list[Json]:
         ("cline", {}, {"tools": tools("read_files", "editor", "run_commands")}),
         ("continue", {}, {"system": "<important_rules>\n  You are in agent mode.\n</important_rules>"}),
         ("continue", {}, {"tools": tools("read_file", "edit_existing_file")}),
-        ("copilot", {}, {"system": "You are an expert AI programming assistant, working with a user in the VS Code editor"}),
+        ("copilot", {}, {"system": f"{COPILOT} in the VS Code editor."}),
         ("zed", {}, {"system": "You are the Zed coding agent running in the Zed editor."}),
         ("aider", {"user-agent": "litellm/1.81"}, {"system": "Act as an expert software developer.\n"}),
         ("opencode", {"x-session-affinity": "ses_1"}, {}),

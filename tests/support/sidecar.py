@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from sidecar.config import Settings
 from sidecar.home import Home
 from sidecar.server import Server, sidecar_app
 from sidecar.simulator.server import RunningSimulator
+from sidecar.sockets import listening_socket
 
 GATEWAY_KEY = "cgw-key-of-the-tests"
 
@@ -31,7 +31,7 @@ class RunningSidecar:
         self.home.open()
         self.key = GATEWAY_KEY
         self._addon_files = addon_files
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._socket = listening_socket("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="sidecar", daemon=True)
