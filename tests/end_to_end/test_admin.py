@@ -114,6 +114,29 @@ def test_health_says_how_the_stores_are_and_the_open_route_only_whether(owner: O
     assert public == {"state": "ok", "pending": 0, "written": 1, "dropped": 0}
 
 
+def test_a_lost_database_fails_no_answer_and_is_shown(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
+    with RunningSidecar(tmp_path, running_simulator, database_url="postgresql://127.0.0.1:9/none") as gateway:
+        owner = Owner(gateway)
+        assert owner.ask().status_code == 200
+        for _ in range(600):
+            public = httpx2.get(gateway.url + "/health", timeout=60).json()["ledger"]
+            if public["state"] == "degraded":
+                break
+            time.sleep(0.05)
+        assert public == {"state": "degraded", "pending": 1, "written": 0, "dropped": 0}
+        health = owner.get("/admin/health", key=gateway.key)
+        assert health.status_code == 503
+        assert "cannot be used" in health.json()["ledger"]["error"]
+        unread = owner.get("/admin/usage", key=gateway.key)
+        assert unread.status_code == 503
+        assert "postgresql" in unread.json()["error"]["message"]
+        assert "gateway_ledger_up 0.0" in owner.get("/admin/metrics", key=gateway.key).text
+        assert owner.ask().status_code == 200
+    assert len(b"".join(path.read_bytes() for path in tmp_path.glob("ledger-journal-*")).splitlines()) == 2
+
+
 def test_prometheus_understands_the_metrics(owner: Owner, claude: Simulator) -> None:
     owner.ask()
     owner.ask(model="haiku", stream=True)
