@@ -74,9 +74,13 @@ class RunningSimulator:
 def _listening(host: str, port: int) -> socket.socket:
     # asyncio turns Nagle's 40 ms off only where it sees the protocol, which `socket.create_server` leaves out.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.listen(1024)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(1024)
+    except OSError:
+        listening.close()
+        raise
     listening.setblocking(False)
     return listening
 
