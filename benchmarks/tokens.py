@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sidecar.calibration import FRAME_TOKENS, TOOL_USE_TOKENS
-from sidecar.tokens import Anchor, TokenEstimator
+from sidecar.tokens.calibration import FRAME_TOKENS, TOOL_USE_TOKENS
+from sidecar.tokens.estimator import Anchor, TokenEstimator
 
 try:
     from ctok import token_count  # type: ignore[import-untyped,import-not-found,unused-ignore]

@@ -19,9 +19,9 @@ from sidecar.exchange import Json
 from sidecar.moments import span
 
 if TYPE_CHECKING:
+    from sidecar.accounts.usage_report import By
     from sidecar.ledger.database import Database
     from sidecar.metrics import Metrics
-    from sidecar.usage_report import By
 
 FORMATS: Final = ("json", "csv")
 
@@ -98,10 +98,10 @@ class AdminRoutes:
     def _usage(
         self, by: str, project: str | None, since: datetime | None, until: datetime | None, file_format: str
     ) -> bytes:
+        from sidecar.accounts.usage_report import GROUPINGS, usage_table
         from sidecar.ledger.database import LedgerUnavailableError
         from sidecar.ledger.migrations import SchemaTooNewError
         from sidecar.ledger.queries import EVERY_PROJECT
-        from sidecar.usage_report import GROUPINGS, usage_table
 
         grouping: By = _one_of("by", by, GROUPINGS)
         try:

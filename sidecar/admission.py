@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping
 
-from sidecar.directory import Directory
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.headers import printable
-from sidecar.projects import DEFAULT, Project
+from sidecar.projects.directory import Directory
+from sidecar.projects.project import DEFAULT, Project
 
 KEY_HEADERS = ("x-api-key", "api-key")
 """Where a key may stand besides `Authorization: Bearer` (Anthropic's SDKs, Azure's clients)."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sidecar import __version__
-from sidecar.cli_accounts import accounts
-from sidecar.cli_projects import projects
+from sidecar.commands.accounts import accounts
+from sidecar.commands.projects import projects
+from sidecar.commands.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
+from sidecar.commands.terminal import console, fail, on_a_terminal, one_sentence, say, warn
 from sidecar.home import Home
-from sidecar.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
-from sidecar.terminal import console, fail, on_a_terminal, one_sentence, say, warn
 
 if TYPE_CHECKING:
     from sidecar.config import Settings
@@ -104,7 +104,7 @@ def up(
 def _up_here(
     home: Home, loaded: LoadedSettings, addons: list[Path], *, log_to_file: bool, until_stdin_closes: bool
 ) -> None:
-    from sidecar import foreground
+    from sidecar.commands import foreground
     from sidecar.pipeline import AddonFileError
     from sidecar.server import StartError
 
@@ -129,8 +129,8 @@ def _up_here(
 
 
 def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, detach: bool) -> None:
-    from sidecar.background import BackgroundSidecar
-    from sidecar.connecting import connection_lines
+    from sidecar.commands.background import BackgroundSidecar
+    from sidecar.commands.connecting import connection_lines
 
     if is_claimed(home):
         fail(already_running(home))
@@ -151,7 +151,7 @@ def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, d
 @app.command(rich_help_panel=RUN)
 def down() -> None:
     """Stop the running sidecar, after the answers in flight."""
-    from sidecar.background import STOP_SECONDS
+    from sidecar.commands.background import STOP_SECONDS
 
     with one_sentence():
         home = Home.locate()
@@ -223,7 +223,7 @@ def config(
         if path is not None:
             typer.echo(str(PLACES[path](home)))
             return
-        from sidecar import config_table
+        from sidecar.commands import config_table
 
         if markdown:
             typer.echo(config_table.as_markdown(), nl=False)
@@ -247,7 +247,7 @@ def demo(
     ] = False,
 ) -> None:
     """Play an editor session through a sidecar in front of a simulated Claude."""
-    from sidecar.demo import play
+    from sidecar.commands.demo import play
 
     with one_sentence():
         stay = not headless and on_a_terminal()
@@ -259,7 +259,7 @@ def simulate(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
 ) -> None:
     """Run the simulated Claude alone, for tools and tests of your own."""
-    from sidecar.simulate import serve_until_stopped
+    from sidecar.commands.simulate import serve_until_stopped
 
     with one_sentence():
         serve_until_stopped(port, say)
@@ -286,7 +286,7 @@ def _key_file(home: Home, settings: Settings) -> Path | None:
 
 
 def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
-    from sidecar.connecting import connection_lines, key_place
+    from sidecar.commands.connecting import connection_lines, key_place
 
     key_file = _key_file(home, settings)
     return (

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from sidecar.errors import GatewayError
 
 if TYPE_CHECKING:
-    from sidecar.accounts import Account
-from sidecar.policy import FREE, Policy
+    from sidecar.accounts.account import Account
+from sidecar.projects.policy import FREE, Policy
 
 Json = dict[str, Any]
 """A parsed JSON object."""

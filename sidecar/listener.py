@@ -22,8 +22,8 @@ from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Dialect, Exchange, Json, Timing
 from sidecar.gateway import Gateway
 from sidecar.headers import client_headers
-from sidecar.limits import Limiter
-from sidecar.projects import Project, check_model
+from sidecar.limits.limiter import Limiter
+from sidecar.projects.project import Project, check_model
 
 PROJECT_BASE = "/p/{project}"
 BASES = ("", "/v1", PROJECT_BASE, PROJECT_BASE + "/v1")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from sidecar.accounts import Account
+from sidecar.accounts.account import Account
+from sidecar.accounts.prices import dollars
 from sidecar.exchange import Exchange
 from sidecar.headers import printable
-from sidecar.prices import dollars
 
 log = logging.getLogger("cgw.requests")
 

@@ -15,9 +15,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from sidecar.accounts.prices import PICODOLLARS
 from sidecar.exchange import Exchange, Usage
 from sidecar.ledger.rows import LAYERS
-from sidecar.prices import PICODOLLARS
 
 if TYPE_CHECKING:
     from sidecar.ledger.writer import WriterHealth

@@ -18,20 +18,20 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sidecar import __version__, model_list
+from sidecar.accounts.bookkeeping import Books
+from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
-from sidecar.bookkeeping import Books
 from sidecar.config import Settings
 from sidecar.credentials import sdk_client
 from sidecar.exchange import Json
 from sidecar.gateway import Gateway
 from sidecar.home import Home
+from sidecar.limits.metering import LazyDatabase, Metering, metering
 from sidecar.listener import Listener, ListenerLimits
 from sidecar.live import log_line
-from sidecar.metering import LazyDatabase, Metering, metering
 from sidecar.models import Catalogue
 from sidecar.pipeline import Pipeline, load_addons
-from sidecar.prices import Prices
 from sidecar.upstream import Upstream
 
 log = logging.getLogger(__name__)

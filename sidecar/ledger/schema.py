@@ -82,7 +82,7 @@ projects = Table(
     Column("key_sha256", Text, unique=True),
     Column("key_last4", Text),
 )
-"""Kept by `sidecar.project_store`. Budgets in micro-dollars, the policy as JSON."""
+"""Kept by `sidecar.projects.store`. Budgets in micro-dollars, the policy as JSON."""
 
 _COLUMNS = tuple(column.name for column in requests.columns)
 _TIME = _COLUMNS.index("time_us")

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from sidecar.ledger.database import Database
-from sidecar.project_store import ProjectStore
-from sidecar.projects import DEFAULT, Project
+from sidecar.projects.project import DEFAULT, Project
+from sidecar.projects.store import ProjectStore
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator

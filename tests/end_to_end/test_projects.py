@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger.database import Database
-from sidecar.policy import Policy
-from sidecar.project_store import ProjectStore
-from sidecar.projects import Project
+from sidecar.projects.policy import Policy
+from sidecar.projects.project import Project
+from sidecar.projects.store import ProjectStore
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar

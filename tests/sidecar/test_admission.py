@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.admission import Admission
-from sidecar.directory import Directory
 from sidecar.errors import GatewayError
-from sidecar.projects import Project, StoredProject, fingerprint
+from sidecar.projects.directory import Directory
+from sidecar.projects.project import Project, StoredProject, fingerprint
 
 KEY = "cgw-secret"
 KEYS = {"alpha": "cgw-key-of-alpha", "beta": "cgw-key-of-beta"}

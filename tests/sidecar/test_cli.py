@@ -25,9 +25,9 @@ from typing import Any
 import pytest
 
 from sidecar import __version__
+from sidecar.commands.running import is_claimed
 from sidecar.config import Settings, environment_name
 from sidecar.home import Home
-from sidecar.running import is_claimed
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 
@@ -275,7 +275,7 @@ def test_in_the_background_it_outlives_the_command_and_is_found_used_and_stopped
 
 
 def test_the_sidecar_process_has_no_screen_library_in_it(user: User) -> None:
-    script = "import sys; import sidecar.foreground; print(*sorted(sys.modules))"
+    script = "import sys; import sidecar.commands.foreground; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "textual" not in loaded
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sidecar.accounts import UNBILLED, Account
+from sidecar.accounts.account import UNBILLED, Account
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Usage
 from sidecar.live import line_of

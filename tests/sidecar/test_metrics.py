@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.accounts import Account
+from sidecar.accounts.account import Account
 from sidecar.exchange import Exchange, Timing, Usage
 from sidecar.ledger.writer import WriterHealth
 from sidecar.metrics import Metrics

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sidecar.commands.sockets import listening_socket
 from sidecar.config import Settings
 from sidecar.home import Home
 from sidecar.server import Server, sidecar_app
 from sidecar.simulator.server import RunningSimulator
-from sidecar.sockets import listening_socket
 
 GATEWAY_KEY = "cgw-key-of-the-tests"
 

@@ -1,0 +1,220 @@
+"""From a finished exchange to its account and its row in the ledger.
+
+What is known of the cost depends on how the exchange ended:
+
+    nothing went to Claude    nothing was billed; an answer from a cache spared what it once cost
+    refused, unreachable      nothing was billed
+    answered                  what usage says, exactly
+    broken off, left early    Anthropic bills the prompt once the answer has begun, and the output up to the end:
+                              reported counters where there are any, else an estimate from what arrived; so marked
+    left before it began      unknown; counted as nothing, and marked estimated
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from sidecar.accounts.account import UNBILLED, Account, answered, as_marked, cut_short, spared
+from sidecar.accounts.prices import Cost, Prices, micro_usd
+from sidecar.exchange import Exchange, Usage
+from sidecar.ledger.rows import LedgerRow
+from sidecar.tokens.estimator import Shape, TokenEstimator
+
+log = logging.getLogger(__name__)
+
+BYTES_A_PIECE: Final = 4
+"""Of an answer's deltas; English and code have 3.5 to 4.5 in the vocabulary that `tokens` counts with."""
+
+RESPONSE_CACHE: Final = "response_cache"
+UNKNOWN_COST: Final = Account(0, 0, estimated=True)
+
+Listener = Callable[[Exchange], None]
+
+
+class Ledger(Protocol):
+    def add(self, row: LedgerRow) -> None:
+        """Takes a row without blocking."""
+
+
+class Accountant:
+    """The gateway's listener: settles each exchange once, then tells everybody else who listens.
+
+    Until `open`, finished exchanges wait: reading the price table and opening the ledger take a second, which neither
+    start-up nor an answer waits for. Never raises; belongs to the event loop.
+    """
+
+    def __init__(self, prices: Prices, estimator: TokenEstimator) -> None:
+        self._prices = prices
+        self._estimator = estimator
+        self._ledger: Ledger | None = None
+        self._listeners: Sequence[Listener] = ()
+        self._waiting: list[Exchange] | None = []
+        self._estimating: set[asyncio.Task[None]] = set()
+
+    def open(self, ledger: Ledger | None, listeners: Sequence[Listener]) -> None:
+        """Settle what waited, and from now on at once. Without a ledger no rows are kept, and listeners still hear.
+
+        `listeners` are called in this order, once an exchange, with `account` set.
+        """
+        self._ledger = ledger
+        self._listeners = tuple(listeners)
+        waiting, self._waiting = self._waiting or (), None
+        for exchange in waiting:
+            self(exchange)
+
+    async def close(self) -> None:
+        """Returns once every exchange heard of so far is settled."""
+        if self._estimating:
+            await asyncio.wait(self._estimating)
+
+    def __call__(self, exchange: Exchange) -> None:
+        if self._waiting is not None:
+            self._waiting.append(exchange)
+        elif _prompt_is_unknown(exchange):
+            task = asyncio.create_task(self._settle_by_counting(exchange), name=f"count the prompt of {exchange.id}")
+            self._estimating.add(task)
+            task.add_done_callback(self._estimating.discard)
+        else:
+            self._settle(exchange)
+
+    async def _settle_by_counting(self, exchange: Exchange) -> None:
+        """On a thread, since a long prompt takes a while to count."""
+        prompt_tokens = 0
+        try:
+            prompt_tokens = await asyncio.to_thread(self._count_prompt, exchange)
+        except Exception:
+            log.exception("the prompt of request %s cannot be counted", exchange.id)
+        self._settle(exchange, prompt_tokens)
+
+    def _count_prompt(self, exchange: Exchange) -> int:
+        shape = self._estimator.count_request(exchange.request)
+        tools = bool(exchange.request.get("tools"))
+        return self._estimator.predict(exchange.model, exchange.project, shape, tools=tools)
+
+    def _settle(self, exchange: Exchange, prompt_tokens: int = 0) -> None:
+        if exchange.kind == "generate":
+            try:
+                exchange.account = self._account(exchange, prompt_tokens)
+                if self._ledger is not None:
+                    self._ledger.add(row_of(exchange, exchange.account))
+            except Exception:
+                log.exception("request %s cannot be accounted for", exchange.id)
+        for listener in self._listeners:
+            try:
+                listener(exchange)
+            except Exception:
+                log.exception("request %s was not told to %s", exchange.id, listener)
+
+    def _account(self, exchange: Exchange, prompt_tokens: int) -> Account:
+        if exchange.timing.upstream_sent is None:
+            return self._spared(exchange)
+        if not exchange.upstream_headers:
+            return UNKNOWN_COST if exchange.cancelled else UNBILLED
+        if is_whole(exchange):
+            return self._answered(exchange)
+        if not (exchange.usage.prompt_tokens or prompt_tokens):
+            return UNKNOWN_COST if exchange.cancelled or _broke_off(exchange) else UNBILLED
+        pieces = Shape(exchange.delivered // BYTES_A_PIECE)
+        output_tokens = self._estimator.tokens(exchange.model, exchange.project, pieces)
+        exchange.usage = cut_short(exchange.usage, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
+        return self._answered(exchange, estimated=True)
+
+    def _spared(self, exchange: Exchange) -> Account:
+        """Only a cache knows what its answer once cost; an answer that an addon made up has no price."""
+        if exchange.cache != "HIT" or exchange.answer is None:
+            return UNBILLED
+        usage = Usage()
+        usage.update(exchange.answer.get("usage") or {})
+        return spared(RESPONSE_CACHE, self._cost(exchange, exchange.model_resolved, usage))
+
+    def _answered(self, exchange: Exchange, *, estimated: bool = False) -> Account:
+        # No layer reduces the prompt or marks it for caching: what went out is the client's own.
+        return answered(
+            lambda model, usage: self._cost(exchange, model, usage),
+            exchange.usage,
+            model=exchange.model,
+            model_asked=exchange.model_resolved,
+            plain=as_marked,
+            estimated=estimated,
+        )
+
+    def _cost(self, exchange: Exchange, model: str, usage: Usage) -> Cost:
+        return self._prices.cost(
+            model,
+            usage,
+            exchange.started,
+            speed=usage.speed,
+            service_tier=usage.service_tier,
+            inference_geo=usage.inference_geo,
+        )
+
+
+def is_whole(exchange: Exchange) -> bool:
+    """Whether usage is final: the answer was read to its end, or at least to the `message_delta` that closes a
+    stream."""
+    ended = exchange.stop_reason is not None or not (exchange.cancelled or exchange.error)
+    return ended and exchange.usage.prompt_tokens > 0
+
+
+def _broke_off(exchange: Exchange) -> bool:
+    """Not refused by Claude, but lost on the way: nobody knows how far it came."""
+    return exchange.error is None or exchange.error.code == "upstream_broken"
+
+
+def _prompt_is_unknown(exchange: Exchange) -> bool:
+    """A plain answer that broke off in its body: Claude had finished it, and its usage stands at the end."""
+    return (
+        exchange.kind == "generate"
+        and not exchange.usage.prompt_tokens
+        and bool(exchange.upstream_headers)
+        and not exchange.stream
+        and exchange.dialect == "anthropic_messages"
+        and _broke_off(exchange)
+    )
+
+
+def row_of(exchange: Exchange, account: Account) -> LedgerRow:
+    timing, usage = exchange.timing, exchange.usage
+    return LedgerRow(
+        id=exchange.id,
+        time=exchange.started,
+        project=exchange.project,
+        client=exchange.client,
+        dialect=exchange.dialect,
+        conversation=exchange.conversation,
+        model_requested=exchange.model_asked,
+        model=exchange.model,
+        route_reason=exchange.route_reason,
+        input_tokens=usage.input_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_5m_tokens=usage.cache_write_5m_tokens,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens,
+        output_tokens=usage.output_tokens,
+        thinking_tokens=usage.thinking_tokens,
+        cost_micros=micro_usd(account.bill),
+        baseline_micros=micro_usd(account.baseline),
+        saved={layer: micro_usd(saved) for layer, saved in account.savings},
+        cache=exchange.cache,
+        status=exchange.status,
+        stop_reason=exchange.stop_reason,
+        ttft_ms=_milliseconds(timing.since_received(timing.first_byte)),
+        duration_ms=_milliseconds(timing.since_received(timing.finished)),
+        overhead_ms=_milliseconds(timing.overhead),
+        cancelled=exchange.cancelled,
+        estimated=account.estimated,
+        error_class=error_class(exchange),
+    )
+
+
+def error_class(exchange: Exchange) -> str | None:
+    """`overloaded_error`, or with the code that says more: `api_error/upstream_broken`."""
+    if (error := exchange.error) is None:
+        return None
+    return f"{error.kind}/{error.code}" if error.code else error.kind
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000

@@ -1,0 +1,142 @@
+"""The accounts of one running sidecar, put together: accountant, ledger and metrics.
+
+Reading the price table and importing SQLAlchemy and the Prometheus client take a second or two. That happens on a
+thread once the gateway listens; what ends before waits in the accountant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sidecar.accounts.accounting import Accountant, Listener
+from sidecar.accounts.prices import Prices
+from sidecar.errors import GatewayError
+from sidecar.exchange import Json
+from sidecar.tokens.estimator import TokenEstimator
+
+if TYPE_CHECKING:
+    from sidecar.ledger.database import Database
+    from sidecar.ledger.writer import LedgerWriter
+    from sidecar.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+OPENING_SECONDS: Final = 60.0
+"""The most that anybody waits for the books to be open."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    writer: LedgerWriter
+    metrics: Metrics
+
+
+class Books:
+    """`accountant` is for the gateway's listeners; everything else works once `kept` has been entered."""
+
+    def __init__(self, database: Callable[[], Database], home: Path, prices: Prices) -> None:
+        """`database` blocks, and stays the caller's to close."""
+        self._database = database
+        self._home = home
+        self._prices = prices
+        self._estimator = TokenEstimator()
+        self._opened: Future[_Opened] = Future()
+        self._settled = asyncio.Event()
+        self.accountant: Final = Accountant(prices, self._estimator)
+
+    @asynccontextmanager
+    async def kept(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        after: Awaitable[object],
+        knows_model: Callable[[str], bool],
+        in_flight: Callable[[], int],
+    ) -> AsyncIterator[None]:
+        """Keeps the books while the block runs, and closes them with every row stored as well as it can be.
+
+        `listeners` hear of each settled exchange, after the metrics. `after` is what is more urgent than opening: two
+        imports at once are no faster than one after the other. `knows_model` and `in_flight` are the metrics'.
+        """
+        opening = asyncio.create_task(self._open(listeners, after, knows_model, in_flight), name="open the books")
+        try:
+            yield
+        finally:
+            await opening
+            await self.accountant.close()
+            if self._is_open():
+                await asyncio.to_thread(self._opened.result().writer.close)
+
+    def flush(self) -> bool:
+        """Blocks until the rows so far are in the database; False when some are not."""
+        try:
+            return self._opened.result(OPENING_SECONDS).writer.flush()
+        except TimeoutError:
+            return False
+
+    async def metrics(self) -> Metrics:
+        """Waits until they are there. Raises GatewayError (503) when they will not be."""
+        await self._settled.wait()
+        if not self._is_open():
+            raise GatewayError("api_error", "The metrics could not be loaded; the log says why.", status=503)
+        return self._opened.result().metrics
+
+    def health(self) -> Json:
+        """`state` is `ok`, `starting`, `degraded` (the database refuses, rows are kept elsewhere) or `losing rows`."""
+        if not self._opened.done():
+            return {"state": "starting"}
+        if (failure := self._opened.exception()) is not None:
+            return {"state": "failed", "error": str(failure)}
+        told = self._opened.result().writer.health()
+        return {
+            "state": "ok" if told.ok else "losing rows" if told.dropped else "degraded",
+            "pending": told.pending,
+            "written": told.written,
+            "dropped": told.dropped,
+            "where": told.where,
+            "error": told.last_error,
+        }
+
+    def public_health(self) -> Json:
+        """Without the address of the database and what it says: for a route that needs no key."""
+        return {name: value for name, value in self.health().items() if name not in {"where", "error"}}
+
+    async def _open(
+        self,
+        listeners: Sequence[Listener],
+        after: Awaitable[object],
+        knows_model: Callable[[str], bool],
+        in_flight: Callable[[], int],
+    ) -> None:
+        await asyncio.wait([asyncio.ensure_future(after)])  # that it failed is for others to tell
+        try:
+            opened = await asyncio.to_thread(self._load, knows_model, in_flight)
+        except Exception as error:
+            log.exception("the books cannot be opened: requests go on, and nothing is accounted for")
+            self._opened.set_exception(error)
+            self.accountant.open(None, listeners)
+        else:
+            self._opened.set_result(opened)
+            self.accountant.open(opened.writer, [opened.metrics.observe, *listeners])
+        self._settled.set()
+        await asyncio.to_thread(self._estimator.load)
+
+    def _load(self, knows_model: Callable[[str], bool], in_flight: Callable[[], int]) -> _Opened:
+        from sidecar.ledger.writer import LedgerWriter
+        from sidecar.metrics import Metrics
+
+        self._prices.load()
+        writer = LedgerWriter(self._database(), self._home)
+        metrics = Metrics(knows_model=knows_model, in_flight=in_flight, ledger=writer)
+        writer.start()
+        return _Opened(writer, metrics)
+
+    def _is_open(self) -> bool:
+        return self._opened.exception() is None

@@ -1,0 +1,174 @@
+"""`cgw demo`: a real sidecar in front of the simulated Claude, and an editor session played through it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from decimal import Decimal
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from sidecar.commands.connecting import connection_lines
+from sidecar.commands.demo_editor import MODEL, Editor, Reply
+from sidecar.commands.demo_session import SESSION, TOOLS, Turn
+from sidecar.commands.foreground import log_to_terminal
+from sidecar.commands.sockets import listening_socket, reachable_url
+from sidecar.config import Settings
+from sidecar.credentials import wire_headers
+from sidecar.home import Home
+from sidecar.server import Server, sidecar_app
+from sidecar.simulator.answers import Answer
+from sidecar.simulator.server import RunningSimulator
+
+HOST = "127.0.0.1"
+DELTA_SECONDS = 0.02
+FIRST_BYTE_SECONDS = 0.4
+"""The pace at which a person can watch; without a spectator there is none."""
+
+MICRO = 1_000_000
+INDENT = "   "
+
+
+def play(console: Console, *, stay: bool) -> bool:
+    """Whether every request was answered. With `stay` somebody watches: it plays slowly, and the sidecar stays up
+    until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    first_byte, delta = (FIRST_BYTE_SECONDS, DELTA_SECONDS) if stay else (0.0, 0.0)
+    replies: list[Reply] = []
+    with tempfile.TemporaryDirectory(prefix="cgw-demo-") as folder, RunningSimulator() as claude:
+        claude.simulator.script(
+            *(Answer(turn.answer, first_byte_after=first_byte, delta_every=delta) for turn in SESSION)
+        )
+        try:
+            asyncio.run(_play(console, Home(Path(folder) / "home"), claude, replies, stay=stay))
+        except KeyboardInterrupt:
+            console.print("Stopped.")
+    return len(replies) == len(SESSION) and not any(reply.error for reply in replies)
+
+
+async def _play(console: Console, home: Home, claude: RunningSimulator, replies: list[Reply], *, stay: bool) -> None:
+    with console.status("Starting"):
+        await wire_headers(claude.api_key, claude.url)  # else the first request waits until the SDK is imported
+    async with _sidecar(home, claude) as (url, serving):
+        console.print(
+            f"cgw listens on {url}, a simulated Claude on {claude.url}. No key, no network.\n", soft_wrap=True
+        )
+        async with aiohttp.ClientSession(trust_env=False) as session:
+            await _session(console, Editor(session, f"{url}/v1", home.gateway_key()), replies)
+        _summary(console, replies, claude.simulator.ledger.totals.cost)
+        if stay:
+            log_to_terminal("info")
+            console.print(_invitation(url, home), markup=False, soft_wrap=True)
+            await serving
+
+
+@asynccontextmanager
+async def _sidecar(home: Home, claude: RunningSimulator) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+    """The same sidecar as `cgw up`, with its settings from here alone; gives its URL and the task that serves."""
+    settings = Settings.model_validate({"anthropic_base_url": claude.url, "anthropic_api_key": claude.api_key})
+    home.open()
+    with closing(listening_socket(HOST, 0)) as sock:
+        url = reachable_url(sock)
+        async with sidecar_app(settings, home, url=url) as app:
+            ready = asyncio.Event()
+            server = Server(app, on_ready=ready.set)
+            serving = asyncio.create_task(server.serve(sockets=[sock]), name="serve the demo's sidecar")
+            try:
+                await ready.wait()
+                yield url, serving
+            finally:
+                server.should_exit = True
+                await asyncio.wait({serving})
+
+
+async def _session(console: Console, editor: Editor, replies: list[Reply]) -> None:
+    for number, turn in enumerate(SESSION, start=1):
+        editor.add(turn)
+        _show_request(console, number, turn, replies, len(editor.messages))
+        console.print(INDENT, end="")
+        reply = await editor.ask(
+            lambda text: console.print(
+                text.replace("\n", f"\n{INDENT}"), end="", style="cyan", markup=False, soft_wrap=True
+            )
+        )
+        replies.append(reply)
+        _show_reply(console, reply)
+        if reply.error:
+            return
+
+
+def _show_request(console: Console, number: int, turn: Turn, replies: list[Reply], messages: int) -> None:
+    brought = [f"You: {turn.says}"] if turn.says else []
+    if turn.results:
+        brought += [f"{name}: {result.gist}" for name, result in zip(replies[-1].names, turn.results, strict=True)]
+    console.print(f"{number}. " + f"\n{INDENT}".join(brought), style="bold", markup=False, soft_wrap=True)
+    console.print(
+        f"{INDENT}POST /v1/chat/completions, model {MODEL}, {messages} messages, {len(TOOLS)} tools, streamed",
+        style="dim",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _show_reply(console: Console, reply: Reply) -> None:
+    if reply.text:
+        console.print(f"\n{INDENT}", end="")
+    for call in reply.calls:
+        arguments = call["function"]["arguments"]
+        short = arguments if len(arguments) <= 60 else arguments[:60] + "..."
+        console.print(f"-> {call['function']['name']} {short}\n{INDENT}", end="", markup=False, soft_wrap=True)
+    told = reply.error or (
+        f"{reply.model}: {reply.prompt_tokens:,} tokens in, {reply.completion_tokens:,} out, "
+        f"first byte {reply.first_byte:.2f} s, whole {reply.whole:.2f} s"
+    )
+    console.print(f"{told}\n", style="red" if reply.error else "dim", markup=False, soft_wrap=True)
+
+
+def _summary(console: Console, replies: list[Reply], cost: Decimal) -> None:
+    """Only what is known: the tokens that the answers carried, times as measured, and the simulator's own bill."""
+    table = Table("Request", "Answer", title="The session", title_justify="left", show_footer=True)
+    total = Reply(
+        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        cached_tokens=sum(reply.cached_tokens for reply in replies),
+        completion_tokens=sum(reply.completion_tokens for reply in replies),
+    )
+    numbers = (
+        ("In", f"{total.prompt_tokens:,}"),
+        ("Cached", f"{total.cached_tokens:,}"),
+        ("Out", f"{total.completion_tokens:,}"),
+        ("First byte", ""),
+        ("Whole", f"{sum(reply.whole for reply in replies):.2f} s"),
+    )
+    for heading, footer in numbers:
+        table.add_column(heading, footer, justify="right")
+    for number, reply in enumerate(replies, start=1):
+        table.add_row(
+            str(number),
+            "failed" if reply.error else ", ".join(reply.names) or "text",
+            f"{reply.prompt_tokens:,}",
+            f"{reply.cached_tokens:,}",
+            f"{reply.completion_tokens:,}",
+            f"{reply.first_byte:.2f} s",
+            f"{reply.whole:.2f} s",
+        )
+    console.print(table)
+    console.print(
+        f"{len(replies)} requests; the simulated Claude bills ${(cost / MICRO).quantize(Decimal('0.0001'))} "
+        "at Anthropic's list prices.",
+        soft_wrap=True,
+    )
+
+
+def _invitation(url: str, home: Home) -> str:
+    return (
+        f"\nThe sidecar stays up until Ctrl-C, so try it. What the simulated Claude says is no more than an echo.\n"
+        f"{connection_lines(url, home.gateway_key_file)}\n"
+        f"  curl {url}/v1/chat/completions -H 'Authorization: Bearer {home.gateway_key()}' \\\n"
+        f'    -d \'{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Say hello."}}]}}\'\n'
+    )

@@ -1,0 +1,103 @@
+"""The sidecar in this very process: claims the home folder, takes the port, serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import logging.handlers
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from sidecar.commands.running import announce, claimed
+from sidecar.commands.sockets import leads_to, listening_socket, reachable_url
+from sidecar.config import Settings, is_loopback
+from sidecar.home import Home
+from sidecar.server import StartError, serve
+
+STDIN = 0
+
+LOG_FORMAT = "%(asctime)sZ %(levelname)s %(message)s"
+LOG_BYTES = 5_000_000
+LOG_FILES = 3
+OUR_LOGGERS = ("cgw", "sidecar", "addons")
+"""These follow LOG_LEVEL; everybody else's loggers speak up at `warning`."""
+
+
+def run(
+    settings: Settings, home: Home, *, addon_files: Sequence[Path] = (), on_ready: Callable[[str], None] | None = None
+) -> None:
+    """Serves until SIGINT or SIGTERM; `on_ready` gets the base URL once clients can connect.
+
+    Raises HomeError, AlreadyRunningError, BindError, StartError or AddonFileError, each with one sentence.
+    """
+    with claimed(home), closing(listening_socket(settings.host, settings.port)) as sock:
+        url = reachable_url(sock)
+        if leads_to(settings.anthropic_base_url, sock):
+            raise StartError(
+                f"ANTHROPIC_BASE_URL is {settings.anthropic_base_url}, which is this sidecar itself: "
+                "unset it where you start cgw (`env -u ANTHROPIC_BASE_URL cgw up`)."
+            )
+
+        def ready() -> None:
+            announce(home, url)
+            if not is_loopback(settings.host):
+                logging.getLogger(__name__).warning("%s", open_to_others(settings.host))
+            if on_ready is not None:
+                on_ready(url)
+
+        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            runner.run(serve(settings, home, sock=sock, addon_files=addon_files, on_ready=ready))
+
+
+def open_to_others(host: str) -> str:
+    """The warning for a listener that other machines can reach."""
+    return (
+        f"Listening on {host}: other machines can reach this sidecar, and the gateway key travels unencrypted. "
+        "Do this only in a network you trust."
+    )
+
+
+def log_to_terminal(level: str) -> None:
+    """One readable line a request on standard error."""
+    _log_to(logging.StreamHandler(), level)
+
+
+def log_to_file(path: Path, level: str) -> None:
+    """The same lines in a file of bounded size."""
+    _log_to(
+        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"), level
+    )
+
+
+def _log_to(handler: logging.Handler, level: str) -> None:
+    formatter = logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def stop_when_stdin_closes() -> None:
+    """End like a SIGTERM as soon as whoever holds the other end of standard input is gone, however it went."""
+
+    def watch() -> None:
+        while os.read(STDIN, 1024):  # not sys.stdin: its lock must be free when the interpreter ends
+            pass
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=watch, name="watch stdin", daemon=True).start()
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where the extra `fast` is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop

@@ -1,0 +1,124 @@
+"""The running sidecar of a home folder: at most one, where it listens, and how it is told to end.
+
+A lock says whether one runs; the system lets go of it when the process dies, so a state file that a crash left behind
+or a process id that has been given to another program deceives nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from sidecar import __version__
+from sidecar.commands.file_lock import FileLock, is_held
+from sidecar.home import Home, replace_privately
+from sidecar.user_errors import UserError
+
+HEALTH_SECONDS = 3.0
+"""How long an answer to `GET /health` is waited for."""
+
+POLL_SECONDS = 0.05
+
+
+class AlreadyRunningError(UserError):
+    """Another sidecar uses this home folder; the message says where it listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSidecar:
+    """What the state file says, written once the sidecar listens."""
+
+    pid: int
+    url: str
+    """Without `/v1`."""
+    started: str
+    """UTC, ISO 8601."""
+    version: str
+
+    @classmethod
+    def this_process(cls, url: str) -> Self:
+        return cls(os.getpid(), url, datetime.now(UTC).isoformat(timespec="seconds"), __version__)
+
+
+@contextmanager
+def claimed(home: Home) -> Iterator[None]:
+    """This process is the sidecar of `home` as long as the block runs. Raises AlreadyRunningError, HomeError."""
+    home.open()
+    lock = FileLock(home.lock_file)
+    if not lock.acquire():
+        raise AlreadyRunningError(already_running(home))
+    try:
+        home.state_file.unlink(missing_ok=True)
+        yield
+    finally:
+        home.state_file.unlink(missing_ok=True)
+        lock.release()
+
+
+def announce(home: Home, url: str) -> None:
+    """Tell other commands where this sidecar listens; only inside `claimed`."""
+    replace_privately(home.state_file, json.dumps(asdict(RunningSidecar.this_process(url))).encode())
+
+
+def is_claimed(home: Home) -> bool:
+    """Whether a sidecar runs, starts or stops in this home folder."""
+    return is_held(home.lock_file)
+
+
+def find(home: Home) -> RunningSidecar | None:
+    """The sidecar of this home folder; None also while it starts."""
+    if not is_claimed(home):
+        return None
+    try:
+        return RunningSidecar(**json.loads(home.state_file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def already_running(home: Home) -> str:
+    """The sentence for somebody who starts a second one."""
+    running = find(home)
+    if running is None:
+        return f"A cgw is starting or stopping in {home.path}: try again in a moment."
+    return f"A cgw already runs at {running.url} (process {running.pid}): use it, or stop it with `cgw down`."
+
+
+def health(url: str) -> dict[str, Any] | None:
+    """What a sidecar says of itself, or None when nothing like one answers at `url`."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=HEALTH_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return told if isinstance(told, dict) and answer.status == http.client.OK else None
+
+
+def tell_to_stop(running: RunningSidecar) -> None:
+    """Ask it to end once the answers in flight are given; asked twice, it ends at once. On Windows it always does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(running.pid, signal.SIGTERM)
+
+
+def wait_until_stopped(home: Home, seconds: float) -> bool:
+    """False when it still runs after that time."""
+    deadline = time.monotonic() + seconds
+    while is_claimed(home):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
