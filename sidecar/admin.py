@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sidecar.accounts.moments import span
 from sidecar.admission import presented_keys
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
-from sidecar.moments import span
 
 if TYPE_CHECKING:
     from sidecar.accounts.usage_report import By

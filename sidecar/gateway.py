@@ -20,7 +20,7 @@ from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
 from sidecar.fit import fit
 from sidecar.fold import MessageFold
 from sidecar.headers import for_upstream, printable
-from sidecar.models import Catalogue, Resolution
+from sidecar.models.catalogue import Catalogue, Resolution
 from sidecar.pipeline import Pipeline
 from sidecar.sse import ServerSentEvent
 from sidecar.upstream import Upstream, UpstreamAnswer

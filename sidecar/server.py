@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from sidecar import __version__, model_list
+from sidecar import __version__
 from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
@@ -30,7 +30,8 @@ from sidecar.home import Home
 from sidecar.limits.metering import LazyDatabase, Metering, metering
 from sidecar.listener import Listener, ListenerLimits
 from sidecar.live import log_line
-from sidecar.models import Catalogue
+from sidecar.models import listing as model_list
+from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline, load_addons
 from sidecar.upstream import Upstream
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sidecar.accounts.moments import span
 from sidecar.commands.terminal import console, fail, one_sentence, say, warn
 from sidecar.home import Home
-from sidecar.moments import span
 
 if TYPE_CHECKING:
     from sidecar.ledger.database import Database
@@ -116,10 +116,10 @@ def export(
 def prices(as_json: AsJson = False) -> None:
     """The price table in use, and how new it is."""
     with one_sentence():
-        from sidecar import model_list
         from sidecar.accounts.prices import Prices
         from sidecar.commands.prices_screen import prices_json, prices_screen
-        from sidecar.models import Catalogue
+        from sidecar.models import listing as model_list
+        from sidecar.models.catalogue import Catalogue
 
         catalogue = Catalogue()
         if (known := model_list.load(Home.locate().models_file)) is not None:

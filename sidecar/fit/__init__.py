@@ -22,7 +22,7 @@ from sidecar.fit.parameters import (
 )
 from sidecar.fit.thinking import fit_thinking
 from sidecar.fit.turns import fit_prefill, fit_system_turns, refuse_media
-from sidecar.models import ModelCard
+from sidecar.models.catalogue import ModelCard
 
 __all__ = ["fit"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json, Note, NoteAction
-from sidecar.models import ModelCard
+from sidecar.models.catalogue import ModelCard
 
 SHAPE: dict[str, tuple[type, str]] = {
     "messages": (list, "a list"),

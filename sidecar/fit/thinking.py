@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.exchange import Json
 from sidecar.fit.draft import Draft, blocks_of
-from sidecar.models import EFFORTS
+from sidecar.models.catalogue import EFFORTS
 
 BUDGETS = {"low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_000, "max": 48_000}
 """`budget_tokens` in place of an effort, in tokens; at most half of `max_tokens`, so that the answer has room."""

@@ -20,7 +20,7 @@ from sidecar.limits.budgets import Budgets
 from sidecar.limits.limiter import Limiter
 from sidecar.limits.shared_windows import SharedWindows
 from sidecar.limits.toll import Toll
-from sidecar.models import Catalogue
+from sidecar.models.catalogue import Catalogue
 from sidecar.projects.directory import Directory
 from sidecar.projects.project import StoredProject
 

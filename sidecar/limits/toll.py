@@ -12,7 +12,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.limits.budgets import Budgets
 from sidecar.limits.limiter import Limiter
-from sidecar.models import Catalogue
+from sidecar.models.catalogue import Catalogue
 from sidecar.projects.directory import Directory
 from sidecar.projects.project import check_model
 

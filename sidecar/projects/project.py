@@ -12,7 +12,7 @@ from typing import Final
 
 from sidecar.errors import GatewayError
 from sidecar.home import KEY_PREFIX
-from sidecar.models import ModelCard
+from sidecar.models.catalogue import ModelCard
 from sidecar.projects.policy import FREE, SWITCHES, Policy
 
 DEFAULT: Final = "default"

@@ -79,7 +79,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == on_disk
-    assert {"sidecar/py.typed", "sidecar/models.toml", "tui/cgw.tcss"} <= packed
+    assert {"sidecar/py.typed", "sidecar/models/models.toml", "tui/cgw.tcss"} <= packed
 
 
 def test_the_packages_are_imported_from_the_wheel(installed: Installed) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.gateway import Gateway
-from sidecar.models import Catalogue
+from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline
 from sidecar.sse import ServerSentEvent
 from sidecar.upstream import Upstream

@@ -11,7 +11,7 @@ import pytest
 from sidecar.dialects.openai_chat import decode
 from sidecar.exchange import Json
 from sidecar.fit import fit
-from sidecar.models import Catalogue
+from sidecar.models.catalogue import Catalogue
 from sidecar.simulator.server import RunningSimulator
 from tests.support.messages_requests import assert_claude_takes
 

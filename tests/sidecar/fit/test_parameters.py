@@ -7,7 +7,7 @@ import pytest
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Note
 from sidecar.fit import fit
-from sidecar.models import Catalogue, ModelCard
+from sidecar.models.catalogue import Catalogue, ModelCard
 
 CATALOGUE = Catalogue()
 TOOLS = [{"name": "read", "input_schema": {"type": "object"}}, {"name": "write", "input_schema": {"type": "object"}}]

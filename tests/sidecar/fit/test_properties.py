@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sidecar.dialects.openai_chat import decode
 from sidecar.exchange import Json
 from sidecar.fit import fit
-from sidecar.models import Catalogue, ModelCard
+from sidecar.models.catalogue import Catalogue, ModelCard
 from sidecar.simulator.thinking_rules import ResponseMemory
 from sidecar.simulator.validation import validate
 from tests.support.messages_requests import assert_claude_takes

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.exchange import Note
 from sidecar.fit import fit
-from sidecar.models import Catalogue
+from sidecar.models.catalogue import Catalogue
 
 CATALOGUE = Catalogue()
 ALWAYS = {"type": "adaptive", "display": "omitted"}

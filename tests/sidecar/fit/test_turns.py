@@ -7,7 +7,7 @@ import pytest
 from sidecar.exchange import Json, Note
 from sidecar.fit import fit
 from sidecar.fit.turns import CONTINUE
-from sidecar.models import Catalogue
+from sidecar.models.catalogue import Catalogue
 
 CATALOGUE = Catalogue()
 TAKES, REFUSES = "claude-opus-5-5", "claude-sonnet-5-5"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.tokens.estimator import NOTHING, SPLIT, VOCABULARY, Anchor, Shape, TokenEstimator
 from sidecar.tokens import estimator as tokens_module
+from sidecar.tokens.estimator import NOTHING, SPLIT, VOCABULARY, Anchor, Shape, TokenEstimator
 from sidecar.tokens.visual import PAGE_TOKENS, UNKNOWN_IMAGE_TOKENS
 
 MODEL, PROJECT = "claude-opus-5-5", "default"

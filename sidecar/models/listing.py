@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import orjson
 
 from sidecar.exchange import Json
-from sidecar.models import Lifecycle
+from sidecar.models.catalogue import Lifecycle
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.moments import moment, span
+from sidecar.accounts.moments import moment, span
 
 NOW = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
 

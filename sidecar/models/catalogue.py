@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
-from sidecar.model_names import DATED, spellings
+from sidecar.models.names import DATED, spellings
 
 Line = Literal["haiku", "sonnet", "opus", "fable", "mythos"]
 LINES: tuple[Line, ...] = get_args(Line)
@@ -319,7 +319,7 @@ def _moment(written: str) -> datetime:
 
 @cache
 def _snapshot() -> _Table:
-    wire = tomllib.loads((files("sidecar") / "models.toml").read_text("utf-8"))
+    wire = tomllib.loads((files("sidecar.models") / "models.toml").read_text("utf-8"))
     known = {column.name for column in fields(ModelCard)}
     cards: dict[str, ModelCard] = {}
     same: dict[str, tuple[str, ...]] = {}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import GatewayError
-from sidecar.models import EFFORTS, LINES, Catalogue, ModelCard
+from sidecar.models.catalogue import EFFORTS, LINES, Catalogue, ModelCard
 from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS as SIMULATED
 

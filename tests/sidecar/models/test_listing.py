@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sidecar import model_list
-from sidecar.models import Catalogue
+from sidecar.models import listing as model_list
+from sidecar.models.catalogue import Catalogue
 from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
@@ -106,7 +106,7 @@ class TestAsking:
                 await fetched(url)
 
     def test_the_sdk_is_not_imported_before_it_is_needed(self):
-        code = "import sys, sidecar.model_list, sidecar.models, sidecar.fit; sys.exit('anthropic' in sys.modules)"
+        code = "import sys, sidecar.models.listing, sidecar.fit; sys.exit('anthropic' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

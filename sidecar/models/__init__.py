@@ -1,0 +1,1 @@
+"""Which Claude models there are, what each takes, and what people call them."""
