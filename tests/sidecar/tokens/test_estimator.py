@@ -31,7 +31,7 @@ json_values = st.recursive(
 
 
 def test_the_vocabulary_is_the_beginning_of_o200k_base() -> None:
-    content = (files("sidecar") / VOCABULARY).read_bytes()
+    content = (files("sidecar.tokens") / VOCABULARY).read_bytes()
     assert hashlib.sha256(content).hexdigest() == "af1367d5eb788afc56d1ce58631d4f5e1fa8659af773b71f3af265dc26115b48"
     assert [int(line.split()[1]) for line in content.splitlines()] == list(range(32_768))
     assert "MIT" in (files("sidecar") / "bpe/LICENSE.tiktoken").read_text()
