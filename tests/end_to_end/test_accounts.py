@@ -180,14 +180,16 @@ def test_sums_by_any_grouping_are_the_bill(
 
 def cut_short(client: Client, claude: Simulator) -> None:
     """Answers whose last counters never arrive."""
-    words = "all the words of a long answer " * 40
+    said = "all the words of a long answer " * 40
+    delta, last = 16, "it falls silent "  # one whole delta, shortly before the 60th event
+    words = said[: 54 * delta] + last + said
     for path in (CHAT, NATIVE):
         claude.script(Answer(words, cut_after=60))
         client.post(path, stream=True)
         claude.script(Answer(words, error_after=60))
         client.post(path, stream=True)
         claude.script(Answer(words, silent_after=60))
-        client.leave(path, after=b"answer")
+        client.leave(path, after=last.encode())
     claude.script(Answer(words, cut_after=60))
     client.post(CHAT)
 

@@ -34,7 +34,7 @@ def test_the_vocabulary_is_the_beginning_of_o200k_base() -> None:
     content = (files("sidecar.tokens") / VOCABULARY).read_bytes()
     assert hashlib.sha256(content).hexdigest() == "af1367d5eb788afc56d1ce58631d4f5e1fa8659af773b71f3af265dc26115b48"
     assert [int(line.split()[1]) for line in content.splitlines()] == list(range(32_768))
-    assert "MIT" in (files("sidecar") / "bpe/LICENSE.tiktoken").read_text()
+    assert "MIT" in (files("sidecar.tokens") / "bpe/LICENSE.tiktoken").read_text()
 
 
 def test_texts_are_split_as_tiktoken_splits_them_for_o200k_base() -> None:
