@@ -14,6 +14,7 @@ from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline
 from sidecar.sse import ServerSentEvent
 from sidecar.upstream import Upstream
+from tests.support.exchanges import SONNET, an_exchange
 
 START = (
     b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant",'
@@ -27,6 +28,8 @@ BLOCK = (
     b'"delta":{"type":"text_delta","text":"hi"}}\n\n'
     b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
 )
+NATIVE = "anthropic_messages"
+
 END = (
     b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},'
     b'"usage":{"output_tokens":5}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
@@ -41,20 +44,6 @@ class ReadsEvents:
 
     def response_event(self, exchange: Exchange, event: dict[str, Any]) -> None:
         self.seen.append(event["type"])
-
-
-def exchange() -> Exchange:
-    return Exchange(
-        id="req_1",
-        dialect="anthropic_messages",
-        client_headers={},
-        query="",
-        client_body=b"{}",
-        request={"model": "claude-sonnet-5-5"},
-        stream=True,
-        model_asked="claude-sonnet-5-5",
-        model="claude-sonnet-5-5",
-    )
 
 
 @asynccontextmanager
@@ -85,7 +74,7 @@ class Client:
 async def test_nothing_is_written_before_content_and_then_everything() -> None:
     client = Client()
     async with gateway_to(START, COMMENT, BLOCK, END) as gateway:
-        await gateway.stream(flow := exchange(), client.write)
+        await gateway.stream(flow := an_exchange(dialect=NATIVE, model_asked=SONNET), client.write)
     assert client.writes[0] == START + COMMENT + BLOCK
     assert b"".join(client.writes) == START + COMMENT + BLOCK + END
     assert (flow.usage.input_tokens, flow.usage.output_tokens, flow.stop_reason) == (7, 5, "end_turn")
@@ -94,7 +83,7 @@ async def test_nothing_is_written_before_content_and_then_everything() -> None:
 async def test_comments_disturb_neither_addons_nor_the_fold() -> None:
     addon = ReadsEvents()
     async with gateway_to(COMMENT, START, COMMENT, BLOCK + COMMENT, END, addons=(addon,)) as gateway:
-        await gateway.stream(flow := exchange(), Client().write, fold=True)
+        await gateway.stream(flow := an_exchange(dialect=NATIVE, model_asked=SONNET), Client().write, fold=True)
     assert addon.seen[0] == "message_start"
     assert addon.seen[-1] == "message_stop"
     assert flow.answer is not None
@@ -106,7 +95,7 @@ async def test_an_error_before_content_raises_and_writes_nothing(before: bytes) 
     client = Client()
     async with gateway_to(before + OVERLOADED) as gateway:
         with pytest.raises(GatewayError, match="Overloaded") as raised:
-            await gateway.stream(exchange(), client.write)
+            await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), client.write)
     assert raised.value.status == 529
     assert client.writes == []
 
@@ -115,14 +104,14 @@ async def test_an_error_after_content_leaves_the_content_with_the_client() -> No
     client = Client()
     async with gateway_to(START + BLOCK + OVERLOADED) as gateway:
         with pytest.raises(GatewayError, match="Overloaded"):
-            await gateway.stream(exchange(), client.write)
+            await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), client.write)
     assert b"".join(client.writes) == START + BLOCK
 
 
 async def test_a_stream_without_its_end_is_an_error() -> None:
     async with gateway_to(START + BLOCK) as gateway:
         with pytest.raises(GatewayError, match="broke off"):
-            await gateway.stream(exchange(), Client().write)
+            await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), Client().write)
 
 
 async def test_the_accounts_hear_of_every_end_exactly_once() -> None:
@@ -133,17 +122,17 @@ async def test_the_accounts_hear_of_every_end_exactly_once() -> None:
         pipeline=Pipeline(),
         listeners=[lambda flow: ends.append((flow.status, flow.cancelled))],
     )
-    async with gateway.account(exchange()):
+    async with gateway.account(an_exchange(dialect=NATIVE, model_asked=SONNET)):
         pass
     with pytest.raises(GatewayError):
-        async with gateway.account(exchange()):
+        async with gateway.account(an_exchange(dialect=NATIVE, model_asked=SONNET)):
             raise GatewayError("overloaded_error", "Overloaded")
     with pytest.raises(GatewayError, match="failed inside"):
-        async with gateway.account(exchange()):
+        async with gateway.account(an_exchange(dialect=NATIVE, model_asked=SONNET)):
             raise RuntimeError("a bug")
 
     async def left() -> None:
-        async with gateway.account(exchange()):
+        async with gateway.account(an_exchange(dialect=NATIVE, model_asked=SONNET)):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(left())

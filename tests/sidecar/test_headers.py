@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.exchange import Exchange, Note
+from sidecar.exchange import Note
 from sidecar.headers import REPORT_LIMIT, client_headers, for_client, for_upstream, printable, report_of
+from tests.support.exchanges import an_exchange
 
 
 def test_credentials_are_left_out_of_what_an_exchange_keeps() -> None:
@@ -69,16 +70,8 @@ def test_a_log_line_cannot_be_forged() -> None:
 
 
 def test_an_answer_says_who_answered_and_hands_on_claudes_own_headers() -> None:
-    exchange = Exchange(
-        id="req_1",
-        dialect="openai_chat",
-        client_headers={},
-        query="",
-        client_body=b"",
-        request={},
+    exchange = an_exchange(
         stream=False,
-        model_asked="sonnet",
-        model="claude-sonnet-5-5",
     )
     exchange.upstream_headers = {"request-id": "req_up", "anthropic-ratelimit-requests-limit": "50", "x-other": "no"}
     assert for_client(exchange) == {

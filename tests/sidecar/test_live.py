@@ -4,19 +4,11 @@ from sidecar.accounts.account import UNBILLED, Account
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Usage
 from sidecar.live import line_of
+from tests.support.exchanges import an_exchange
 
 
 def finished(**fields: object) -> Exchange:
-    exchange = Exchange(
-        id="req_1",
-        dialect="openai_chat",
-        client_headers={},
-        query="",
-        client_body=b"",
-        request={},
-        stream=True,
-        model_asked="sonnet",
-        model="claude-sonnet-5-5",
+    exchange = an_exchange(
         client="aider",
         status=200,
     )

@@ -9,21 +9,13 @@ from sidecar.accounts.account import Account
 from sidecar.exchange import Exchange, Timing, Usage
 from sidecar.ledger.writer import WriterHealth
 from sidecar.metrics import Metrics
+from tests.support.exchanges import an_exchange
 
 SONNET = "claude-sonnet-5-5"
 
 
 def finished(**fields: Any) -> Exchange:
-    exchange = Exchange(
-        id="req_1",
-        dialect="openai_chat",
-        client_headers={},
-        query="",
-        client_body=b"",
-        request={},
-        stream=True,
-        model_asked="sonnet",
-        model=SONNET,
+    exchange = an_exchange(
         status=200,
         usage=Usage(100, 50, 20, 10, 5, thinking_tokens=3),
         timing=Timing(received=10.0, upstream_sent=10.002, first_byte=10.4, upstream_ended=13.0, finished=13.001),

@@ -4,19 +4,7 @@ import pytest
 
 from sidecar.exchange import Exchange
 from sidecar.pipeline import AddonFileError, Pipeline, load_addon_file, load_addons
-
-
-def exchange() -> Exchange:
-    return Exchange(
-        id="req_1",
-        dialect="openai_chat",
-        client_headers={},
-        query="",
-        client_body=b"{}",
-        request={},
-        stream=False,
-        model_asked="sonnet",
-    )
+from tests.support.exchanges import an_exchange
 
 
 class Recorder:
@@ -34,9 +22,9 @@ class Recorder:
 async def test_hooks_run_in_order_whether_they_are_plain_or_async() -> None:
     seen: list[str] = []
     pipeline = Pipeline([Recorder("first", seen), Recorder("second", seen)])
-    await pipeline.request(exchange())
-    await pipeline.response(exchange())
-    await pipeline.error(exchange())
+    await pipeline.request(an_exchange())
+    await pipeline.response(an_exchange())
+    await pipeline.error(an_exchange())
     assert seen == ["first.request", "second.request", "first.response", "second.response"]
 
 
@@ -47,7 +35,7 @@ async def test_an_addon_that_answers_ends_the_request_phase() -> None:
         def request(self, exchange: Exchange) -> None:
             exchange.answer = {"content": []}
 
-    await Pipeline([Answers(), Recorder("later", seen)]).request(exchange())
+    await Pipeline([Answers(), Recorder("later", seen)]).request(an_exchange())
     assert seen == []
 
 
@@ -64,7 +52,7 @@ async def test_an_addon_that_raises_is_reported_and_sits_out_while_the_others_go
             seen.append("broken.response")
 
     pipeline = Pipeline([Broken(), Recorder("other", seen)])
-    flow = exchange()
+    flow = an_exchange()
     await pipeline.request(flow)
     await pipeline.response(flow)
     assert seen == ["other.request", "other.response"]

@@ -15,6 +15,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Timing, Usage
 from sidecar.ledger.rows import LedgerRow
 from sidecar.tokens.estimator import TokenEstimator
+from tests.support.exchanges import an_exchange
 
 SONNET, HAIKU = "claude-sonnet-5-5", "claude-haiku-5-5"
 PRICES = Prices()
@@ -30,16 +31,8 @@ class Rows(list[LedgerRow]):
 def finished(**fields: Any) -> Exchange:
     """An answered request of 1,000 tokens in and 100 out, where `fields` do not say otherwise."""
     timing = Timing(received=10.0, upstream_sent=10.002, first_byte=10.4, upstream_ended=13.0, finished=13.001)
-    exchange = Exchange(
-        id="req_1",
-        dialect="openai_chat",
-        client_headers={},
-        query="",
-        client_body=b"",
+    exchange = an_exchange(
         request={"messages": [{"role": "user", "content": "hello " * 400}]},
-        stream=True,
-        model_asked="sonnet",
-        model=SONNET,
         model_resolved=SONNET,
         status=200,
         stop_reason="end_turn",

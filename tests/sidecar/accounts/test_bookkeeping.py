@@ -13,21 +13,14 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Timing, Usage
 from sidecar.ledger.database import Database
 from sidecar.ledger.queries import EVERY_PROJECT, usage
+from tests.support.exchanges import an_exchange
 
 PRICES = Prices()
 
 
 def answered(request_id: str) -> Exchange:
-    return Exchange(
+    return an_exchange(
         id=request_id,
-        dialect="openai_chat",
-        client_headers={},
-        query="",
-        client_body=b"",
-        request={},
-        stream=True,
-        model_asked="sonnet",
-        model="claude-sonnet-5-5",
         model_resolved="claude-sonnet-5-5",
         status=200,
         stop_reason="end_turn",
