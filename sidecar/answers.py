@@ -16,7 +16,7 @@ from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Exchange, Json
 from sidecar.gateway import Gateway
-from sidecar.headers import for_client
+from sidecar.headers import for_anyone, for_client
 from sidecar.relay import EventStream, cancelled_when_gone
 from sidecar.sse import ServerSentEvent
 
@@ -26,7 +26,7 @@ def error_response(error: GatewayError, dialect: Dialect, exchange: Exchange | N
     encode = openai_chat.encode_error if dialect == "openai_chat" else anthropic_messages.encode_error
     status, content = encode(error)
     body = error.raw if error.raw and dialect == "anthropic_messages" else orjson.dumps(content)
-    headers = for_client(exchange) if exchange else {"x-gateway": "claude-gateway"}
+    headers = for_client(exchange) if exchange else for_anyone()
     if error.retry_after is not None:
         headers["retry-after"] = str(ceil(error.retry_after))
     return Response(body, status, media_type="application/json", headers=headers)

@@ -59,7 +59,7 @@ SYSTEM_HEAD = 4_000
 def recognise(headers: Mapping[str, str], request: Json) -> str:
     """The client's name, or `unknown`. `request` is the inner form; header names are lower-case."""
     system = _system_head(request)
-    names = frozenset(name for tool in request.get("tools") or () if isinstance(name := tool.get("name"), str))
+    names = _tool_names(request)
     for row in FINGERPRINTS:
         if row.header is not None and not re.search(row.header[1], headers.get(row.header[0], "")):
             continue
@@ -68,6 +68,16 @@ def recognise(headers: Mapping[str, str], request: Json) -> str:
         if row.tools <= names:
             return row.client
     return UNKNOWN
+
+
+def _tool_names(request: Json) -> frozenset[str]:
+    """On the native route nobody has looked at the request yet: anything odd counts as none."""
+    tools = request.get("tools")
+    return frozenset(
+        name
+        for tool in (tools if isinstance(tools, list) else ())
+        if isinstance(tool, dict) and isinstance(name := tool.get("name"), str)
+    )
 
 
 def _system_head(request: Json) -> str:

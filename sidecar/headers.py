@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable, Mapping
 
 from sidecar.exchange import Dialect, Exchange, Note
@@ -14,6 +15,7 @@ KEPT_HERE = frozenset(
     {
         "accept-encoding",
         "connection",
+        "content-encoding",
         "content-length",
         "content-type",
         "expect",
@@ -68,6 +70,15 @@ def for_upstream(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]
         for name, value in headers.items()
         if name not in KEPT_HERE and name not in CREDENTIALS and not name.startswith(KEPT_HERE_PREFIXES)
     }
+
+
+def new_request_id() -> str:
+    return f"req_{uuid.uuid4().hex}"
+
+
+def for_anyone() -> dict[str, str]:
+    """What an answer carries that has no exchange behind it."""
+    return {"x-gateway": "claude-gateway", "x-cache": "MISS", "x-request-id": new_request_id()}
 
 
 def for_client(exchange: Exchange) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,16 +21,17 @@ from sidecar.dialects import anthropic_messages, openai_chat
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Dialect, Exchange, Json, Timing
 from sidecar.gateway import Gateway
-from sidecar.headers import client_headers
+from sidecar.headers import client_headers, for_anyone, new_request_id, printable
 from sidecar.limits.limiter import Limiter
+from sidecar.live import log_refusal
 from sidecar.projects.project import Project, check_model
+
+log = logging.getLogger(__name__)
 
 PROJECT_BASE = "/p/{project}"
 BASES = ("", "/v1", PROJECT_BASE, PROJECT_BASE + "/v1")
 """Every route stands below each of these: some clients add `/v1` themselves, some do not; some clients can name their
 project in the base URL only."""
-
-GREETING = {"x-gateway": "claude-gateway"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,12 @@ class Listener:
         routes += self._more_routes
         return Starlette(
             routes=routes,
-            exception_handlers={GatewayError: self._refused, HTTPException: _http_error, ClientDisconnect: _gone},
+            exception_handlers={
+                GatewayError: self._refused,
+                HTTPException: _http_error,
+                ClientDisconnect: _gone,
+                Exception: _failed_inside,
+            },
         )
 
     async def root(self, request: Request) -> Response:
@@ -96,7 +102,7 @@ class Listener:
         text = (
             f"cgw is running.\nOpenAI clients: base URL {request.base_url}v1\nAnthropic clients: {request.base_url}\n"
         )
-        return Response(text, media_type="text/plain", headers=GREETING)
+        return Response(text, media_type="text/plain", headers=for_anyone())
 
     async def health(self, _: Request) -> Response:
         return _json(self._health())
@@ -177,7 +183,7 @@ class Listener:
         project = admitted.project
         headers = client_headers(request.headers.raw)
         exchange = Exchange(
-            id=f"req_{uuid.uuid4().hex}",
+            id=new_request_id(),
             dialect=dialect,
             client_headers=headers,
             query=request.url.query,
@@ -198,14 +204,28 @@ class Listener:
 
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)
-        response = error_response(error, _dialect_of(request))
+        response = _refusal(request, error)
         if (project := getattr(request.state, "project", None)) is not None:
             response.headers.update(self._limiter.headers(project))
         return response
 
 
+def _refusal(request: Request, error: GatewayError) -> Response:
+    response = error_response(error, _dialect_of(request))
+    log_refusal(request.method, request.url.path, response.status_code, error)
+    return response
+
+
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body. Raises GatewayError (413) as soon as it is known to be too large."""
+    """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise GatewayError(
+            "invalid_request_error",
+            f"cgw takes no compressed requests (Content-Encoding: {printable(encoding)}): send the JSON as it is.",
+            status=415,
+            code="unsupported_encoding",
+        )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
@@ -240,8 +260,8 @@ def _kind_of(value: object) -> str:
     return next((name for kind, name in names if isinstance(value, kind)), "null" if value is None else "a number")
 
 
-def _json(content: Json, headers: Mapping[str, str] = GREETING) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json", headers={**headers, **GREETING})
+def _json(content: Json, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json", headers={**(headers or {}), **for_anyone()})
 
 
 def _dialect_of(request: Request) -> Dialect:
@@ -259,14 +279,25 @@ def _path_in_project(path: str) -> str:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{request.method} is not what {request.url.path} takes; use {allowed}."
-        refusal = GatewayError("invalid_request_error", message, status=405, code="method_not_allowed")
-    else:
+    if error.status_code != 405:
         message = f"cgw does not serve {request.url.path}. It serves /v1/chat/completions, /v1/messages and /v1/models."
-        refusal = GatewayError("not_found_error", message, code="unknown_url")
-    return error_response(refusal, _dialect_of(request))
+        return _refusal(request, GatewayError("not_found_error", message, code="unknown_url"))
+    allowed = (error.headers or {}).get("Allow", "")
+    message = f"{request.method} is not what {request.url.path} takes; use {allowed}."
+    response = _refusal(request, GatewayError("invalid_request_error", message, status=405, code="method_not_allowed"))
+    response.headers["allow"] = allowed
+    return response
+
+
+async def _failed_inside(request: Request, _: Exception) -> Response:
+    """A bug. The server's log gets the traceback, since Starlette raises it again after this answer."""
+    headers = for_anyone()
+    request_id = headers["x-request-id"]
+    log.error("request %s failed inside cgw", request_id)
+    error = GatewayError("api_error", f"cgw failed inside; its log has the details under {request_id}.")
+    response = error_response(error, _dialect_of(request))
+    response.headers.update(headers)
+    return response
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -6,6 +6,7 @@ import logging
 
 from sidecar.accounts.account import Account
 from sidecar.accounts.prices import dollars
+from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.headers import printable
 
@@ -15,6 +16,11 @@ log = logging.getLogger("cgw.requests")
 def log_line(exchange: Exchange) -> None:
     """Writes the line of a finished exchange to the log `cgw.requests`."""
     log.info("%s", line_of(exchange))
+
+
+def log_refusal(method: str, path: str, status: int, error: GatewayError) -> None:
+    """The line of a request that never became an exchange: `401 POST /v1/messages | The API key is not ...`."""
+    log.info("%s", printable(f"{status} {method} {path} | {error.message}"))
 
 
 def line_of(exchange: Exchange) -> str:

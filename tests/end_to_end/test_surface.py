@@ -1,9 +1,12 @@
 """The routes without a model behind them, and what the gateway says to requests it does not serve."""
 
+import gzip
+
 import httpx2
 import pytest
 
 from sidecar.simulator.server import RunningSimulator
+from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
 
 
@@ -69,3 +72,70 @@ def test_no_network_is_one_clear_sentence(tmp_path_factory: pytest.TempPathFacto
         )
         assert answer.status_code == 502
         assert "cannot reach http://127.0.0.1:9" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key"),
+    [
+        ("GET", "/", True),
+        ("GET", "/health", True),
+        ("GET", "/v1/models", True),
+        ("GET", "/v1/models/nobody", True),
+        ("GET", "/nothing", True),
+        ("DELETE", "/v1/messages", True),
+        ("POST", "/v1/messages", False),
+        ("POST", "/v1/chat/completions", True),
+    ],
+)
+def test_every_answer_says_whose_it_is_and_has_an_id(
+    gateway: RunningSidecar, method: str, path: str, key: bool
+) -> None:
+    headers = {"x-api-key": gateway.key} if key else {}
+    first, second = (httpx2.request(method, gateway.url + path, headers=headers).headers for _ in range(2))
+    assert (first["x-gateway"], first["x-cache"]) == ("claude-gateway", "MISS")
+    assert first["x-request-id"].startswith("req_")
+    assert first["x-request-id"] != second["x-request-id"]
+
+
+def test_a_wrong_method_is_told_the_right_one_in_allow(gateway: RunningSidecar) -> None:
+    assert httpx2.get(f"{gateway.url}/v1/messages").headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_compressed_body_is_refused_by_name(gateway: RunningSidecar, path: str) -> None:
+    headers = {"x-api-key": gateway.key, "content-encoding": "gzip"}
+    answer = httpx2.post(gateway.url + path, content=gzip.compress(b"{}"), headers=headers)
+    assert answer.status_code == 415
+    assert "gzip" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("tools", ["abc", [1, None], 5, {"name": "f"}])
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_tools_of_an_odd_shape_are_for_claude_to_refuse(
+    gateway: RunningSidecar, claude: Simulator, path: str, tools: object
+) -> None:
+    body = {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    answer = httpx2.post(gateway.url + path, json={**body, "tools": tools}, headers={"x-api-key": gateway.key})
+    assert answer.status_code == 400
+    assert answer.json()["request_id"]
+
+
+def test_a_refused_request_is_a_line_in_the_log(gateway: RunningSidecar, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "cgw.requests"):
+        httpx2.post(f"{gateway.url}/v1/messages", headers={"x-api-key": "wrong"})
+    assert "401 POST /v1/messages | The API key is not the gateway's." in caplog.text
+
+
+def test_a_bug_in_the_gateway_is_still_an_error_in_the_clients_shape(
+    gateway: RunningSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("sidecar.listener.recognise", broken)
+    body = {"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    for path, kind in (("/v1/chat/completions", "server_error"), ("/v1/messages", "api_error")):
+        answer = httpx2.post(gateway.url + path, json=body, headers={"x-api-key": gateway.key})
+        assert answer.status_code == 500
+        assert answer.json()["error"]["type"] == kind
+        assert answer.headers["x-request-id"] in answer.json()["error"]["message"]
