@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from sidecar.accounts.account import UNBILLED, Account, answered, as_marked, cut_short, spared
 from sidecar.accounts.prices import Cost, Prices, micro_usd
+from sidecar.accounts.prompts import Prompts
 from sidecar.exchange import Exchange, Usage
 from sidecar.ledger.rows import LedgerRow
 from sidecar.tokens.estimator import Shape, TokenEstimator
@@ -49,6 +50,7 @@ class Accountant:
     def __init__(self, prices: Prices, estimator: TokenEstimator) -> None:
         self._prices = prices
         self._estimator = estimator
+        self._prompts = Prompts(estimator)
         self._ledger: Ledger | None = None
         self._listeners: Sequence[Listener] = ()
         self._waiting: list[Exchange] | None = []
@@ -69,6 +71,7 @@ class Accountant:
         """Returns once every exchange heard of so far is settled."""
         if self._estimating:
             await asyncio.wait(self._estimating)
+        await self._prompts.close()
 
     def __call__(self, exchange: Exchange) -> None:
         if self._waiting is not None:
@@ -84,15 +87,10 @@ class Accountant:
         """On a thread, since a long prompt takes a while to count."""
         prompt_tokens = 0
         try:
-            prompt_tokens = await asyncio.to_thread(self._count_prompt, exchange)
+            prompt_tokens = await asyncio.to_thread(self._prompts.tokens, exchange)
         except Exception:
             log.exception("the prompt of request %s cannot be counted", exchange.id)
         self._settle(exchange, prompt_tokens)
-
-    def _count_prompt(self, exchange: Exchange) -> int:
-        shape = self._estimator.count_request(exchange.request)
-        tools = bool(exchange.request.get("tools"))
-        return self._estimator.predict(exchange.model, exchange.project, shape, tools=tools)
 
     def _settle(self, exchange: Exchange, prompt_tokens: int = 0) -> None:
         if exchange.kind == "generate":
@@ -100,6 +98,8 @@ class Accountant:
                 exchange.account = self._account(exchange, prompt_tokens)
                 if self._ledger is not None:
                     self._ledger.add(row_of(exchange, exchange.account))
+                if exchange.timing.upstream_sent is not None and is_whole(exchange):
+                    self._prompts.learn(exchange)
             except Exception:
                 log.exception("request %s cannot be accounted for", exchange.id)
         for listener in self._listeners:

@@ -19,7 +19,6 @@ from tests.support.exchanges import an_exchange
 
 SONNET, HAIKU = "claude-sonnet-5-5", "claude-haiku-5-5"
 PRICES = Prices()
-ESTIMATOR = TokenEstimator()
 BROKEN = GatewayError("api_error", "broke off", status=502, code="upstream_broken")
 
 
@@ -46,12 +45,16 @@ def finished(**fields: Any) -> Exchange:
 
 
 def settle(exchange: Exchange) -> LedgerRow:
-    rows = Rows()
-    accountant = Accountant(PRICES, ESTIMATOR)
-    accountant.open(rows, [])
-    accountant(exchange)
-    [row] = rows
-    return row
+    async def row() -> LedgerRow:
+        rows = Rows()
+        accountant = Accountant(PRICES, TokenEstimator())
+        accountant.open(rows, [])
+        accountant(exchange)
+        await accountant.close()
+        [row] = rows
+        return row
+
+    return asyncio.run(row())
 
 
 def unfinished(**fields: Any) -> Exchange:
@@ -125,7 +128,7 @@ def test_a_client_that_left_after_the_last_counter_costs_what_usage_says() -> No
 
 async def test_a_plain_answer_that_broke_in_its_body_has_its_prompt_counted() -> None:
     rows = Rows()
-    accountant = Accountant(PRICES, ESTIMATOR)
+    accountant = Accountant(PRICES, TokenEstimator())
     accountant.open(rows, [])
     accountant(unfinished(dialect="anthropic_messages", stream=False, error=BROKEN))
     await accountant.close()
@@ -133,6 +136,19 @@ async def test_a_plain_answer_that_broke_in_its_body_has_its_prompt_counted() ->
     assert row.estimated
     assert 300 < row.input_tokens < 1500  # 400 words
     assert row.cost_micros > 0
+
+
+async def test_what_whole_answers_cost_makes_the_estimates_of_broken_ones_better() -> None:
+    rows = Rows()
+    accountant = Accountant(PRICES, TokenEstimator())
+    accountant.open(rows, [])
+    accountant(finished())
+    await accountant.close()
+    accountant(unfinished(dialect="anthropic_messages", stream=False, error=BROKEN))
+    await accountant.close()
+    whole, broken = rows
+    assert broken.input_tokens == whole.input_tokens == 1000
+    assert broken.estimated
 
 
 def test_an_answer_from_the_cache_spares_what_it_once_cost() -> None:
@@ -149,24 +165,25 @@ def test_an_answer_that_an_addon_made_up_neither_costs_nor_saves() -> None:
 
 def test_a_token_count_is_heard_of_but_has_no_row() -> None:
     rows, heard = Rows(), list[Exchange]()
-    accountant = Accountant(PRICES, ESTIMATOR)
+    accountant = Accountant(PRICES, TokenEstimator())
     accountant.open(rows, [heard.append])
     accountant(counted := finished(kind="count_tokens"))
     assert (rows, heard, counted.account) == ([], [counted], None)
 
 
-def test_what_ends_before_the_ledger_is_open_waits_and_is_heard_of_in_order() -> None:
+async def test_what_ends_before_the_ledger_is_open_waits_and_is_heard_of_in_order() -> None:
     rows, heard = Rows(), list[str]()
-    accountant = Accountant(PRICES, ESTIMATOR)
+    accountant = Accountant(PRICES, TokenEstimator())
     accountant(finished(id="a"))
     accountant(finished(id="b"))
     assert rows == []
     accountant.open(rows, [lambda exchange: heard.append(exchange.id)])
     accountant(finished(id="c"))
+    await accountant.close()
     assert [row.id for row in rows] == heard == ["a", "b", "c"]
 
 
-def test_neither_a_ledger_nor_a_listener_that_fails_reaches_the_request(caplog: pytest.LogCaptureFixture) -> None:
+async def test_neither_a_ledger_nor_a_listener_that_fails_reaches_the_request(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         def add(self, row: LedgerRow) -> None:
             raise RuntimeError("no ledger")
@@ -175,7 +192,7 @@ def test_neither_a_ledger_nor_a_listener_that_fails_reaches_the_request(caplog: 
         raise RuntimeError("deaf")
 
     heard: list[Exchange] = []
-    accountant = Accountant(PRICES, ESTIMATOR)
+    accountant = Accountant(PRICES, TokenEstimator())
     accountant.open(Broken(), [deaf, heard.append])
     accountant(exchange := finished())
     assert heard == [exchange]
@@ -227,6 +244,6 @@ def test_however_an_exchange_ends_its_savings_are_baseline_minus_cost(
 
 
 async def test_closing_waits_for_what_is_being_counted() -> None:
-    accountant = Accountant(PRICES, ESTIMATOR)
+    accountant = Accountant(PRICES, TokenEstimator())
     accountant.open(None, [])
     await asyncio.wait_for(accountant.close(), 5)

@@ -1,0 +1,82 @@
+"""What prompts count: estimated where Claude did not say, and learned from every answer where it did.
+
+A conversation's newest usage is its anchor: what was added since is all that is estimated, within some 0.1 % of the
+whole. The same usage sets the scale of its model and project. Both need the prompt's shape, so learning counts it, on a
+thread: one prompt at a time, and only where there is something new to learn. A prompt that comes while another one is
+counted is not learned from; the next one of its conversation will be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final
+
+from sidecar.exchange import Exchange
+from sidecar.tokens.estimator import Anchor, TokenEstimator
+
+log = logging.getLogger(__name__)
+
+GROWN: Final = 0.1
+"""By how much of it a prompt must differ from its conversation's anchor to be counted: an agent's steps add little."""
+CONVERSATIONS: Final = 1024
+"""Whose anchors are kept."""
+
+_Key = tuple[str, str, str]
+
+
+class Prompts:
+    """Belongs to the event loop, except `tokens`, which blocks."""
+
+    def __init__(self, estimator: TokenEstimator) -> None:
+        self._estimator = estimator
+        self._anchors: OrderedDict[_Key, Anchor] = OrderedDict()
+        self._lesson: asyncio.Task[None] | None = None
+
+    def tokens(self, exchange: Exchange) -> int:
+        """The tokens of a prompt whose usage never came. Blocks while it counts; for a thread."""
+        shape = self._estimator.count_request(exchange.request)
+        anchor = self._anchors.get(_key(exchange))
+        return self._estimator.predict(
+            exchange.model, exchange.project, shape, tools=_has_tools(exchange), anchor=anchor
+        )
+
+    def learn(self, exchange: Exchange) -> None:
+        """Take in what the usage of an answer says, in the background. The answer must be whole."""
+        if self._lesson is None and self._is_news(exchange):
+            self._lesson = asyncio.create_task(self._learn(exchange), name=f"learn from {exchange.id}")
+
+    async def close(self) -> None:
+        """Returns once what is being learned is known."""
+        if self._lesson is not None:
+            await self._lesson
+
+    def _is_news(self, exchange: Exchange) -> bool:
+        if exchange.usage.web_searches:  # its prompt was read several times, with texts that are not in the request
+            return False
+        anchor, tokens = self._anchors.get(_key(exchange)), exchange.usage.prompt_tokens
+        return anchor is None or abs(tokens - anchor.tokens) > GROWN * anchor.tokens
+
+    async def _learn(self, exchange: Exchange) -> None:
+        tokens = exchange.usage.prompt_tokens
+        try:
+            shape = await asyncio.to_thread(self._estimator.count_request, exchange.request)
+        except Exception:
+            log.exception("the prompt of request %s cannot be counted", exchange.id)
+        else:
+            self._estimator.calibrate(exchange.model, exchange.project, shape, tokens, tools=_has_tools(exchange))
+            self._anchors[_key(exchange)] = Anchor(shape, tokens)
+            self._anchors.move_to_end(_key(exchange))
+            if len(self._anchors) > CONVERSATIONS:
+                self._anchors.popitem(last=False)
+        finally:
+            self._lesson = None
+
+
+def _key(exchange: Exchange) -> _Key:
+    return exchange.project, exchange.conversation, exchange.model
+
+
+def _has_tools(exchange: Exchange) -> bool:
+    return bool(exchange.request.get("tools"))
