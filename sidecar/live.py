@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from sidecar.accounts.account import Account
-from sidecar.accounts.prices import dollars
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.headers import printable
+from sidecar.ledger.money import dollars
 
 log = logging.getLogger("cgw.requests")
 

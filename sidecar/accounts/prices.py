@@ -46,13 +46,6 @@ def micro_usd(picodollars: int) -> Decimal:
     return Decimal(picodollars).scaleb(-6)
 
 
-def dollars(picodollars: int) -> str:
-    """For a reader: whole cents from a dollar on, below it two digits that say something: `$0.0089`, `$0.00028`."""
-    amount = usd(abs(picodollars))
-    digits = 2 if amount >= 1 or not amount else max(2, 1 - amount.adjusted())
-    return f"{'-' if picodollars < 0 else ''}${amount:,.{digits}f}"
-
-
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Pico-dollars a token (and a web search) for one size of prompt; equal to micro-dollars per million tokens."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sidecar.accounts.moments import span
-from sidecar.commands.terminal import console, fail, one_sentence, say, warn
+from sidecar.commands.ledger_at_hand import ledger_at_hand
+from sidecar.commands.terminal import console, fail, one_sentence, say
 from sidecar.home import Home
 
 if TYPE_CHECKING:
-    from sidecar.ledger.database import Database
     from sidecar.ledger.queries import ProjectScope
 
 COSTS = "What it costs"
@@ -60,7 +58,8 @@ def usage(
     as_json: AsJson = False,
 ) -> None:
     """What was used, what it cost and what was saved."""
-    with _opened(since, until) as (database, start, end):
+    start, end = _span(since, until)
+    with ledger_at_hand() as (database, _):
         from sidecar.accounts.usage_report import usage_table
         from sidecar.commands.usage_screen import usage_screen
 
@@ -85,7 +84,8 @@ def export(
 ) -> None:
     """Write every request into a file, oldest first."""
     chosen = file_format or _format_named_by(out)
-    with _opened(since, until) as (database, start, end):
+    start, end = _span(since, until)
+    with ledger_at_hand() as (database, _):
         from sidecar.commands.usage_screen import progress
         from sidecar.commands.written_file import written_whole
         from sidecar.ledger import parquet
@@ -132,31 +132,11 @@ def prices(as_json: AsJson = False) -> None:
             console().print(prices_screen(table, models, now))
 
 
-@contextmanager
-def _opened(since: str | None, until: str | None) -> Iterator[tuple[Database, datetime | None, datetime | None]]:
-    """The ledger of this home folder or of DATABASE_URL, and the time asked for; what cannot be done ends the command
-    with its sentence."""
-    with one_sentence():
-        try:
-            start, end = span(since, until, datetime.now(UTC))
-        except ValueError as error:
-            fail(str(error), WRONG_USAGE)
-        from sidecar.config_sources import load_settings
-        from sidecar.ledger.database import Database, LedgerUnavailableError
-        from sidecar.ledger.migrations import SchemaTooNewError
-
-        home = Home.locate()
-        loaded = load_settings(home, {})
-        warn(loaded.warnings)
-        home.open()
-        url = loaded.settings.database_url
-        database = Database.open(url.get_secret_value() if url else None, home.path)
-        try:
-            yield database, start, end
-        except (LedgerUnavailableError, SchemaTooNewError) as error:
-            fail(f"{error}.")
-        finally:
-            database.close()
+def _span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    try:
+        return span(since, until, datetime.now(UTC))
+    except ValueError as error:
+        fail(str(error), WRONG_USAGE)
 
 
 def _scope(project: str | None) -> ProjectScope:

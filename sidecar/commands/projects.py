@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from sidecar.commands.terminal import console, fail, on_a_terminal, one_sentence, say, warn
-from sidecar.home import Home
+from sidecar.commands.ledger_at_hand import ledger_at_hand
+from sidecar.commands.terminal import console, fail, on_a_terminal, say, warn
 
 if TYPE_CHECKING:
     from sidecar.config import Settings
@@ -322,39 +322,24 @@ def _number(limit: int | None) -> str:
 
 
 def _spent(picos: int, budget: int | None) -> str:
-    from sidecar.ledger.money import PICOS_PER_MICRO
-    from sidecar.limits.budgets import dollars
+    from sidecar.ledger.money import PICOS_PER_MICRO, dollars
 
     return dollars(picos) + ("" if budget is None else f" of {dollars(budget * PICOS_PER_MICRO)}")
 
 
 @contextmanager
 def _opened() -> Iterator[Desk]:
-    """The projects of this home folder or of DATABASE_URL; what cannot be done ends the command with its sentence."""
-    with one_sentence():
-        from sidecar.config_sources import load_settings
-        from sidecar.ledger.database import Database, LedgerUnavailableError
-        from sidecar.ledger.migrations import SchemaTooNewError
+    """What no project can be ends the command with its sentence."""
+    with ledger_at_hand() as (database, settings):
         from sidecar.ledger.queries import spent_by_day
         from sidecar.projects.store import ProjectStore
 
-        home = Home.locate()
-        loaded = load_settings(home)
-        warn(loaded.warnings)
-        home.open()
-        url = loaded.settings.database_url
+        today = datetime.now(UTC).date()
+        spending: dict[str, tuple[int, int]] = {}
+        for (name, day), picos in spent_by_day(database, since=today.replace(day=1)).items():
+            of_day, of_month = spending.get(name, (0, 0))
+            spending[name] = (of_day + (picos if day == today else 0), of_month + picos)
         try:
-            database = Database.open(url.get_secret_value() if url else None, home.path)
-            try:
-                today = datetime.now(UTC).date()
-                spending: dict[str, tuple[int, int]] = {}
-                for (name, day), picos in spent_by_day(database, since=today.replace(day=1)).items():
-                    of_day, of_month = spending.get(name, (0, 0))
-                    spending[name] = (of_day + (picos if day == today else 0), of_month + picos)
-                yield Desk(ProjectStore(database), loaded.settings, spending)
-            finally:
-                database.close()
+            yield Desk(ProjectStore(database), settings, spending)
         except ValueError as error:
             fail(str(error), WRONG_USAGE)
-        except (LedgerUnavailableError, SchemaTooNewError) as error:
-            fail(f"{error}.")

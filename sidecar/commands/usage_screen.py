@@ -13,10 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.accounts.prices import dollars
 from sidecar.accounts.usage_report import UsageTable
 from sidecar.commands.terminal import console
-from sidecar.ledger.money import PICOS_PER_MICRO
+from sidecar.ledger.money import PICOS_PER_MICRO, dollars
 from sidecar.ledger.queries import UsageLine
 
 BAR_CELLS: Final = 24

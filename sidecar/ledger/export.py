@@ -22,12 +22,6 @@ from sidecar.ledger.queries import ProjectScope
 TextFormat = Literal["csv", "jsonl"]
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-MEDIA_TYPES: Final[dict[Format, str]] = {
-    "csv": "text/csv; charset=utf-8",
-    "jsonl": "application/x-ndjson",
-    "parquet": "application/vnd.apache.parquet",
-}
-
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 Progress = Callable[[int, int], None]
@@ -64,26 +58,6 @@ def export(
         out.write(_BODIES[file_format](chosen.columns, page))
         rows += len(page[0])
     return rows
-
-
-def stream(
-    database: Database,
-    *,
-    project: ProjectScope,
-    file_format: TextFormat,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Iterator[bytes]:
-    """The same bytes in pieces, for an HTTP answer. What it raises is raised by the call, before the first piece."""
-    chosen = ExportRange(database, project=project, since=since, until=until)
-    head, body = _HEADS[file_format](chosen.columns), _BODIES[file_format]
-
-    def pieces() -> Iterator[bytes]:
-        yield head
-        for page in chosen.pages():
-            yield body(chosen.columns, page)
-
-    return pieces()
 
 
 def table(columns: Sequence[ExportColumn], records: list[tuple[Any, ...]], file_format: TextFormat) -> bytes:

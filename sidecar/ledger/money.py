@@ -41,3 +41,10 @@ def usd_text(picos: int) -> str:
     whole, fraction = divmod(abs(picos), PICOS_PER_USD)
     text = f"{whole}.{fraction:012d}".rstrip("0").rstrip(".") if fraction else str(whole)
     return f"-{text}" if picos < 0 else text
+
+
+def dollars(picos: int) -> str:
+    """For a reader: whole cents from a dollar on, below it two digits that say something: `$0.0089`, `$0.00028`."""
+    amount = Decimal(abs(picos)).scaleb(-12)
+    digits = 2 if amount >= 1 or not amount else max(2, 1 - amount.adjusted())
+    return f"{'-' if picos < 0 else ''}${amount:,.{digits}f}"

@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, Literal
 
 from sidecar.errors import GatewayError
-from sidecar.ledger.money import PICOS_PER_MICRO, PICOS_PER_USD
+from sidecar.ledger.money import PICOS_PER_MICRO, dollars
 from sidecar.projects.project import Project
 
 log = logging.getLogger(__name__)
@@ -202,12 +201,6 @@ class Budgets:
         elif self.warning and not reason:
             log.warning("What projects spent can be read again.")
         self.warning = "What projects spent cannot be read: budgets go on from what is known." if reason else ""
-
-
-def dollars(picos: int) -> str:
-    """For a reader: cents, or a hundredth of a cent below a dollar."""
-    digits = Decimal("0.01") if picos >= PICOS_PER_USD or not picos else Decimal("0.0001")
-    return f"${(Decimal(picos) / PICOS_PER_USD).quantize(digits, ROUND_HALF_UP):,}"
 
 
 def _used_up(project: Project, state: BudgetState, now: datetime) -> GatewayError:

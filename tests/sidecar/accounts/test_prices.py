@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.accounts import prices as prices_module
-from sidecar.accounts.prices import Prices, Rates, dollars, micro_usd, usd
+from sidecar.accounts.prices import Prices, Rates, micro_usd, usd
 from sidecar.exchange import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -152,18 +152,3 @@ def test_pricing_never_opens_a_connection(monkeypatch: pytest.MonkeyPatch) -> No
 def test_units_convert_exactly(picodollars: int) -> None:
     assert usd(picodollars) * 10**12 == picodollars
     assert micro_usd(picodollars) * 10**6 == picodollars
-
-
-@pytest.mark.parametrize(
-    ("picodollars", "read"),
-    [
-        (0, "$0.00"),
-        (280_000_000, "$0.00028"),
-        (8_900_000_000, "$0.0089"),
-        (-19_800_000_000, "-$0.020"),
-        (990_000_000_000, "$0.99"),
-        (12_345_678_000_000_000, "$12,345.68"),
-    ],
-)
-def test_amounts_are_written_with_digits_that_say_something(picodollars: int, read: str) -> None:
-    assert dollars(picodollars) == read

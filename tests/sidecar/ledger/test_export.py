@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sidecar.ledger import columns
 from sidecar.ledger.database import Database
-from sidecar.ledger.export import FORMULA_STARTS, TextFormat, export, stream
+from sidecar.ledger.export import FORMULA_STARTS, TextFormat, export
 from sidecar.ledger.parquet import ParquetMissingError
 from sidecar.ledger.queries import EVERY_PROJECT, ProjectScope
 from sidecar.ledger.rows import LAYERS, LedgerRow
@@ -165,13 +165,6 @@ def test_a_range_holds_its_beginning_and_not_its_end(database: Database) -> None
     database.write([row(id=str(hour.hour), time=hour) for hour in hours])
     lines = read_csv(exported(database, "csv", since=hours[1], until=hours[3]))
     assert [line["request_id"] for line in lines] == ["13", "14"]
-
-
-@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
-def test_a_stream_gives_the_same_bytes_as_the_file(database: Database, file_format: TextFormat) -> None:
-    database.write([row() for _ in range(3)])
-    pieces = stream(database, project="default", file_format=file_format)
-    assert b"".join(pieces).decode() == exported(database, file_format)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.ledger.money import LARGEST_PICOS, micros_of, picos_of, usd_text
+from sidecar.ledger.money import LARGEST_PICOS, dollars, micros_of, picos_of, usd_text
 
 PICOS = st.integers(-LARGEST_PICOS, LARGEST_PICOS)
 
@@ -45,3 +45,19 @@ def test_a_token_of_the_cheapest_price_is_a_whole_number() -> None:
     a_cent_a_million_tokens = Decimal("0.01")
     half_price_in_the_us = a_cent_a_million_tokens * Decimal("0.5") * Decimal("1.1")
     assert picos_of(half_price_in_the_us) == 5500
+
+
+@pytest.mark.parametrize(
+    ("picos", "read"),
+    [
+        (0, "$0.00"),
+        (1, "$0.0000000000010"),
+        (280_000_000, "$0.00028"),
+        (8_900_000_000, "$0.0089"),
+        (-19_800_000_000, "-$0.020"),
+        (990_000_000_000, "$0.99"),
+        (12_345_678_000_000_000, "$12,345.68"),
+    ],
+)
+def test_amounts_are_written_with_digits_that_say_something(picos: int, read: str) -> None:
+    assert dollars(picos) == read

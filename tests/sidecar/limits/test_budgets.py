@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sidecar.errors import GatewayError
 from sidecar.ledger.money import PICOS_PER_USD
-from sidecar.limits.budgets import Budgets, dollars
+from sidecar.limits.budgets import Budgets
 from sidecar.projects.project import Project
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -229,17 +229,3 @@ async def test_near_the_end_answers_warn_and_the_log_hears_of_it_once_a_day(
     budgets.spend("p", ledger.now, 9 * PICOS_PER_USD)
     budgets.warning_for(TEN_A_DAY)
     assert len(caplog.records) == 2
-
-
-@pytest.mark.parametrize(
-    ("picos", "shown"),
-    [
-        (0, "$0.00"),
-        (1, "$0.0000"),
-        (12_345_600_000, "$0.0123"),
-        (PICOS_PER_USD, "$1.00"),
-        (1_234_567_800_000_000, "$1,234.57"),
-    ],
-)
-def test_dollars_are_written_for_a_reader(picos: int, shown: str) -> None:
-    assert dollars(picos) == shown

@@ -139,7 +139,7 @@ async def test_a_budget_warning_is_in_the_headers() -> None:
     project = Project(name="p", daily_budget=10**6, warn_percent=50)
     assert counting.headers(project) == {}
     budgets.spend("p", NOON, PICOS_PER_USD // 2)
-    assert counting.headers(project) == {"x-gateway-budget-warning": "spent $0.5000 of its daily budget of $1.00"}
+    assert counting.headers(project) == {"x-gateway-budget-warning": "spent $0.50 of its daily budget of $1.00"}
 
 
 @pytest.fixture
