@@ -48,9 +48,33 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _without_credentials(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("a URL without a user and password: Claude's key goes by ANTHROPIC_API_KEY")
+    return url
+
+
+def without_password(address: str) -> str:
+    """A URL fit to be shown; whatever is none stays as it is."""
+    if "://" not in address:
+        return address
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "..."
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return address
+    return parts._replace(netloc=f"{user.partition(':')[0]}:...@{host}").geturl()
+
+
 def _database_address(url: SecretStr) -> SecretStr:
-    scheme = url.get_secret_value().partition("://")[0].partition("+")[0]
-    if scheme not in {"postgresql", "postgres", "sqlite"}:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        complete = parts.scheme.partition("+")[0] in {"postgresql", "postgres", "sqlite"} and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
         raise ValueError("a URL such as postgresql://user:password@host/database or sqlite:////home/me/ledger.sqlite3")
     return url
 
@@ -66,6 +90,7 @@ def _lower_case(level: object) -> object:
 
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+ClaudeAddress = Annotated[WebAddress, AfterValidator(_without_credentials)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -85,7 +110,7 @@ class Settings(BaseSettings):
 
     anthropic_api_key: SecretStr | None = None
     """Your key at Anthropic. Stays on this machine."""
-    anthropic_base_url: WebAddress = "https://api.anthropic.com"
+    anthropic_base_url: ClaudeAddress = "https://api.anthropic.com"
     """Where Claude is reached."""
     anthropic_version: VersionDate | None = None
     """API version sent to Claude when a client names none. Unset: the one the anthropic SDK speaks."""

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from sidecar.config import Settings, environment_name
+from sidecar.config import Settings, environment_name, without_password
 from sidecar.home import Home
 from sidecar.user_errors import UserError
 
@@ -124,7 +124,9 @@ def _sentence(problem: ErrorDetails, origins: Mapping[str, Origin], home: Home) 
             name, where = ".".join((field, *inner)), f"in {home.config_file} "
         case _:
             name, where = "--" + field.replace("_", "-"), ""
-    shown = "has a value that" if _is_secret(field) else f"is {problem['input']!r}, which"
+    value = problem["input"]
+    value = without_password(value) if isinstance(value, str) else value
+    shown = "has a value that" if _is_secret(field) else f"is {value!r}, which"
     return f"{name} {where}{shown} cannot be used: it must be {_allowed(problem)}."
 
 

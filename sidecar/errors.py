@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 STATUS_OF_KIND = {
     "invalid_request_error": 400,
@@ -42,6 +43,8 @@ class GatewayError(Exception):
     retry_after: float | None = None
     raw: bytes | None = None
     """The upstream's own error body, where there is one: the native route hands it on unchanged."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of the upstream's answer, lower-case names, where there is one."""
 
     def __post_init__(self) -> None:
         super().__init__(self.message)

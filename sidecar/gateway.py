@@ -201,7 +201,7 @@ class Gateway:
         for event in batch:
             if not event.data:
                 continue  # a comment
-            parsed = orjson.loads(event.data)
+            parsed = _parse(event)
             if folding is not None:
                 folding.feed(parsed)
             if self.pipeline.reads_events:
@@ -222,6 +222,9 @@ class Gateway:
             ) as answer:
                 exchange.upstream_headers = answer.headers
                 yield answer
+        except GatewayError as error:
+            exchange.upstream_headers = exchange.upstream_headers or error.headers
+            raise
         finally:
             exchange.timing.upstream_ended = perf_counter()
 
@@ -254,20 +257,39 @@ def _count(exchange: Exchange, event: ServerSentEvent) -> bool:
     """Take usage and stop reason from one event; True at the end of the message."""
     if event.name == b"message_stop":
         return True
-    wire: Json = orjson.loads(event.data)
+    wire = _parse(event)
     message = wire.get("message") or wire.get("delta") or {}
     exchange.usage.update(wire.get("usage") or message.get("usage") or {})
     exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
     return False
 
 
-def _read_answer(exchange: Exchange, body: bytes) -> None:
+def _parse(event: ServerSentEvent) -> Json:
+    wire = _json_object(event.data)
+    if wire is None:
+        raise GatewayError(
+            "api_error",
+            "Claude's answer makes no sense: an event in it is no JSON object.",
+            status=502,
+            code="upstream_broken",
+        )
+    return wire
+
+
+def _json_object(body: bytes) -> Json | None:
     try:
-        message: Json = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        wire = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return wire if isinstance(wire, dict) else None
+
+
+def _read_answer(exchange: Exchange, body: bytes) -> None:
+    message = _json_object(body)
+    if message is None:
         raise GatewayError(
             "api_error", "Claude's address did not answer in JSON: is ANTHROPIC_BASE_URL right?", status=502
-        ) from error
+        )
     if exchange.kind == "generate":
         exchange.answer = message
         exchange.usage.update(message.get("usage") or {})

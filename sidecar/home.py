@@ -51,7 +51,7 @@ class Home:
 
     def open(self) -> None:
         """Make the folder, closed to everybody else. Raises HomeError."""
-        with _explained(self.path):
+        with explained(self.path):
             self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             _close_to_others(self.path, FOLDER_MODE)
             self.log_file.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -62,7 +62,7 @@ class Home:
         if not self.gateway_key_file.exists():
             self.open()
             self._offer_key(KEY_PREFIX + secrets.token_urlsafe(32))
-        with _explained(self.gateway_key_file):
+        with explained(self.gateway_key_file):
             _close_to_others(self.gateway_key_file, 0o600)
             key = self.gateway_key_file.read_text(encoding="ascii", errors="replace").strip()
         if not key.isascii() or not key.isprintable() or not key:
@@ -74,7 +74,7 @@ class Home:
     def _offer_key(self, key: str) -> None:
         """Store `key` unless another process was first: a hard link appears whole or not at all, and never replaces."""
         with (
-            _explained(self.gateway_key_file),
+            explained(self.gateway_key_file),
             _private_file(self.path, key.encode()) as written,
             contextlib.suppress(FileExistsError),
         ):
@@ -83,7 +83,7 @@ class Home:
 
 def replace_privately(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, whole or not at all. Raises HomeError."""
-    with _explained(path), _private_file(path.parent, content) as written:
+    with explained(path), _private_file(path.parent, content) as written:
         written.replace(path)
 
 
@@ -113,7 +113,8 @@ def _close_to_others(path: Path, mode: int) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """A system's refusal to touch something in the folder becomes a HomeError."""
     try:
         yield
     except OSError as error:

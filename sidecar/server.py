@@ -79,7 +79,7 @@ async def sidecar_app(
     """The whole gateway as an ASGI application, alive while the block runs. Raises StartError."""
     from addons import BUILT_IN
 
-    if settings.anthropic_api_key is None:
+    if not settings.anthropic_api_key:
         raise StartError(
             "There is no Anthropic API key: export ANTHROPIC_API_KEY=sk-ant-..., or write it into "
             f"{home.config_file}; `cgw demo` needs none."

@@ -49,9 +49,7 @@ class UpstreamAnswer:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
-        self.headers = {
-            name: value for raw, value in response.headers.items() if (name := raw.lower()) not in HOP_BY_HOP
-        }
+        self.headers = _end_to_end(response)
 
     @property
     def is_stream(self) -> bool:
@@ -157,6 +155,8 @@ class Upstream:
                 why = f"its TLS certificate was not accepted ({error}): is a proxy in between?"
             case TimeoutError():
                 why = "it did not answer in time."
+            case aiohttp.ClientResponseError():  # all of it would quote the address, a proxy's password included
+                why = f"{_first_line(error.message)}."
             case _:
                 why = f"{error or type(error).__name__}."
         return GatewayError(
@@ -170,13 +170,24 @@ async def _refusal(response: aiohttp.ClientResponse) -> GatewayError:
     except (aiohttp.ClientError, TimeoutError):
         body = b""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return decode_upstream_error(response.status, body, headers)
+    error = decode_upstream_error(response.status, body, headers)
+    error.headers = _end_to_end(response)
+    return error
+
+
+def _end_to_end(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name: value for raw, value in response.headers.items() if (name := raw.lower()) not in HOP_BY_HOP}
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].rstrip(":")
 
 
 def _broken(error: Exception) -> GatewayError:
+    why = " ".join(str(error).split()) or type(error).__name__
     return GatewayError(
         "api_error",
-        f"The connection to Claude broke before the answer was complete ({error or type(error).__name__}).",
+        f"The connection to Claude broke before the answer was complete ({why}).",
         status=502,
         code="upstream_broken",
     )

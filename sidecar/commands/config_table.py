@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.config import WAITS_FOR, Settings, environment_name
+from sidecar.config import WAITS_FOR, Settings, environment_name, without_password
 from sidecar.config_sources import LoadedSettings, Origin
 
 UNSET = "unset"
@@ -64,7 +63,9 @@ def as_rich_table(loaded: LoadedSettings) -> Table:
     table = Table("Setting", "Value", "From", box=None, pad_edge=False)
     for row in rows(loaded):
         star = "*" if row.waits_for else ""
-        table.add_row(row.name + star, Text(row.value), row.origin, style="bold" if row.origin != "default" else "")
+        table.add_row(
+            Text(row.name + star), Text(row.value), row.origin, style="bold" if row.origin != "default" else ""
+        )
     return table
 
 
@@ -91,7 +92,7 @@ def shown(value: Any) -> str:
         case float():
             return f"{value:g}"
         case str():
-            return _without_password(value)
+            return without_password(value)
         case _:
             return str(value)
 
@@ -99,24 +100,11 @@ def shown(value: Any) -> str:
 def masked(secret: str) -> str:
     """`sk-...last4`; of an address only the password goes."""
     if "://" in secret:
-        return _without_password(secret)
+        return without_password(secret)
     if len(secret) < SHORT_SECRET:
         return "..."
     prefix, dash, _ = secret.partition("-")
     return f"{prefix + dash if dash and len(prefix) <= CLEAR_TAIL else ''}...{secret[-CLEAR_TAIL:]}"
-
-
-def _without_password(address: str) -> str:
-    if "://" not in address:
-        return address
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "..."
-    user, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return address
-    return parts._replace(netloc=f"{user.partition(':')[0]}:...@{host}").geturl()
 
 
 def _plain(value: Any) -> Any:

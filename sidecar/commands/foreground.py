@@ -16,7 +16,7 @@ from pathlib import Path
 from sidecar.commands.running import announce, claimed
 from sidecar.commands.sockets import leads_to, listening_socket, reachable_url
 from sidecar.config import Settings, is_loopback
-from sidecar.home import Home
+from sidecar.home import Home, explained
 from sidecar.server import StartError, serve
 
 STDIN = 0
@@ -68,10 +68,12 @@ def log_to_terminal(level: str) -> None:
 
 
 def log_to_file(path: Path, level: str) -> None:
-    """The same lines in a file of bounded size."""
-    _log_to(
-        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"), level
-    )
+    """The same lines in a file of bounded size. Raises HomeError."""
+    with explained(path):
+        handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+        )
+    _log_to(handler, level)
 
 
 def _log_to(handler: logging.Handler, level: str) -> None:

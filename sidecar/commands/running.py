@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from sidecar import __version__
 from sidecar.commands.file_lock import FileLock, is_held
-from sidecar.home import Home, replace_privately
+from sidecar.home import Home, HomeError, explained, replace_privately
 from sidecar.user_errors import UserError
 
 HEALTH_SECONDS = 3.0
@@ -55,14 +55,22 @@ def claimed(home: Home) -> Iterator[None]:
     """This process is the sidecar of `home` as long as the block runs. Raises AlreadyRunningError, HomeError."""
     home.open()
     lock = FileLock(home.lock_file)
-    if not lock.acquire():
+    with explained(home.lock_file):
+        is_ours = lock.acquire()
+    if not is_ours:
         raise AlreadyRunningError(already_running(home))
     try:
-        home.state_file.unlink(missing_ok=True)
+        _forget(home)
         yield
     finally:
-        home.state_file.unlink(missing_ok=True)
+        with contextlib.suppress(HomeError):  # it would hide why the block ended
+            _forget(home)
         lock.release()
+
+
+def _forget(home: Home) -> None:
+    with explained(home.state_file):
+        home.state_file.unlink(missing_ok=True)
 
 
 def announce(home: Home, url: str) -> None:
@@ -71,8 +79,9 @@ def announce(home: Home, url: str) -> None:
 
 
 def is_claimed(home: Home) -> bool:
-    """Whether a sidecar runs, starts or stops in this home folder."""
-    return is_held(home.lock_file)
+    """Whether a sidecar runs, starts or stops in this home folder. Raises HomeError."""
+    with explained(home.lock_file):
+        return is_held(home.lock_file)
 
 
 def find(home: Home) -> RunningSidecar | None:

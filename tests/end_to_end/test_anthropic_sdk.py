@@ -107,7 +107,7 @@ def test_claudes_errors_come_back_unchanged(
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "3"
     assert answer.json()["error"] == {"type": "rate_limit_error", "message": "slow down"}
-    assert answer.json()["request_id"] == row.request_id
+    assert answer.json()["request_id"] == answer.headers["request-id"] == row.request_id
 
 
 def test_a_native_mistake_gets_the_apis_own_words(sdk: anthropic.Anthropic, claude: Simulator) -> None:

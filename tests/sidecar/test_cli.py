@@ -219,6 +219,27 @@ def test_a_home_that_cannot_be_used_is_one_sentence(user: User, tmp_path: Path) 
     assert "CGW_HOME" in one_sentence(ran.err)
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("up", "running.lock"), ("up", "running.json"), ("up", "logs/cgw.log"), ("status", "running.lock")],
+)
+def test_a_file_of_the_home_that_cannot_be_used_is_one_sentence(user: User, command: str, name: str) -> None:
+    in_the_way = user.home / name
+    in_the_way.mkdir(parents=True)
+    ran = user.cgw(command, *(("--detach", "--port", "0") if command == "up" else ()))
+    in_the_way.rmdir()
+    assert ran.code == 1
+    assert name in one_sentence(ran.err)
+
+
+def test_an_empty_key_is_none(user: User) -> None:
+    user.home.mkdir(exist_ok=True)
+    (user.home / "cgw.toml").write_text('anthropic_api_key = ""')
+    ran = user.cgw("up", "--headless", "--port", "0", ANTHROPIC_API_KEY="")
+    assert ran.code == 1
+    assert "There is no Anthropic API key" in one_sentence(ran.err)
+
+
 def test_an_addon_file_that_is_not_there_is_one_sentence(user: User) -> None:
     ran = user.cgw("up", "--headless", "--port", "0", "--addon", "no_such.py")
     assert ran.code == 1

@@ -142,3 +142,24 @@ async def test_the_accounts_hear_of_every_end_exactly_once() -> None:
         await task
     assert ends == [(200, False), (529, False), (500, False), (499, True)]
     assert gateway.in_flight == 0
+
+
+BROKEN_EVENT = b"event: message_start\ndata: {broken\n\n"
+ODD_EVENT = b"event: message_delta\ndata: []\n\n"
+BROKEN_DELTA = b"event: content_block_delta\ndata: nope\n\n"
+
+
+@pytest.mark.parametrize("stream", [BROKEN_EVENT, ODD_EVENT, START + BROKEN_DELTA])
+async def test_an_event_that_makes_no_sense_is_an_upstream_that_broke(stream: bytes) -> None:
+    async with gateway_to(stream + END) as gateway:
+        with pytest.raises(GatewayError, match="makes no sense") as raised:
+            await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), Client().write, fold=True)
+    assert (raised.value.status, raised.value.code) == (502, "upstream_broken")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"hi"', b"", b"<html>"])
+async def test_an_answer_that_is_no_object_is_an_upstream_that_is_not_claude(body: bytes) -> None:
+    async with gateway_to(body) as gateway:
+        with pytest.raises(GatewayError, match="ANTHROPIC_BASE_URL") as raised:
+            await gateway.whole(an_exchange(dialect=NATIVE, model_asked=SONNET))
+    assert raised.value.status == 502

@@ -156,3 +156,21 @@ async def test_leaving_the_block_early_closes_the_connection() -> None:
         async with upstream.post("/v1/messages", b"{}", {}):
             pass
         await asyncio.wait_for(closed.wait(), 10)
+
+
+async def test_a_refusal_brings_claudes_own_headers() -> None:
+    body = b'{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}'
+    head = b"HTTP/1.1 429 Slow\r\nRequest-Id: req_9\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with upstream_of(answers(head, body)) as upstream:
+        with pytest.raises(GatewayError) as refusal:
+            await body_of(upstream)
+    assert refusal.value.headers == {"request-id": "req_9"}
+
+
+async def test_the_password_of_a_proxy_that_refuses_is_not_told() -> None:
+    async with upstream_of(answers(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        address = proxy.base_url.replace("//", "//me:s3cret@")
+        async with Upstream(base_url="https://claude.invalid", api_key="k", proxy=address) as upstream:
+            with pytest.raises(GatewayError, match="Who are you") as refusal:
+                await body_of(upstream)
+    assert "s3cret" not in str(refusal.value)

@@ -63,6 +63,7 @@ def test_the_table_on_the_terminal_shows_values_origins_and_what_is_not_in_effec
     assert lines["REDIS_URL"] == ["redis://h", "env"]
     assert all((f"{name.upper()}*" in lines) for name in WAITS_FOR)
     assert lines["DEFAULT_MAX_TOKENS"] == ["unset", "default"]
+    assert lines["[models]"] == ["empty", "default"]
 
 
 def test_json_keeps_numbers_and_booleans_and_masks_secrets(tmp_path: Path) -> None:
