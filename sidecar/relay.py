@@ -30,6 +30,7 @@ class EventStream:
         self._head = head
         self._ping_seconds = ping_seconds
         self._opening = asyncio.Lock()
+        self._head_sent = False
         self.opened = False
         """Whether the status is already with the client, so that an error can only be told inside the stream."""
         self._loop = asyncio.get_running_loop()
@@ -51,23 +52,24 @@ class EventStream:
     async def write(self, events: bytes) -> None:
         if not events:
             return
-        if not self.opened:
+        if not self._head_sent:
             await self._open()
         self._last_write = self._loop.time()
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
 
     async def end(self) -> None:
-        if not self.opened:
+        if not self._head_sent:
             await self._open()
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _open(self) -> None:
         async with self._opening:
-            if self.opened:
+            if self._head_sent:
                 return
             self.opened = True
             headers = asgi_headers({**SSE_HEADERS, **self._head()})
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            self._head_sent = True
 
     def _listen_for_silence(self) -> None:
         due = self._last_write + self._ping_seconds

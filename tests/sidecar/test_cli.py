@@ -285,10 +285,10 @@ def test_in_the_background_it_outlives_the_command_and_is_found_used_and_stopped
 
     say_hello(url, (user.home / "gateway_key").read_text())
     assert get(f"{url}/health")["requests"] == 1
-    assert " 200 chat " in (user.home / "logs" / "cgw.log").read_text()
 
     stopped = user.cgw("down")
     assert (stopped.code, stopped.out) == (0, f"Stopped the cgw at {url}.\n")
+    assert " 200 chat " in (user.home / "logs" / "cgw.log").read_text()  # the line may wait for the ledger to open
     assert user.status() == {"running": False, "home": str(user.home), "health": None}
     folders = [user.home, user.home / "logs", user.home / "cache"]
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3

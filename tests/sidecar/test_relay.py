@@ -63,6 +63,24 @@ async def test_silence_is_filled_with_comments_also_before_the_first_byte() -> N
     assert b"data: 1\n\n" in client.body
 
 
+async def test_events_wait_for_a_head_that_a_ping_has_begun_to_send() -> None:
+    client = Client()
+    has_room = asyncio.Event()
+
+    async def slowly(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await has_room.wait()
+        await client.send(message)
+
+    async with EventStream(slowly, dict, ping_seconds=60) as out:
+        first, second = (asyncio.create_task(out.write(b"data: %d\n\n" % number)) for number in (1, 2))
+        await asyncio.sleep(0)
+        assert client.sent == []
+        has_room.set()
+        await asyncio.gather(first, second)
+    assert [message["type"] for message in client.sent] == ["http.response.start"] + ["http.response.body"] * 2
+
+
 async def test_an_answer_without_events_still_has_a_head() -> None:
     client = Client()
     async with EventStream(client.send, dict, ping_seconds=60) as out:
