@@ -1,11 +1,9 @@
 import asyncio
-from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from sidecar.relay import PING, EventStream, cancelled_when_gone
-
-Message = dict[str, Any]
 
 
 class Client:
