@@ -7,10 +7,20 @@ on the request path.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import orjson
+
+from sidecar.home import HomeError, replace_privately
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
+
+
+KEY_STANDS_HERE = "KEY-STANDS-HERE"
 
 
 def sdk_client(api_key: str, base_url: str, *, timeout: float = 30.0) -> AsyncAnthropic:
@@ -29,12 +39,36 @@ def sdk_client(api_key: str, base_url: str, *, timeout: float = 30.0) -> AsyncAn
     )
 
 
-async def wire_headers(api_key: str, base_url: str) -> dict[str, str]:
-    """The credential and `anthropic-version` headers as the SDK would send them, lower-case names."""
+async def wire_headers(api_key: str, base_url: str, *, remembered: Path | None = None) -> dict[str, str]:
+    """The credential and `anthropic-version` headers as the SDK would send them, lower-case names.
 
-    def ask_the_sdk() -> dict[str, str]:
-        client = sdk_client(api_key, base_url)
-        version = client.default_headers["anthropic-version"]
-        return {"anthropic-version": str(version), **{k.lower(): v for k, v in client.auth_headers.items()}}
+    What the SDK said is kept in the file `remembered`, under the SDK's version and without the key, so that only the
+    first start after an upgrade has to import it.
+    """
+    headers = _recall(remembered) if remembered else None
+    if headers is None:
+        headers = await asyncio.to_thread(_ask_the_sdk, base_url)
+        if remembered:
+            _remember(remembered, headers)
+    return {name: value.replace(KEY_STANDS_HERE, api_key) for name, value in headers.items()}
 
-    return await asyncio.to_thread(ask_the_sdk)
+
+def _ask_the_sdk(base_url: str) -> dict[str, str]:
+    client = sdk_client(KEY_STANDS_HERE, base_url)
+    spoken = str(client.default_headers["anthropic-version"])
+    return {"anthropic-version": spoken, **{name.lower(): value for name, value in client.auth_headers.items()}}
+
+
+def _recall(path: Path) -> dict[str, str] | None:
+    try:
+        known = orjson.loads(path.read_bytes())
+        headers = known["headers"] if known["sdk"] == version("anthropic") else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    whole = isinstance(headers, dict) and "anthropic-version" in headers and KEY_STANDS_HERE in str(headers)
+    return headers if whole else None
+
+
+def _remember(path: Path, headers: dict[str, str]) -> None:
+    with contextlib.suppress(HomeError):  # only the next start would have been faster
+        replace_privately(path, orjson.dumps({"sdk": version("anthropic"), "headers": headers}))

@@ -38,6 +38,7 @@ class Home:
         self.start_file = path / "logs" / "start.txt"
         self.cache_dir = path / "cache"
         self.models_file = path / "models.json"
+        self.sdk_headers_file = self.cache_dir / "sdk-headers.json"
         self.ledger_file = path / "ledger.sqlite3"
 
     @classmethod

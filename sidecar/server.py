@@ -41,6 +41,9 @@ DRAIN_SECONDS = 30
 """How long answers in flight may go on after a stop signal."""
 
 
+SETTLE_SECONDS = 2.0
+
+
 class StartError(Exception):
     """The sidecar cannot start; the message is one sentence with what to do."""
 
@@ -95,6 +98,7 @@ async def sidecar_app(
         api_version=settings.anthropic_version,
         proxy=settings.upstream_proxy,
         timeout_seconds=settings.upstream_timeout_seconds,
+        sdk_headers=home.sdk_headers_file,
     )
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
     database = LazyDatabase(database_url, home.path)
@@ -209,7 +213,12 @@ def _health(gateway: Gateway, url: str, books: Books, meters: Metering) -> Calla
 
 
 async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, base_url: str) -> None:
-    """Anthropic's own list, once now and then once a day; without network the last known list stays in use."""
+    """Anthropic's own list, once a day; without network the last known list stays in use.
+
+    The SDK it takes is imported only when the list on disk is due, and not in the first seconds: those belong to the
+    first requests.
+    """
+    await asyncio.sleep(max(SETTLE_SECONDS, model_list.due_in(home.models_file, base_url)))
     client = await asyncio.to_thread(sdk_client, api_key, base_url)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(client)
@@ -218,7 +227,8 @@ async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, bas
                 infos = await model_list.fetch(client)
             except model_list.FetchError as error:
                 log.warning("%s", error)
+                await asyncio.sleep(model_list.RETRY_SECONDS)
             else:
                 catalogue.update(infos)
-                model_list.save(home.models_file, infos)
-            await asyncio.sleep(model_list.REFRESH_SECONDS)
+                model_list.save(home.models_file, infos, source=base_url)
+                await asyncio.sleep(model_list.REFRESH_SECONDS)

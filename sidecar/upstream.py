@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self
 
 import aiohttp
@@ -84,10 +85,12 @@ class Upstream:
         api_version: str | None = None,
         proxy: str | None = None,
         timeout_seconds: float = 600.0,
+        sdk_headers: Path | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._api_version = api_version
+        self._sdk_headers = sdk_headers
         self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
@@ -102,7 +105,9 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"cgw/{__version__}", "Accept-Encoding": "identity"},
         )
-        self._signing = asyncio.create_task(wire_headers(self._api_key, self.base_url), name="import the anthropic SDK")
+        self._signing = asyncio.create_task(
+            wire_headers(self._api_key, self.base_url, remembered=self._sdk_headers), name="ask the anthropic SDK"
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 24 * 60 * 60
 """How long a list is good for."""
 
+RETRY_SECONDS = 60 * 60
+"""After a list that could not be had."""
+
 LIFECYCLES: tuple[Lifecycle, ...] = get_args(Lifecycle)
 """Retired models only come when asked for by name; a client may still want one."""
 
@@ -44,9 +47,25 @@ def load(path: Path) -> list[Json] | None:
         return None
 
 
-def save(path: Path, infos: list[Json]) -> None:
-    """Keep `infos` at `path`, with the time: whole or not at all. A disk that refuses is a line in the log."""
-    body = orjson.dumps({"fetched_at": datetime.now(UTC), "models": infos}, option=orjson.OPT_INDENT_2)
+def due_in(path: Path, source: str) -> float:
+    """Seconds until the list at `path` should be asked for again; 0 where there is none that `source` gave."""
+    try:
+        kept = orjson.loads(path.read_bytes())
+        if kept["source"] != source:
+            return 0.0
+        age = (datetime.now(UTC) - datetime.fromisoformat(kept["fetched_at"])).total_seconds()
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+    return REFRESH_SECONDS - age if 0 <= age < REFRESH_SECONDS else 0.0
+
+
+def save(path: Path, infos: list[Json], *, source: str) -> None:
+    """Keep `infos` at `path`, with the time and the address they came from: whole or not at all.
+
+    A disk that refuses is a line in the log.
+    """
+    kept = {"fetched_at": datetime.now(UTC), "source": source, "models": infos}
+    body = orjson.dumps(kept, option=orjson.OPT_INDENT_2)
     try:
         _replace(path, body)
     except OSError as error:

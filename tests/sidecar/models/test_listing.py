@@ -27,6 +27,7 @@ from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
 
+HERE = "https://api.anthropic.com"
 LIST = [model_info(row) for row in MODELS]
 
 
@@ -113,20 +114,43 @@ class TestAsking:
 class TestKeeping:
     def test_brings_back_what_was_kept(self, tmp_path: Path):
         path = tmp_path / "cache" / "models.json"
-        model_list.save(path, LIST)
+        model_list.save(path, LIST, source=HERE)
         assert model_list.load(path) == LIST
         assert json.loads(path.read_bytes())["fetched_at"].endswith("+00:00")
         assert [entry.name for entry in path.parent.iterdir()] == ["models.json"]
 
+    def test_is_good_for_a_day_and_only_for_the_address_it_came_from(self, tmp_path: Path):
+        path = tmp_path / "models.json"
+        assert model_list.due_in(path, HERE) == 0
+        model_list.save(path, LIST, source=HERE)
+        assert 0 < model_list.due_in(path, HERE) <= model_list.REFRESH_SECONDS
+        assert model_list.due_in(path, "http://127.0.0.1:4555") == 0
+
+    @pytest.mark.parametrize(
+        "kept",
+        [
+            b"{",
+            b"[]",
+            b'{"models": []}',
+            b'{"source": "https://api.anthropic.com", "fetched_at": 7}',
+            b'{"source": "https://api.anthropic.com", "fetched_at": "2020-01-01T00:00:00+00:00"}',
+            b'{"source": "https://api.anthropic.com", "fetched_at": "2120-01-01T00:00:00+00:00"}',
+        ],
+    )
+    def test_is_due_when_it_is_old_from_the_future_or_makes_no_sense(self, tmp_path: Path, kept: bytes):
+        path = tmp_path / "models.json"
+        path.write_bytes(kept)
+        assert model_list.due_in(path, HERE) == 0
+
     @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
     def test_is_for_the_users_eyes_only(self, tmp_path: Path):
-        model_list.save(tmp_path / "models.json", LIST)
+        model_list.save(tmp_path / "models.json", LIST, source=HERE)
         assert stat.S_IMODE((tmp_path / "models.json").stat().st_mode) == 0o600
 
     def test_replaces_the_list_before(self, tmp_path: Path):
         path = tmp_path / "models.json"
-        model_list.save(path, LIST)
-        model_list.save(path, LIST[:1])
+        model_list.save(path, LIST, source=HERE)
+        model_list.save(path, LIST[:1], source=HERE)
         assert model_list.load(path) == LIST[:1]
 
     def test_without_a_list_is_silent(self, tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -162,5 +186,5 @@ class TestKeeping:
     ):
         (tmp_path / "file").write_text("in the way")
         with caplog.at_level(logging.WARNING):
-            model_list.save(tmp_path / "file" / "models.json", LIST)
+            model_list.save(tmp_path / "file" / "models.json", LIST, source=HERE)
         assert "could not be kept" in caplog.text
