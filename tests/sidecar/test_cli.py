@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -27,8 +28,12 @@ import pytest
 from sidecar import __version__
 from sidecar.commands.running import is_claimed
 from sidecar.config import Settings, environment_name
+from sidecar.credentials import wire_headers
 from sidecar.home import Home
+from sidecar.models import listing
 from sidecar.simulator.answers import Answer
+from sidecar.simulator.catalogue import model_info
+from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
 
 termios = pytest.importorskip("termios", reason="drives POSIX signals and terminals")
@@ -109,9 +114,20 @@ def stranger(tmp_path: Path) -> Iterator[User]:
         user.cgw("down")
 
 
+@pytest.fixture(scope="session")
+def what_the_sdk_said(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    remembered = tmp_path_factory.mktemp("sdk") / "headers.json"
+    asyncio.run(wire_headers("any", "https://api.anthropic.com", remembered=remembered))
+    return remembered.read_bytes()
+
+
 @pytest.fixture
-def user(stranger: User, claude: RunningSimulator) -> User:
-    """Has a key for the simulated Claude."""
+def user(stranger: User, claude: RunningSimulator, what_the_sdk_said: bytes) -> User:
+    """Has a key for the simulated Claude, and has started cgw before: its home knows what the SDK would say."""
+    home = Home(stranger.home)
+    home.open()
+    home.sdk_headers_file.write_bytes(what_the_sdk_said)
+    listing.save(home.models_file, [model_info(row) for row in MODELS], source=claude.url)
     keys = {"ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": claude.api_key}
     return User(stranger.home, {**stranger.environ, **keys})
 
