@@ -89,9 +89,11 @@ def find(home: Home) -> RunningSidecar | None:
     if not is_claimed(home):
         return None
     try:
-        return RunningSidecar(**json.loads(home.state_file.read_bytes()))
+        running = RunningSidecar(**json.loads(home.state_file.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+    is_a_process = type(running.pid) is int and running.pid > 0  # to `os.kill`, 0 and below mean whole groups
+    return running if is_a_process else None
 
 
 def already_running(home: Home) -> str:

@@ -49,6 +49,15 @@ def test_nothing_runs_in_a_new_home(home: Home) -> None:
     assert not home.path.exists(), "looking must not create anything"
 
 
+@pytest.mark.parametrize("pid", ["7", -1, 0, None, True])
+def test_a_state_file_whose_process_is_none_is_not_believed(home: Home, pid: object) -> None:
+    with claimed(home):
+        announce(home, URL)
+        told = json.loads(home.state_file.read_bytes())
+        home.state_file.write_text(json.dumps({**told, "pid": pid}))
+        assert find(home) is None
+
+
 def test_a_running_sidecar_is_found_as_it_announced_itself(home: Home) -> None:
     with claimed(home):
         announce(home, URL)
