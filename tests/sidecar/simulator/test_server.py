@@ -127,7 +127,7 @@ def test_the_sdk_retries_after_the_time_it_was_told(running: RunningSimulator, s
     simulator.script(Failure(429, retry_after=0.01), Failure(529, headers={"retry-after-ms": "10"}), "at last")
     with anthropic.Anthropic(api_key=running.api_key, base_url=running.url, max_retries=2) as client:
         assert client.messages.create(**QUESTION).content[0].to_dict()["text"] == "at last"
-    assert [row.status for row in simulator.ledger.messages] == [429, 529, 200]
+    assert [row.status for row in simulator.ledger.wait(3)] == [429, 529, 200]
 
 
 def test_an_error_event_in_mid_stream_reaches_the_client(client: anthropic.Anthropic, simulator: Simulator) -> None:
