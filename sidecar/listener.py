@@ -138,8 +138,8 @@ class Listener:
     async def list_models(self, request: Request) -> Response:
         project = await self._admit(request)
         catalogue = self._gateway.catalogue
-        real = {card.id: catalogue.card(card.id) for card in catalogue.listed()}
-        cards = [card for card in catalogue.listed() if project.policy.allows(real[card.id].id, card.line)]
+        allows = project.policy.allows  # told of real ids: a listed card may carry an alias
+        cards = [card for card in catalogue.listed() if allows(catalogue.card(card.id).id, card.line)]
         native = _dialect_of(request) == "anthropic_messages"
         return _json(
             anthropic_messages.encode_models(cards) if native else openai_chat.encode_models(cards),
