@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-ENVIRONMENT_NAMES = {"host": "CGW_HOST", "port": "CGW_PORT", "log_level": "CGW_LOG_LEVEL"}
+ENVIRONMENT_NAMES = {
+    "host": "CGW_HOST",
+    "port": "CGW_PORT",
+    "log_level": "CGW_LOG_LEVEL",
+    "test_clock": "CGW_TEST_CLOCK",
+}
 """Names in the environment that are not just the upper-case field: shells and platforms export HOST and PORT."""
 
-ONLY_IN_FILE = frozenset({"models"})
+ONLY_IN_FILE = frozenset({"models", "boilerplate"})
 """Tables, which one environment variable cannot hold well."""
 
 WAITS_FOR = {
     "cache_ttl_seconds": "the response cache",
-    "enable_anthropic_cache_control": "the prompt-cache layer",
-    "enable_file_hash_cache": "the file-reference layer",
-    "strip_ide_boilerplate": "the boilerplate layer",
-    "enforce_diff_first": "the diff-first layer",
-    "system_max_chars": "the size-limit layer",
-    "user_msg_max_chars": "the size-limit layer",
-    "tool_result_max_chars": "the size-limit layer",
     "circuit_breaker_enabled": "the circuit breaker",
     "retry_enabled": "retries",
     "enable_smart_routing": "smart routing",
@@ -126,10 +125,32 @@ class Settings(BaseSettings):
     """How long a cached answer may be reused."""
     enable_anthropic_cache_control: bool = True
     """Place Claude's prompt-cache breakpoints."""
+    cache_ttl: Literal["auto", "5m", "1h"] = "auto"
+    """How long Claude keeps what we mark: `auto` decides for each request by the pauses it learned."""
+    keep_warm: bool = False
+    """Before a prompt cache expires in a pause, ask Claude once to keep it for an hour. Spends a little unasked."""
+    keep_warm_budget_usd: Annotated[Decimal, Field(ge=0)] = Decimal("0.25")
+    """What keeping warm may cost in one conversation."""
     enable_file_hash_cache: bool = True
-    """Send a file that Claude already has as a reference."""
+    """Send a text that Claude already has as a reference."""
+    reference_min_chars: Annotated[int, Field(ge=80)] | None = None
+    """Shortest repeat that becomes a reference. Unset: 15 lines or 800 characters; 200 is the finest grain."""
+    prefix_repair: Literal["volatile", "all", "off"] = "volatile"
+    """What to do when a client changes something old: keep the old text and tell Claude the difference, for
+    recognised dates, times, costs and open tabs or for every small change."""
+    reduce_with_thinking: bool = False
+    """Shorten prompts also where the client returns Claude's signed thinking."""
+    holdout_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Share of conversations that go without the layers, to measure what the layers are worth."""
     strip_ide_boilerplate: bool = True
     """Leave out editor boilerplate that says nothing new."""
+    strip_when_cold: bool = True
+    """Where the prompt cache has expired anyway, also leave out the state of the editor in earlier turns."""
+    boilerplate: list[dict[str, Any]] = Field(default_factory=list)
+    """Tables `[[boilerplate]]`: your own tools' boilerplate, with the fields of the built-in catalogue."""
+    context_pruning: Literal["overflow", "cold", "off"] = "overflow"
+    """When old tool results become one-line stubs: only where the request would not fit the model, or also where the
+    prompt cache has expired and it pays."""
     enforce_diff_first: bool = True
     """Ask for diffs where the client can apply them."""
     system_max_chars: Count = 40000
@@ -138,6 +159,8 @@ class Settings(BaseSettings):
     """Largest user message."""
     tool_result_max_chars: Count = 20000
     """Largest tool result."""
+    size_limit_action: Literal["warn", "cut", "refuse"] = "warn"
+    """What happens to a system prompt or a user message over its size. Tool results over theirs are always cut."""
     default_max_tokens: Count | None = None
     """Answer limit for clients that name none, thinking included (the classic value is 1200). Unset: what the
     model needs, its own maximum up to 64,000."""
@@ -170,6 +193,8 @@ class Settings(BaseSettings):
     """HTTP proxy on the way to Claude. HTTPS_PROXY is ignored: it is meant for other programs."""
     log_level: Level = "info"
     """How much is logged."""
+    test_clock: bool = False
+    """Take the time for warmth, lifetimes and pauses from a request's `X-Cgw-Clock` (epoch seconds): for replays."""
     models: dict[str, str] = Field(default_factory=dict)
     """Table `[models]`: names that your tools insist on, each with the Claude model or alias it means."""
 

@@ -15,6 +15,7 @@ from sidecar.errors import GatewayError
 
 if TYPE_CHECKING:
     from sidecar.accounts.account import Account
+    from sidecar.prompt import Prompt
 from sidecar.projects.policy import FREE, Policy
 
 Json = dict[str, Any]
@@ -126,6 +127,21 @@ class Timing:
         return (self.upstream_sent - self.received) + (self.finished - self.upstream_ended)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a layer decided, in one line for a reader, with the numbers it decided by.
+
+    Numbers are in tokens, micro-dollars and seconds as their names say (`tokens`, `saved_micro_usd`, `gap_seconds`).
+    """
+
+    layer: str
+    said: str
+    numbers: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.layer}: {self.said}"
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request on its way to Claude and back.
@@ -161,6 +177,17 @@ class Exchange:
     """The same for every request of one conversation, see `sidecar.conversations`."""
     client: str = "unknown"
     kind: Literal["generate", "count_tokens"] = "generate"
+    prompt: Prompt | None = None
+    """The request position by position; None where there is nothing for layers to do: token counts, turns of a
+    server-held thread, shapes that are the API's to judge."""
+    bypass: bool = False
+    """No new reductions: the client said `X-Gateway-Bypass: 1`, or the conversation is in the hold-out."""
+    holdout: bool = False
+    """Whether the conversation belongs to the arm that measures what the layers are worth."""
+    reduces: bool = False
+    """Whether layers may shorten what is new: not under a bypass, and not without the user's word where the client
+    returns signed thinking."""
+    decisions: list[Decision] = field(default_factory=list)
     edited: bool = False
     """True once `request` no longer says what `client_body` says; only then is it serialised anew on the native
     route."""
@@ -185,8 +212,20 @@ class Exchange:
     """Class names of the addons that raised: they sit out the rest of this exchange."""
     upstream_headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of Claude's answer, lower-case names."""
+    message_id: str | None = None
+    """Claude's id of the answer."""
+    cache_miss: Json | None = None
+    """Anthropic's own diagnosis of a prompt cache that did not hold."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    now: float = 0.0
+    """Epoch seconds that count for warmth, lifetimes and gaps: `started`, unless a replay says otherwise."""
     timing: Timing = field(default_factory=Timing)
+
+    def __post_init__(self) -> None:
+        self.now = self.now or self.started.timestamp()
+
+    def decide(self, layer: str, said: str, **numbers: int | float | str) -> None:
+        self.decisions.append(Decision(layer, said, numbers))
 
     def note(self, field_path: str, action: NoteAction, detail: str = "") -> None:
         self.notes.append(Note(field_path, action, detail))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 
 import orjson
@@ -22,6 +22,7 @@ from sidecar.fold import MessageFold
 from sidecar.headers import for_upstream, printable
 from sidecar.models.catalogue import Catalogue, Resolution
 from sidecar.pipeline import Pipeline
+from sidecar.second_chance import second_chance
 from sidecar.sse import ServerSentEvent
 from sidecar.upstream import Upstream, UpstreamAnswer
 
@@ -50,15 +51,17 @@ class Gateway:
         pipeline: Pipeline,
         default_max_tokens: int | None = None,
         toll: Callable[[Exchange], Awaitable[None]] | None = None,
+        accepted: Callable[[Exchange], None] | None = None,
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
         """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
-        back."""
+        back. `accepted` hears once that Claude has begun to answer, with the prompt's usage known."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline
         self._default_max_tokens = default_max_tokens
         self._toll = toll
+        self._accepted = accepted
         self._listeners = tuple(listeners)
         self.requests = 0
         """Generations and token counts taken so far."""
@@ -141,7 +144,13 @@ class Gateway:
         async with self._post(exchange) as answer:
             body = await answer.body()
         _read_answer(exchange, body)
+        if exchange.kind == "generate":
+            self._has_begun(exchange)
         return body
+
+    def _has_begun(self, exchange: Exchange) -> None:
+        if self._accepted is not None and exchange.usage.prompt_tokens:
+            self._accepted(exchange)
 
     async def stream(self, exchange: Exchange, write: WriteEvents, *, fold: bool = False) -> None:
         """Hand the events of the answer to `write`, those of one network read together.
@@ -184,6 +193,8 @@ class Gateway:
                     exchange.delivered += delta_size(event.data)
                 elif event.name in COUNTED:
                     complete = _count(exchange, event) or complete
+                    if event.name == b"message_start":
+                        self._has_begun(exchange)
             if folding is not None or self.pipeline.reads_events:
                 await self._parsed(exchange, batch, folding)
             if held is None:
@@ -211,15 +222,10 @@ class Gateway:
     async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
         if self._toll is not None and exchange.timing.upstream_sent is None:
             await self._toll(exchange)
-        body = _serialised(exchange.request) if exchange.edited else exchange.client_body
         exchange.timing.upstream_sent = perf_counter()
         try:
-            async with self.upstream.post(
-                PATHS[exchange.kind],
-                body,
-                for_upstream(exchange.client_headers, exchange.dialect),
-                query=exchange.query,
-            ) as answer:
+            async with AsyncExitStack() as stack:
+                answer = await self._answer(exchange, stack)
                 exchange.upstream_headers = answer.headers
                 yield answer
         except GatewayError as error:
@@ -227,6 +233,23 @@ class Gateway:
             raise
         finally:
             exchange.timing.upstream_ended = perf_counter()
+
+    async def _answer(self, exchange: Exchange, stack: AsyncExitStack) -> UpstreamAnswer:
+        try:
+            return await stack.enter_async_context(self._sent(exchange))
+        except GatewayError as error:
+            if not second_chance(exchange, error):
+                raise
+            log.info("request %s is sent once more without what Claude refused: %s", exchange.id, error.message)
+            return await stack.enter_async_context(self._sent(exchange))
+
+    def _sent(self, exchange: Exchange) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        return self.upstream.post(
+            PATHS[exchange.kind],
+            _serialised(exchange.request) if exchange.edited else exchange.client_body,
+            for_upstream(exchange.client_headers, exchange.dialect),
+            query=exchange.query,
+        )
 
 
 def _serialised(request: Json) -> bytes:
@@ -261,7 +284,13 @@ def _count(exchange: Exchange, event: ServerSentEvent) -> bool:
     message = wire.get("message") or wire.get("delta") or {}
     exchange.usage.update(wire.get("usage") or message.get("usage") or {})
     exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
+    _identify(exchange, message)
     return False
+
+
+def _identify(exchange: Exchange, message: Json) -> None:
+    exchange.message_id = message.get("id") or exchange.message_id
+    exchange.cache_miss = (message.get("diagnostics") or {}).get("cache_miss_reason") or exchange.cache_miss
 
 
 def _parse(event: ServerSentEvent) -> Json:
@@ -294,3 +323,4 @@ def _read_answer(exchange: Exchange, body: bytes) -> None:
         exchange.answer = message
         exchange.usage.update(message.get("usage") or {})
         exchange.stop_reason = message.get("stop_reason")
+        _identify(exchange, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ project in the base URL only."""
 class ListenerLimits:
     max_body_bytes: int = 64 * 1024 * 1024
     ping_seconds: float = 10.0
+    test_clock: bool = False
+    """Whether `X-Cgw-Clock` is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +200,21 @@ class Listener:
             edited=admitted.completed,
             response_headers=self._limiter.headers(project),
             timing=Timing(admitted.received),
+            bypass=headers.get("x-gateway-bypass") == "1",
+            now=self._told_time(headers),
         )
         self._gateway.resolve(exchange)
         check_model(project.name, project.policy, self._gateway.catalogue.card(exchange.model))
         return exchange
+
+    def _told_time(self, headers: Mapping[str, str]) -> float:
+        """The moment that a replay says it is, in epoch seconds; 0 for now. Raises GatewayError (400)."""
+        told = headers.get("x-cgw-clock") if self._limits.test_clock else None
+        if told is None:
+            return 0.0
+        if not re.fullmatch(r"\d{1,12}(\.\d+)?", told):
+            raise invalid_request("X-Cgw-Clock: decimal seconds since 1970 are expected.")
+        return float(told)
 
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)

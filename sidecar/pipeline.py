@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sidecar.exchange import Exchange, Json
+from sidecar.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -73,23 +74,29 @@ class Pipeline:
         name = type(addon).__name__
         if name in exchange.failed_addons:
             return
+        before = exchange.prompt.snapshot() if exchange.prompt is not None and hook.__name__ == "request" else None
         try:
             if (waiting := hook(exchange, *more)) is not None:
                 await waiting
         except Exception:
             exchange.failed_addons.add(name)
+            if exchange.prompt is not None and before is not None:
+                exchange.prompt.restore(before)
             log.exception("addon %s failed in %s; request %s goes on without it", name, hook.__name__, exchange.id)
 
 
-def load_addons(built_in: Sequence[str], files: Sequence[Path] = ()) -> list[object]:
-    """The built-in layers (`module:Class`), then the user's files in the order given. Raises AddonFileError."""
-    addons = []
-    for name in built_in:
+def built_in_layers(names: Sequence[str], services: Services) -> list[object]:
+    """The built-in layers, each named `module:Class`."""
+    layers = []
+    for name in names:
         module, _, class_name = name.partition(":")
-        addons.append(getattr(importlib.import_module(module), class_name)())
-    for path in files:
-        addons.extend(load_addon_file(path))
-    return addons
+        layers.append(getattr(importlib.import_module(module), class_name)(services))
+    return layers
+
+
+def user_addons(files: Sequence[Path]) -> list[object]:
+    """The addons of the user's files in the order given. Raises AddonFileError."""
+    return [addon for path in files for addon in load_addon_file(path)]
 
 
 def load_addon_file(path: Path) -> list[object]:

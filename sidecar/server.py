@@ -22,6 +22,7 @@ from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
+from sidecar.assembly import Assembly
 from sidecar.config import Settings
 from sidecar.credentials import sdk_client
 from sidecar.exchange import Json
@@ -30,9 +31,11 @@ from sidecar.home import Home
 from sidecar.limits.metering import LazyDatabase, Metering, metering
 from sidecar.listener import Listener, ListenerLimits
 from sidecar.live import log_line
+from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
-from sidecar.pipeline import Pipeline, load_addons
+from sidecar.pipeline import Pipeline, built_in_layers, user_addons
+from sidecar.services import Services
 from sidecar.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -102,7 +105,12 @@ async def sidecar_app(
     )
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
     database = LazyDatabase(database_url, home.path)
-    books = Books(database, home.path, Prices(catalogue.same_line))
+    prices = Prices(catalogue.same_line)
+    books = Books(database, home.path, prices)
+    memory = ConversationMemory(
+        holdout_percent=settings.holdout_percent, reduce_with_thinking=settings.reduce_with_thinking
+    )
+    services = Services(settings=settings, home=home, catalogue=catalogue, prices=prices, memory=memory)
     async with AsyncExitStack() as running:
         await running.enter_async_context(upstream)
         try:
@@ -114,9 +122,12 @@ async def sidecar_app(
         gateway = Gateway(
             catalogue=catalogue,
             upstream=upstream,
-            pipeline=Pipeline(load_addons(BUILT_IN, addon_files)),
+            pipeline=Pipeline(
+                [memory, *built_in_layers(BUILT_IN, services), Assembly(catalogue), *user_addons(addon_files)]
+            ),
             default_max_tokens=settings.default_max_tokens,
             toll=meters.toll.pay,
+            accepted=memory.accepted,
             listeners=[books.accountant],
         )
         await running.enter_async_context(
@@ -138,7 +149,7 @@ async def sidecar_app(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
             meters.limiter,
-            limits=ListenerLimits(max_body_bytes=settings.max_body_bytes, ping_seconds=settings.ping_seconds),
+            limits=ListenerLimits(settings.max_body_bytes, settings.ping_seconds, test_clock=settings.test_clock),
             health=_health(gateway, url, books, meters),
             more_routes=admin.routes(),
         )

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.exchange import Exchange
-from sidecar.pipeline import AddonFileError, Pipeline, load_addon_file, load_addons
+from sidecar.pipeline import AddonFileError, Pipeline, load_addon_file, user_addons
 from tests.support.exchanges import an_exchange
 
 
@@ -80,7 +80,7 @@ def test_an_addon_file_gives_one_of_each_class_with_a_hook(tmp_path: Path) -> No
 def test_an_addon_file_may_list_its_addons_as_mitmproxy_does(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("class Mine:\n    def request(self, exchange): pass\naddons = [Mine(), Mine()]\n")
-    assert len(load_addons((), [path])) == 2
+    assert len(user_addons([path])) == 2
 
 
 @pytest.mark.parametrize(

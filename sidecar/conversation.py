@@ -1,0 +1,360 @@
+"""A request as a row of blocks, and what is remembered of its conversation: what was sent stays sent.
+
+A request is flattened into *positions*: every tool, every system block, every content block of every message, in the
+order in which Claude reads them. A rolling hash over (project, position by position) names each prefix. A `Line` is one
+conversation as it went upstream; a new request's longest prefix that a line knows is its *frozen zone* and goes out as
+it went before, whatever the settings are now. The rest is the *live zone*, the only place where layers act.
+
+Pure values: nothing here knows a store or a server. Sizes are bytes of compact JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final, Literal, NamedTuple
+
+import orjson
+
+from sidecar.exchange import Json
+
+Zone = Literal["tools", "system", "messages"]
+Lifetime = Literal["5m", "1h"]
+
+LIFETIME_SECONDS: Final[Mapping[str, float]] = {"5m": 300.0, "1h": 3600.0}
+THINKING: Final = frozenset({"thinking", "redacted_thinking"})
+DIGEST_BYTES: Final = 16
+MOST_CHANGED: Final = 8
+"""A conversation with more changed blocks than this is another one."""
+LONGEST_KEPT: Final = 256 * 1024
+"""Bytes of a block that is kept as it was: pictures are not."""
+SENT_WEIGHT: Final = 500
+"""Bytes that a position takes in memory besides its text."""
+REQUESTS_KEPT: Final = 64
+DEFAULT_BYTES_A_TOKEN: Final = 2.9
+"""Of compact JSON, where no usage has taught better."""
+
+
+class Position(NamedTuple):
+    """One block as the client wrote it, without its cache marker."""
+
+    zone: Zone
+    role: str
+    message: int
+    """Index in `messages`; -1 for tools and system text."""
+    block: Json
+    raw: bytes
+    """The block as compact JSON, keys in the client's order."""
+    digest: bytes
+    ttl: str | None
+    """The lifetime of the client's own cache marker, on the block or inside a tool result."""
+
+    @property
+    def kind(self) -> str:
+        return str(self.block.get("type") or "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What went upstream in the place of one of the client's blocks."""
+
+    blocks: tuple[Json, ...]
+    """Empty where the block was left out."""
+    behind: tuple[Json, ...] = ()
+    """Text blocks of the gateway's own that stand behind it; always at the end of a user's turn."""
+    as_system: bool = False
+    """Whether `behind` went as a system message of its own."""
+    saved: tuple[tuple[str, int], ...] = ()
+    """(layer, bytes it saved); negative where it added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One position of a conversation as it went upstream."""
+
+    digest: bytes
+    """Of the client's block as it last wrote it: after a repair another text than `raw`."""
+    raw: bytes
+    """The client's block as it was when it first went upstream; empty where it is too large to keep."""
+    zone: Zone
+    role: str
+    size: int
+    """Bytes sent for it."""
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One request that Claude accepted: what is in the prompt cache since."""
+
+    now: float
+    """Epoch seconds at its start: lifetimes count from there."""
+    model: str
+    until: int
+    """How many positions it had."""
+    tokens: int
+    """All of its prompt, from returned usage."""
+    read: int = 0
+    written_5m: int = 0
+    written_1h: int = 0
+    marks: Mapping[int, str] = field(default_factory=dict)
+    """Marked positions and their lifetimes."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One conversation as it went upstream. A fork of it is a line of its own."""
+
+    id: str
+    project: str
+    client: str
+    sent: list[Sent] = field(default_factory=list)
+    chain: list[bytes] = field(default_factory=list)
+    """The rolling hash behind each position."""
+    sizes: list[int] = field(default_factory=list)
+    """Bytes sent up to and with each position."""
+    edited: list[int] = field(default_factory=list)
+    """Positions that did not go as the client wrote them, ascending."""
+    requests: list[Accepted] = field(default_factory=list)
+    """The newest `REQUESTS_KEPT`, oldest first."""
+    session: str | None = None
+    """What the client itself calls the conversation, where it does."""
+    holdout: bool = False
+    references_off: bool = False
+    """Since a marker of ours came back inside a tool call."""
+    last_message: str | None = None
+    """Claude's id of its last answer."""
+    turns: int = 0
+    renewed: dict[int, bytes] = field(default_factory=dict)
+    """What `renew` was told, all in all."""
+    weight: int = 0
+    """Bytes that it takes in memory, about."""
+
+    @property
+    def last_used(self) -> float:
+        return self.requests[-1].now if self.requests else 0.0
+
+    def extend(self, sent: Iterable[Sent]) -> None:
+        total = self.sizes[-1] if self.sizes else 0
+        link = self.chain[-1] if self.chain else seed(self.project)
+        for one in sent:
+            link = _link(link, one.digest)
+            total += one.size
+            if one.edit is not None:
+                self.edited.append(len(self.sent))
+            self.sent.append(one)
+            self.chain.append(link)
+            self.sizes.append(total)
+            self.weight += len(one.raw) + SENT_WEIGHT + (one.size if one.edit is not None else 0)
+
+    def renew(self, changed: Mapping[int, bytes]) -> None:
+        """The client's own text changed at these positions, what was sent did not."""
+        for index, digest in changed.items():
+            old = self.sent[index]
+            edit = old.edit or Edit((orjson.loads(old.raw),))
+            self.sent[index] = Sent(digest, old.raw, old.zone, old.role, old.size, edit)
+        self.edited = sorted({*self.edited, *changed})
+        self.renewed.update(changed)
+        self.chain = rolling(self.project, [sent.digest for sent in self.sent])
+
+    def accept(self, accepted: Accepted) -> None:
+        self.requests.append(accepted)
+        self.turns += 1
+        del self.requests[:-REQUESTS_KEPT]
+
+    def fork(self, line_id: str, at: int) -> Line:
+        """A new line that shares the first `at` positions and what is known of their cache."""
+        fork = Line(
+            line_id,
+            self.project,
+            self.client,
+            session=self.session,
+            holdout=self.holdout,
+            references_off=self.references_off,
+        )
+        fork.extend(self.sent[:at])
+        fork.renewed = {index: digest for index, digest in self.renewed.items() if index < at}
+        fork.requests = [one for one in self.requests if one.until <= at]
+        return fork
+
+    def is_cold(self, now: float) -> bool:
+        """Whether nothing of it can be in the prompt cache any more: hits refresh, so the longest lifetime counts from
+        the last request."""
+        longest = max(
+            (LIFETIME_SECONDS.get(ttl, 300.0) for one in self.requests for ttl in one.marks.values()), default=300.0
+        )
+        return bool(self.requests) and now >= self.last_used + longest
+
+    def known_tokens(self) -> list[tuple[int, int]]:
+        """(positions, tokens) at the ends of accepted requests, ascending, as returned usage says."""
+        return sorted({one.until: one.tokens for one in self.requests if one.until <= len(self.sent)}.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A block that the client changed while all else in the conversation stayed."""
+
+    index: int
+    frozen: Json
+    """As it was first sent upstream."""
+    now: Json
+    """As the client writes it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How much of a request a line knows."""
+
+    line: Line
+    common: int
+    """Leading positions that are the same."""
+    changed: tuple[int, ...] = ()
+    """Positions that differ while all else in the line's chain matches; empty where more than that differs."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the request goes on from the line's end, but for what changed."""
+        return self.common == len(self.line.sent) or bool(self.changed)
+
+
+def positions_of(request: Json) -> list[Position] | None:
+    """The request flattened; None for one whose shape is not Anthropic's: the API is to judge it as it is."""
+    try:
+        return [*_flattened(request)]
+    except (TypeError, AttributeError, orjson.JSONEncodeError):
+        return None
+
+
+def _flattened(request: Json) -> Iterator[Position]:
+    for tool in request.get("tools") or ():
+        yield _position("tools", "", -1, tool)
+    for block in _blocks(request.get("system")):
+        yield _position("system", "", -1, block)
+    for number, message in enumerate(request["messages"] or ()):
+        role = message.get("role")
+        if not isinstance(role, str):
+            raise TypeError("a message without a role")
+        for block in _blocks(message.get("content")):
+            yield _position("messages", role, number, block)
+
+
+def _blocks(content: object) -> Sequence[Json]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return ({"type": "text", "text": content},)
+    if not isinstance(content, list):
+        raise TypeError("content that is no text and no list")
+    return content
+
+
+def _position(zone: Zone, role: str, message: int, block: Json) -> Position:
+    bare, ttl = unmarked(block)
+    raw = orjson.dumps(bare)
+    digest = blake2b(raw, digest_size=DIGEST_BYTES, person=(role or zone).encode()[:16]).digest()
+    return Position(zone, role, message, bare, raw, digest, ttl)
+
+
+def unmarked(block: Json) -> tuple[Json, str | None]:
+    """The block without cache markers, and the lifetime of the one it had."""
+    ttl = None
+    if "cache_control" in block:
+        ttl = _lifetime(block["cache_control"])
+        block = {key: value for key, value in block.items() if key != "cache_control"}
+    inner = block.get("content") if block.get("type") == "tool_result" else None
+    if isinstance(inner, list) and any("cache_control" in part for part in inner):
+        ttl = ttl or next(_lifetime(part["cache_control"]) for part in inner if "cache_control" in part)
+        parts = [{key: value for key, value in part.items() if key != "cache_control"} for part in inner]
+        block = {**block, "content": parts}
+    return block, ttl
+
+
+def _lifetime(control: object) -> str | None:
+    if control is None:
+        return None
+    return str(control.get("ttl") or "5m") if isinstance(control, dict) else "5m"
+
+
+def seed(project: str) -> bytes:
+    return blake2b(project.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+
+
+def _link(link: bytes, digest: bytes) -> bytes:
+    return blake2b(link + digest, digest_size=DIGEST_BYTES).digest()
+
+
+def rolling(project: str, digests: Iterable[bytes]) -> list[bytes]:
+    """The hash of every prefix."""
+    link = seed(project)
+    return [link := _link(link, digest) for digest in digests]
+
+
+def common_prefix(one: Sequence[bytes], other: Sequence[bytes]) -> int:
+    """How many leading links two chains share. A link stands for all before it, so halving finds it."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[middle - 1] == other[middle - 1]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def match(line: Line, positions: Sequence[Position], chain: Sequence[bytes]) -> Match:
+    common = common_prefix(line.chain, chain)
+    # A request that does not go on past the line's end may be the start of another conversation in the same words.
+    if common == len(line.sent) or len(positions) <= len(line.sent):
+        return Match(line, common)
+    changed = []
+    for index in range(common, len(line.sent)):
+        sent, position = line.sent[index], positions[index]
+        if sent.digest != position.digest:
+            comparable = sent.zone == position.zone != "tools" and sent.role == position.role and sent.raw
+            if not comparable:
+                return Match(line, common)
+            changed.append(index)
+            if len(changed) > MOST_CHANGED:
+                return Match(line, common)
+    return Match(line, common, tuple(changed))
+
+
+def in_frozen_order(line: Line, positions: list[Position]) -> list[Position]:
+    """The same tools in another order are put back into the order in which they were sent."""
+    frozen = [sent.digest for sent in line.sent if sent.zone == "tools"]
+    tools = [position for position in positions if position.zone == "tools"]
+    now = [position.digest for position in tools]
+    if now == frozen or len(set(now)) != len(now) or set(now) != set(frozen):
+        return positions
+    by_digest = {position.digest: position for position in tools}
+    return [*(by_digest[digest] for digest in frozen), *positions[len(tools) :]]
+
+
+def texts_of(block: Json) -> list[str]:
+    """The texts of a block that a layer may edit: a text block's, and those of a tool's result."""
+    if block.get("type") == "text":
+        text = block.get("text")
+        return [text] if isinstance(text, str) else []
+    if block.get("type") != "tool_result":
+        return []
+    content = block.get("content")
+    if isinstance(content, str):
+        return [content]
+    parts = content if isinstance(content, list) else ()
+    return [part["text"] for part in parts if _is_text(part)]
+
+
+def with_texts(block: Json, texts: Sequence[str]) -> Json:
+    """The block with other texts, as many as `texts_of` gave."""
+    if block.get("type") == "text":
+        return {**block, "text": texts[0]}
+    content = block["content"]
+    if isinstance(content, str):
+        return {**block, "content": texts[0]}
+    rest = iter(texts)
+    return {**block, "content": [{**part, "text": next(rest)} if _is_text(part) else part for part in content]}
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)

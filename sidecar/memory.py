@@ -1,0 +1,255 @@
+"""The conversations this sidecar knows: finds the line a request goes on from, and keeps what went upstream.
+
+Lines live in memory, bounded by weight, and are written behind to a store, so that a prefix is still sent as it was
+after a restart. The store is asked only where memory has nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Final, Protocol
+
+from sidecar.conversation import Accepted, Line, Match, Position, in_frozen_order, match, positions_of, rolling
+from sidecar.conversations import SESSION_HEADERS
+from sidecar.exchange import Exchange
+from sidecar.holdout import in_holdout
+from sidecar.line_format import decode_line, encode_head, encode_segment, segments_of
+from sidecar.prompt import Prompt
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES: Final = 192 * 1024 * 1024
+MOST_LINES: Final = 2_000
+KEPT_SECONDS: Final = 14 * 24 * 3600
+"""A conversation that nobody went on with for so long is forgotten."""
+LINES_A_GROUP: Final = 16
+ANSWERS_LOOKED_AT: Final = 4
+ON_THE_LOOP: Final = 256 * 1024
+"""Bytes of a request above which it is flattened and hashed in a thread."""
+
+
+class Kept(Protocol):
+    """Where lines outlive the process: `sidecar.store` has the real ones."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
+        """Takes a write without blocking."""
+
+
+class ConversationMemory:
+    """The pipeline's first step: gives each exchange its `prompt`. Belongs to the event loop."""
+
+    def __init__(
+        self, kept: Kept | None = None, *, holdout_percent: float = 0.0, reduce_with_thinking: bool = False
+    ) -> None:
+        self._kept = kept
+        self._holdout_percent = holdout_percent
+        self._reduce_with_thinking = reduce_with_thinking
+        self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._bytes = 0
+        self._groups: OrderedDict[str, list[str]] = OrderedDict()
+        """Ids of the lines that a key leads to, the newest last."""
+        self._keys: dict[str, set[str]] = {}
+        """The keys that lead to a line."""
+        self._asked: set[str] = set()
+        """Keys that the store was asked for."""
+        self._segments: dict[str, int] = {}
+        """How many segments of a line the store has."""
+        self._weights: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    # --- before it goes upstream
+
+    async def request(self, exchange: Exchange) -> None:
+        if exchange.kind != "generate" or exchange.request.get("thread") is not None:
+            return
+        if len(exchange.client_body) > ON_THE_LOOP:
+            prompt = await asyncio.to_thread(_flattened, exchange)
+        else:
+            prompt = _flattened(exchange)
+        if prompt is None:
+            return
+        found = await self._find(exchange, prompt)
+        if found is not None and found.common + len(found.changed):
+            prompt.resume(found, exchange.now)
+        line = prompt.line
+        exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)
+        exchange.bypass = exchange.bypass or exchange.holdout
+        exchange.reduces = not exchange.bypass and (self._reduce_with_thinking or not prompt.thinks)
+        exchange.prompt = prompt
+
+    async def _find(self, exchange: Exchange, prompt: Prompt) -> Match | None:
+        keys = [*_groups(exchange, prompt)]
+        best = self._best(exchange, prompt, keys)
+        if self._kept is None or (best is not None and best.whole):
+            return best
+        if unknown := [key for key in keys if key not in self._asked]:
+            self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown))
+            best = self._best(exchange, prompt, keys)
+        return best
+
+    def _best(self, exchange: Exchange, prompt: Prompt, keys: list[str]) -> Match | None:
+        session = _session(exchange)
+        candidates = {line_id for key in keys for line_id in self._groups.get(key, ())}
+        best: tuple[tuple[int, float], Match, list[Position]] | None = None
+        for line_id in candidates:
+            if (line := self._lines.get(line_id)) is None or line.project != exchange.project:
+                continue
+            if session and line.session and session != line.session:
+                continue
+            positions = in_frozen_order(line, prompt.positions)
+            same = positions is prompt.positions
+            chain = prompt.chain if same else rolling(prompt.project, [at.digest for at in positions])
+            found = match(line, positions, chain)
+            rank = (len(line.sent) if found.changed else found.common, line.last_used)
+            if found.common + len(found.changed) and (best is None or rank > best[0]):
+                best = (rank, found, positions)
+        if best is None:
+            return None
+        if best[2] is not prompt.positions:
+            prompt.reorder(best[2])
+        return best[1]
+
+    # --- once Claude took it
+
+    def accepted(self, exchange: Exchange) -> None:
+        """Claude has begun to answer, its usage for the prompt is known: what was sent is now fixed. Never raises."""
+        try:
+            if exchange.prompt is not None:
+                self._remember(exchange, exchange.prompt)
+        except Exception:
+            log.exception("the conversation of request %s is not remembered", exchange.id)
+
+    def _remember(self, exchange: Exchange, prompt: Prompt) -> None:
+        line, start = prompt.line, prompt.frozen
+        goes_on = line is not None and start == len(line.sent) and not prompt.thawed
+        if line is None:
+            line = Line(uuid.uuid4().hex, prompt.project, exchange.client, holdout=exchange.holdout)
+        elif not goes_on:
+            line = line.fork(uuid.uuid4().hex, start)
+        line.session = _session(exchange) or line.session
+        if prompt.renewed:
+            line.renew(prompt.renewed)
+        line.extend(prompt.sent())
+        usage = exchange.usage
+        line.accept(
+            Accepted(
+                now=exchange.now,
+                model=exchange.model,
+                until=len(line.sent),
+                tokens=usage.prompt_tokens,
+                read=usage.cache_read_tokens,
+                written_5m=usage.cache_write_5m_tokens,
+                written_1h=usage.cache_write_1h_tokens,
+                marks={**prompt.client_marks, **prompt.marks},
+            )
+        )
+        line.last_message = exchange.message_id or line.last_message
+        prompt.line = line
+        keys = [*_groups(exchange, prompt)]
+        self._add(line, keys)
+        self._write(line, start if goes_on else 0, keys)
+
+    def _add(self, line: Line, keys: Iterable[str]) -> None:
+        self._bytes += line.weight - self._weights.get(line.id, 0)
+        self._weights[line.id] = line.weight
+        self._lines[line.id] = line
+        self._lines.move_to_end(line.id)
+        for key in keys:
+            group = self._groups.setdefault(key, [])
+            if line.id in group:
+                group.remove(line.id)
+            group.append(line.id)
+            del group[:-LINES_A_GROUP]
+            self._keys.setdefault(line.id, set()).add(key)
+        while len(self._lines) > MOST_LINES or (self._bytes > MOST_BYTES and len(self._lines) > 1):
+            self._forget(next(iter(self._lines)))
+
+    def _forget(self, line_id: str) -> None:
+        """Out of memory; the store may still have it."""
+        self._bytes -= self._weights.pop(line_id)
+        del self._lines[line_id]
+        self._segments.pop(line_id, None)
+        for key in self._keys.pop(line_id, ()):
+            self._asked.discard(key)
+            group = [other for other in self._groups.pop(key, ()) if other != line_id]
+            if group:
+                self._groups[key] = group
+
+    # --- the store
+
+    def _write(self, line: Line, start: int, keys: Iterable[str]) -> None:
+        if self._kept is None:
+            return
+        number = self._segments.get(line.id, 0)
+        self._segments[line.id] = number + 1
+        self._kept.put(f"segment/{line.id}/{number}", encode_segment(line, start), KEPT_SECONDS)
+        self._kept.put(f"line/{line.id}", encode_head(line, number + 1), KEPT_SECONDS)
+        for key in keys:
+            self._kept.put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode(), KEPT_SECONDS)
+
+    def _take_in(self, groups: Iterable[tuple[str, list[tuple[Line, int]]]]) -> None:
+        for key, lines in groups:
+            self._asked.add(key)
+            for line, segments in lines:
+                if line.id not in self._lines:
+                    self._segments[line.id] = segments
+                self._add(self._lines.get(line.id, line), [key])
+
+
+def _read_groups(kept: Kept, keys: Iterable[str]) -> list[tuple[str, list[tuple[Line, int]]]]:
+    """For each key, its lines and how many segments each has. Blocks."""
+    groups = []
+    for key in keys:
+        listed = kept.get(f"group/{key}")
+        lines = [_read_line(kept, line_id) for line_id in listed.decode().split("\n")] if listed else []
+        groups.append((key, [line for line in lines if line is not None]))
+    return groups
+
+
+def _read_line(kept: Kept, line_id: str) -> tuple[Line, int] | None:
+    if (head := kept.get(f"line/{line_id}")) is None:
+        return None
+    segments = [kept.get(f"segment/{line_id}/{number}") for number in range(segments_of(head))]
+    line = decode_line(line_id, head, segments)
+    return (line, len(segments)) if line is not None else None
+
+
+def _flattened(exchange: Exchange) -> Prompt | None:
+    positions = positions_of(exchange.request)
+    return Prompt(exchange.project, positions) if positions else None
+
+
+def _session(exchange: Exchange) -> str | None:
+    return next((told for name in SESSION_HEADERS if (told := exchange.client_headers.get(name))), None)
+
+
+def _groups(exchange: Exchange, prompt: Prompt) -> Iterator[str]:
+    """Keys under which the lines of a conversation are found: what the client calls it, its first words, and the
+    beginnings of its last answers, which no other conversation has."""
+    if session := _session(exchange):
+        yield _key(exchange.project, b"session", session.encode("utf-8", "surrogatepass"))
+    opening = next((at for at in prompt.positions if at.role == "user"), None)
+    if opening is not None:
+        yield _key(exchange.project, b"opening", opening.digest)
+    answers = 0
+    for index in range(len(prompt.positions) - 1, -1, -1):
+        at = prompt.positions[index]
+        first = index == 0 or prompt.positions[index - 1].message != at.message
+        if at.role == "assistant" and first:
+            yield _key(exchange.project, b"answer", at.digest)
+            answers += 1
+            if answers == ANSWERS_LOOKED_AT:
+                return
+
+
+def _key(project: str, kind: bytes, what: bytes) -> str:
+    return blake2b(b"\0".join((project.encode("utf-8", "surrogatepass"), kind, what)), digest_size=12).hexdigest()

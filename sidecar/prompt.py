@@ -1,0 +1,341 @@
+"""The prompt of one exchange while layers act on it: frozen positions in front, the live zone behind."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import orjson
+
+from sidecar.conversation import (
+    DEFAULT_BYTES_A_TOKEN,
+    LONGEST_KEPT,
+    THINKING,
+    Changed,
+    Edit,
+    Lifetime,
+    Line,
+    Match,
+    Position,
+    Sent,
+    rolling,
+)
+from sidecar.exchange import Json
+
+REPAIR: Final = "prefix_repair"
+SYSTEM_TAG: Final = "<system>\n{}\n</system>"
+"""As `fit` writes system text that stands in mid-conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a layer kept from one position, in this request or an earlier one."""
+
+    layer: str
+    index: int
+    bytes: int
+    """Of compact JSON; negative where it added."""
+    frozen: bool
+
+
+class Snapshot(NamedTuple):
+    frozen: int
+    edits: dict[int, Edit]
+    marks: dict[int, Lifetime]
+    renewed: dict[int, bytes]
+
+
+class Prompt:
+    """What the client wrote, position by position, and what goes upstream in its place.
+
+    `frozen` leading positions went upstream before and go out as they did; editing one of them raises ValueError.
+    """
+
+    def __init__(self, project: str, positions: list[Position]) -> None:
+        self.project = project
+        self.positions = positions
+        self.chain = rolling(project, (position.digest for position in positions))
+        self.frozen = 0
+        self.line: Line | None = None
+        self.repairable: tuple[Changed, ...] = ()
+        """What the client changed in the frozen zone, where nothing else differs: for `mend`."""
+        self.cold = False
+        """Whether nothing of the conversation is in the prompt cache any more."""
+        self.thawed = False
+        self.marks: dict[int, Lifetime] = {}
+        """Our own cache markers."""
+        self.client_marks: dict[int, str] = {i: at.ttl for i, at in enumerate(positions) if at.ttl is not None}
+        self._edits: dict[int, Edit] = {}
+        self._renewed: dict[int, bytes] = {}
+        """Positions mended in this request, and the digest of what the client writes there now."""
+        self.reordered = False
+        self.thinks = any(at.role == "assistant" and at.kind in THINKING for at in positions)
+        """Whether the client itself returns signed thinking: it is bound to everything before it."""
+
+    # --- what is known
+
+    def resume(self, found: Match, now: float) -> None:
+        """Go on from a known line: what it shares with this request is frozen as it was sent."""
+        self.line = line = found.line
+        self.frozen = found.common
+        self.cold = line.is_cold(now)
+        self.repairable = tuple(
+            Changed(index, orjson.loads(line.sent[index].raw), self.positions[index].block) for index in found.changed
+        )
+
+    def reorder(self, positions: list[Position]) -> None:
+        """The same positions, tools in the order in which they were sent before."""
+        self.positions = positions
+        self.chain = rolling(self.project, (position.digest for position in positions))
+        self.client_marks = {i: at.ttl for i, at in enumerate(positions) if at.ttl is not None}
+        self.reordered = True
+
+    def mend(self, amendments: Sequence[str], *, as_system: bool) -> None:
+        """Send the frozen text in the place of what the client changed, and say at the tail what holds now."""
+        if not self.repairable or self.line is None:
+            raise ValueError("there is nothing to repair")
+        line, changed = self.line, {change.index: change for change in self.repairable}
+        for index, change in changed.items():
+            self._edits[index] = line.sent[index].edit or Edit((change.frozen,))
+        self._renewed = {index: self.positions[index].digest for index in changed}
+        self.frozen = len(line.sent)
+        self.repairable = ()
+        for text in amendments:
+            self.append(text, REPAIR, as_system=as_system)
+
+    def thaw(self) -> None:
+        """Make all of it live again, as the client wrote it: only where the prefix is written anew anyway."""
+        if self.thawed:
+            return
+        self.thawed = True
+        self.frozen = 0
+        self.repairable = ()
+        self._edits.clear()
+        self._renewed.clear()
+
+    # --- what layers read
+
+    @property
+    def newest(self) -> int:
+        """First position of the newest user's turn: of the trailing messages that are not the assistant's."""
+        index = len(self.positions)
+        while index and self.positions[index - 1].zone == "messages" and self.positions[index - 1].role != "assistant":
+            index -= 1
+        return index
+
+    @property
+    def live(self) -> range:
+        return range(self.frozen, len(self.positions))
+
+    def block(self, index: int) -> Json | None:
+        """The block as it will be sent; None where it is left out."""
+        if (edit := self.edit(index)) is None:
+            return self.positions[index].block
+        return edit.blocks[0] if edit.blocks else None
+
+    def edit(self, index: int) -> Edit | None:
+        """What stands in the place of the client's block, from an earlier turn or this one."""
+        if (edit := self._edits.get(index)) is not None:
+            return edit
+        return self.line.sent[index].edit if index < self.frozen and self.line is not None else None
+
+    @property
+    def edited(self) -> list[int]:
+        """Positions that do not go as the client wrote them, ascending."""
+        frozen = self.line.edited[: bisect_left(self.line.edited, self.frozen)] if self.line is not None else ()
+        return sorted({*frozen, *self._edits})
+
+    def size(self, index: int) -> int:
+        """Bytes that are sent for a position."""
+        if index < self.frozen and self.line is not None:
+            return self.line.sent[index].size
+        edit = self._edits.get(index)
+        return len(self.positions[index].raw) if edit is None else _size(edit)
+
+    def tokens_until(self, index: int) -> int:
+        """Tokens of the first `index` positions: as returned usage said where requests ended, else interpolated."""
+        known = [(0, 0), *(self.line.known_tokens() if self.line else ())]
+        known = [(until, tokens) for until, tokens in known if until <= self.frozen or not until]
+        below = max((point for point in known if point[0] <= index), default=(0, 0))
+        above = min((point for point in known if point[0] >= index), default=None)
+        if above is None:
+            return below[1] + round(self._bytes(below[0], index) / self.bytes_a_token)
+        if above[0] == below[0]:
+            return below[1]
+        share = self._bytes(below[0], index) / max(1, self._bytes(below[0], above[0]))
+        return below[1] + int((above[1] - below[1]) * share)
+
+    @property
+    def bytes_a_token(self) -> float:
+        """Bytes of JSON to a token, from the newest request of this conversation that Claude counted."""
+        if self.line is not None:
+            for one in reversed(self.line.requests):
+                if one.tokens and 0 < one.until <= len(self.line.sizes):
+                    return self.line.sizes[one.until - 1] / one.tokens
+        return DEFAULT_BYTES_A_TOKEN
+
+    def _bytes(self, start: int, end: int) -> int:
+        """Bytes sent for the positions from `start` up to `end`."""
+        frozen = 0
+        if start < self.frozen and end > start and self.line is not None:
+            sizes = self.line.sizes
+            frozen = sizes[min(end, self.frozen) - 1] - (sizes[start - 1] if start else 0)
+        return frozen + sum(self.size(index) for index in range(max(start, self.frozen), end))
+
+    def savings(self) -> Iterator[Saving]:
+        """What layers keep from this request, those of earlier turns included."""
+        for index in self.edited:
+            edit = self.edit(index)
+            for layer, saved in edit.saved if edit is not None else ():
+                yield Saving(layer, index, saved, index < self.frozen)
+
+    # --- what layers do
+
+    def replace(self, index: int, block: Json, layer: str) -> None:
+        self._edit(index, (block,), layer)
+
+    def remove(self, index: int, layer: str) -> None:
+        """Leave a block out. A message of which nothing is left would be refused: ValueError for its last block."""
+        message = self.positions[index].message
+        if message < 0 or all(self.block(other) is None for other in self._of_message(message) if other != index):
+            raise ValueError("nothing would be left of the message")
+        self._edit(index, (), layer)
+
+    def append(self, text: str, layer: str, *, as_system: bool = False) -> None:
+        """Say something behind the newest user's turn; it stays there in later turns. ValueError where there is no
+        such turn that is live."""
+        index = self._end_of_user_turn()
+        before = self._edits.get(index) or Edit((self.positions[index].block,))
+        block = {"type": "text", "text": text if as_system else SYSTEM_TAG.format(text)}
+        self._edits[index] = Edit(
+            before.blocks,
+            (*before.behind, block),
+            as_system=as_system,
+            saved=(*before.saved, (layer, -len(orjson.dumps(block)))),
+        )
+
+    def leave_out_thinking(self) -> None:
+        """Claude refused the thinking that the client sent back: from now on the conversation goes without."""
+        self._edits = {index: edit for index in self.edited if (edit := self.edit(index)) is not None}
+        for index, at in enumerate(self.positions):
+            if at.kind in THINKING:
+                self._edits[index] = Edit(())
+        self.frozen = 0
+        self.thawed = True
+
+    def mark(self, index: int, ttl: Lifetime) -> None:
+        self.marks[index] = ttl
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.frozen, dict(self._edits), dict(self.marks), dict(self._renewed))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Undo what a layer did that failed half-way."""
+        self.frozen, self._edits, self.marks, self._renewed = snapshot
+
+    def _edit(self, index: int, blocks: tuple[Json, ...], layer: str) -> None:
+        if index < self.frozen:
+            raise ValueError(f"position {index} went upstream before; it stays as it was sent")
+        before = self._edits.get(index) or Edit((self.positions[index].block,))
+        saved = _size(before) - _size(Edit(blocks, before.behind))
+        self._edits[index] = Edit(blocks, before.behind, before.as_system, (*before.saved, (layer, saved)))
+
+    def _end_of_user_turn(self) -> int:
+        for index in range(len(self.positions) - 1, self.frozen - 1, -1):
+            if self.positions[index].role == "user":
+                return index
+        raise ValueError("no user's turn is live")
+
+    # --- what goes upstream
+
+    def assemble(self, request: Json, *, takes_mid_system: bool) -> Json:
+        """The request as it goes upstream; `request` itself where nothing differs. Messages that nobody touched are
+        the client's own objects."""
+        unmarked = {index for index, at in enumerate(self.positions) if at.ttl is not None} - self.client_marks.keys()
+        touched = {*self.edited, *self.marks, *unmarked}
+        if not (touched or self.reordered):
+            return request
+        assembled = dict(request)
+        tools, system = self._zone_ends
+        for zone, indices in (("tools", range(tools)), ("system", range(tools, system))):
+            if (self.reordered and zone == "tools") or any(index in touched for index in indices):
+                assembled[zone] = [block for index in indices for block in self._emitted(index)]
+        messages: list[Json] = []
+        rest = 0
+        for number in sorted({self.positions[index].message for index in touched if index >= system}):
+            messages += request["messages"][rest:number]
+            messages += self._message(request["messages"][number], self._of_message(number), takes_mid_system)
+            rest = number + 1
+        assembled["messages"] = messages + request["messages"][rest:]
+        return assembled
+
+    def _message(self, message: Json, indices: range, takes_mid_system: bool) -> list[Json]:
+        content: list[Json] = []
+        system: list[Json] = []
+        for index in indices:
+            edit = self.edit(index)
+            if edit is not None and edit.as_system and takes_mid_system:
+                *first, last = edit.behind
+                system += [*first, _marked(last, self._ttl(index))]
+                content += edit.blocks
+            else:
+                content += self._emitted(index)
+        messages = [{**message, "content": content}] if content else []
+        if system:
+            messages.append({"role": "system", "content": system})
+        return messages
+
+    @property
+    def _zone_ends(self) -> tuple[int, int]:
+        """Where the tools end and where the system text does."""
+        order = ("tools", "system", "messages")
+        return (
+            bisect_left(self.positions, 1, key=lambda at: order.index(at.zone)),
+            bisect_left(self.positions, 2, key=lambda at: order.index(at.zone)),
+        )
+
+    def _of_message(self, number: int) -> range:
+        start = bisect_left(self.positions, number, lo=self._zone_ends[1], key=lambda at: at.message)
+        end = bisect_left(self.positions, number + 1, lo=start, key=lambda at: at.message)
+        return range(start, end)
+
+    def _emitted(self, index: int) -> list[Json]:
+        edit = self.edit(index)
+        blocks = [self.positions[index].block] if edit is None else [*edit.blocks]
+        if edit is not None:
+            blocks += [_tagged(block) if edit.as_system else block for block in edit.behind]
+        if blocks:
+            blocks[-1] = _marked(blocks[-1], self._ttl(index))
+        return blocks
+
+    def _ttl(self, index: int) -> str | None:
+        return self.client_marks.get(index) or self.marks.get(index)
+
+    # --- what is remembered
+
+    def sent(self) -> Iterator[Sent]:
+        """The live positions as they go upstream."""
+        for index in self.live:
+            at = self.positions[index]
+            raw = at.raw if len(at.raw) <= LONGEST_KEPT else b""
+            yield Sent(at.digest, raw, at.zone, at.role, self.size(index), self._edits.get(index))
+
+    @property
+    def renewed(self) -> Mapping[int, bytes]:
+        return self._renewed
+
+
+def _size(edit: Edit) -> int:
+    return sum(len(orjson.dumps(block)) for block in (*edit.blocks, *edit.behind))
+
+
+def _marked(block: Json, ttl: str | None) -> Json:
+    if ttl is None:
+        return block
+    return {**block, "cache_control": {"type": "ephemeral", "ttl": ttl} if ttl != "5m" else {"type": "ephemeral"}}
+
+
+def _tagged(block: Json) -> Json:
+    return {**block, "text": SYSTEM_TAG.format(block["text"])}

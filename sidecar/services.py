@@ -1,0 +1,23 @@
+"""What the house hands to a built-in layer. A layer asks for nothing else, and nothing is global."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidecar.config import Settings
+
+if TYPE_CHECKING:
+    from sidecar.accounts.prices import Prices
+    from sidecar.home import Home
+    from sidecar.memory import ConversationMemory
+    from sidecar.models.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    home: Home
+    catalogue: Catalogue
+    prices: Prices
+    memory: ConversationMemory
