@@ -1,0 +1,130 @@
+"""This machine's store: one SQLite file in a folder of its own, through diskcache.
+
+Several sidecars may use one folder. All access is on one thread: diskcache keeps a connection for each thread that ever
+asked and closes only its own, and a disk that hangs can so be given up. Imported only when a store is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from diskcache import Cache
+
+from sidecar.store.complaints import Complaints
+from sidecar.store.raw_disk import ForeignValueError, RawDisk
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 5.0
+"""The most that anybody waits for the disk."""
+LOCKED_SECONDS: Final = 2.0
+"""The most that this sidecar waits for another one's transaction."""
+LARGEST_SHARE: Final = 4
+"""A value of more than one fourth of the bound is not kept: it would drive out all others."""
+DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+SETTINGS: Final = {
+    "eviction_policy": "least-recently-used",
+    "statistics": 0,
+    "sqlite_mmap_size": 0,  # a mapped file that another process cuts ends this one by a signal
+}
+
+
+class DiskStore:
+    """A `Store`. Its methods raise whatever SQLite, diskcache or the system does, and TimeoutError."""
+
+    def __init__(self, folder: Path, size_limit_bytes: int) -> None:
+        self._folder: Final = folder
+        self._size_limit: Final = size_limit_bytes
+        self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix=f"store {folder.name}")
+        self._cache: Any = None
+        self._complaints: Final = Complaints(log)
+
+    def get(self, key: str) -> bytes | None:
+        return self._run(lambda cache: self._fetch(cache, key))
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        def fetch(cache: Any) -> dict[str, bytes]:
+            found = ((key, self._fetch(cache, key)) for key in keys)
+            return {key: value for key, value in found if value is not None}
+
+        return self._run(fetch)
+
+    def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
+        if len(value) > self._size_limit // LARGEST_SHARE:
+            self._complaints.say("%s does not take a value of %d bytes.", self._folder, len(value))
+            return
+        self._run(lambda cache: cache.set(key, value, expire=ttl_seconds))
+
+    def delete(self, key: str) -> None:
+        self._run(lambda cache: cache.delete(key))
+
+    def close(self) -> None:
+        with suppress(TimeoutError):
+            self._thread.submit(self._close).result(ANSWER_SECONDS)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _run[Answer](self, action: Callable[[Any], Answer]) -> Answer:
+        future = self._thread.submit(self._perform, action)
+        try:
+            return future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            if not future.cancel() and future.done():
+                raise
+            raise TimeoutError(f"no answer within {ANSWER_SECONDS:g} s") from None
+
+    # From here on: the store's own thread.
+
+    def _perform[Answer](self, action: Callable[[Any], Answer]) -> Answer:
+        try:
+            if self._cache is None:
+                self._cache = self._open()
+            return action(self._cache)
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                self._begin_anew(error)
+                return action(self._cache)
+            raise
+
+    def _fetch(self, cache: Any, key: str) -> bytes | None:
+        try:
+            value: bytes | None = cache.get(key)
+        except ForeignValueError as error:
+            self._complaints.say("%s holds %s; it is removed unread.", self._folder, error)
+            cache.delete(key)
+            return None
+        return value
+
+    def _open(self) -> Any:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        file = self._folder / "cache.db"
+        file.touch(mode=0o600)  # SQLite gives its side files the mode of the file itself
+        with closing(sqlite3.connect(file, timeout=LOCKED_SECONDS)) as connection:
+            connection.execute("PRAGMA schema_version")  # diskcache leaves a connection open where it finds no database
+        cache = Cache(str(self._folder), timeout=LOCKED_SECONDS, disk=RawDisk, size_limit=self._size_limit, **SETTINGS)
+        cache.cull()  # what expired in the meantime, and what a lower bound has no room for
+        return cache
+
+    def _begin_anew(self, damage: sqlite3.DatabaseError) -> None:
+        log.warning("%s is damaged (%s): it begins anew, empty.", self._folder, damage)
+        self._close()
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            (self._folder / f"cache.db{suffix}").unlink(missing_ok=True)
+        self._cache = self._open()
+
+    def _close(self) -> None:
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            cache.close()
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Not a lock, a full disk or a file of somebody else's: those may pass."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
