@@ -42,6 +42,8 @@ class Saving:
 
 class Snapshot(NamedTuple):
     frozen: int
+    thawed: bool
+    repairable: tuple[Changed, ...]
     edits: dict[int, Edit]
     marks: dict[int, Lifetime]
     renewed: dict[int, bytes]
@@ -229,11 +231,13 @@ class Prompt:
         self.marks[index] = ttl
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.frozen, dict(self._edits), dict(self.marks), dict(self._renewed))
+        return Snapshot(
+            self.frozen, self.thawed, self.repairable, dict(self._edits), dict(self.marks), dict(self._renewed)
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Undo what a layer did that failed half-way."""
-        self.frozen, self._edits, self.marks, self._renewed = snapshot
+        self.frozen, self.thawed, self.repairable, self._edits, self.marks, self._renewed = snapshot
 
     def _edit(self, index: int, blocks: tuple[Json, ...], layer: str) -> None:
         if index < self.frozen:

@@ -1,0 +1,213 @@
+"""Conversations found again: what was sent stays sent, over turns, restarts and settings."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.conversation import texts_of, with_texts
+from sidecar.exchange import Exchange, Usage
+from sidecar.line_format import decode_line, encode_head, encode_segment
+from sidecar.memory import ConversationMemory
+from tests.support.exchanges import an_exchange
+
+
+class Shelf(dict[str, bytes]):
+    """A store in a dict."""
+
+    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
+        self[key] = value
+
+
+def turn(memory: ConversationMemory, request: dict[str, Any], *, edit: str = "", **fields: Any) -> list[Any]:
+    """One request and its acceptance; `edit` is what a layer puts behind every new text. What went upstream."""
+    request = orjson.loads(orjson.dumps(request))
+    exchange = an_exchange(request=request, project="web", conversation="c", **fields)
+    asyncio.run(memory.request(exchange))
+    prompt = exchange.prompt
+    assert prompt is not None
+    if edit:
+        for index in prompt.live:
+            block = prompt.block(index)
+            if block is not None and (texts := texts_of(block)):
+                prompt.replace(index, with_texts(block, [text + edit for text in texts]), "size_limits")
+    sent = prompt.assemble(request, takes_mid_system=True)
+    accept(memory, exchange)
+    return flat(sent)
+
+
+def accept(memory: ConversationMemory, exchange: Exchange) -> None:
+    exchange.usage = Usage(input_tokens=100)
+    memory.accepted(exchange)
+
+
+def flat(request: dict[str, Any]) -> list[Any]:
+    """The blocks of a request in order, whatever form they were written in."""
+    blocks: list[Any] = [*request.get("tools", ())]
+    for role, content in [
+        ("system", request.get("system", [])),
+        *((m["role"], m["content"]) for m in request["messages"]),
+    ]:
+        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+            blocks += [(role, block)]
+    return blocks
+
+
+def talk(*texts: str, **fields: Any) -> dict[str, Any]:
+    """A conversation in which the user and the assistant take turns."""
+    roles = ("user", "assistant")
+    return {"messages": [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)], **fields}
+
+
+edits = st.lists(st.sampled_from(["", " [cut]", " [else]"]), min_size=2, max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(edits, st.lists(st.booleans(), min_size=5, max_size=5), st.data())
+def test_what_was_sent_is_always_sent_again_over_restarts_and_changed_settings(
+    edits: list[str], restarts: list[bool], data: st.DataObject
+) -> None:
+    shelf = Shelf()
+    memory = ConversationMemory(shelf)
+    texts = ["task"]
+    before: list[Any] = []
+    for edit, restart in zip(edits, restarts, strict=False):
+        if restart:
+            memory = ConversationMemory(shelf)
+        sent = turn(memory, talk(*texts, system="be brief"), edit=edit)
+        assert sent[: len(before)] == before
+        before = sent
+        texts += [data.draw(st.text("ab", min_size=1, max_size=3)) for _ in range(2)]
+
+
+def test_a_bypassed_turn_still_sends_what_was_sent_before() -> None:
+    memory = ConversationMemory()
+    first = turn(memory, talk("task"), edit=" [cut]")
+    second = turn(memory, talk("task", "answer", "more"), bypass=True)
+    assert second[:1] == first
+    assert second[2] == ("user", {"type": "text", "text": "more"})
+
+
+def test_a_fork_shares_what_was_sent_before_it_and_nothing_after() -> None:
+    memory = ConversationMemory()
+    turn(memory, talk("task"), edit=" [1]")
+    turn(memory, talk("task", "answer", "more"), edit=" [2]")
+    forked = turn(memory, talk("task", "answer", "else"), edit=" [3]")
+    assert [block["text"] for _, block in forked] == ["task [1]", "answer [2]", "else [3]"]
+    again = turn(memory, talk("task", "answer", "more", "yes", "go"), edit=" [4]")
+    assert [block["text"] for _, block in again] == ["task [1]", "answer [2]", "more [2]", "yes [4]", "go [4]"]
+
+
+def test_projects_know_nothing_of_each_other() -> None:
+    memory = ConversationMemory()
+    turn(memory, talk("task"), edit=" [cut]")
+    exchange = an_exchange(request=talk("task"), project="app")
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    assert exchange.prompt.frozen == 0
+
+
+def test_two_sessions_of_the_same_words_are_two_conversations() -> None:
+    memory = ConversationMemory()
+    turn(memory, talk("task"), edit=" [cut]", client_headers={"x-session-id": "one"})
+    exchange = an_exchange(request=talk("task"), project="web", client_headers={"x-session-id": "two"})
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    assert exchange.prompt.line is None
+
+
+def test_what_changed_in_the_system_prompt_is_told_for_repair_even_after_a_restart() -> None:
+    shelf = Shelf()
+    turn(ConversationMemory(shelf), talk("task", system="10:01"))
+    exchange = an_exchange(request=talk("task", "answer", "more", system="10:02"), project="web")
+    asyncio.run(ConversationMemory(shelf).request(exchange))
+    assert exchange.prompt is not None
+    assert [change.frozen for change in exchange.prompt.repairable] == [{"type": "text", "text": "10:01"}]
+
+
+def test_a_changed_first_message_is_found_by_the_answers_behind_it() -> None:
+    memory = ConversationMemory()
+    turn(memory, talk("state 1", "an answer", "more"))
+    exchange = an_exchange(request=talk("state 2", "an answer", "more", "yes", "go"), project="web")
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    assert [change.index for change in exchange.prompt.repairable] == [0]
+
+
+def test_a_repaired_conversation_is_kept_with_its_repair() -> None:
+    shelf = Shelf()
+    memory = ConversationMemory(shelf)
+    turn(memory, talk("task", system="10:01"))
+    request = talk("task", "answer", "more", system="10:02")
+    exchange = an_exchange(request=request, project="web")
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    exchange.prompt.mend(["it is 10:02"], as_system=True)
+    accept(memory, exchange)
+    later = talk("task", "answer", "more", "yes", "go", system="10:02")
+    sent = turn(ConversationMemory(shelf), later)
+    assert sent[0] == ("system", {"type": "text", "text": "10:01"})
+    assert ("system", {"type": "text", "text": "it is 10:02"}) in sent
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        (talk("hi"), "count_tokens"),
+        ({**talk("hi"), "thread": {"create": {}}}, "generate"),
+        ({"messages": 7}, "generate"),
+    ],
+)
+def test_what_is_no_turn_of_ours_has_no_prompt(request_: dict[str, Any], kind: str) -> None:
+    exchange = an_exchange(request=request_, kind=kind)
+    asyncio.run(ConversationMemory().request(exchange))
+    assert exchange.prompt is None
+
+
+def test_reductions_are_opt_in_where_the_client_returns_signed_thinking() -> None:
+    thinking = {"type": "thinking", "thinking": "", "signature": "s"}
+    request = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": [thinking]}]}
+    for opted_in in (False, True):
+        exchange = an_exchange(request=request)
+        asyncio.run(ConversationMemory(reduce_with_thinking=opted_in).request(exchange))
+        assert exchange.reduces is opted_in
+
+
+def test_a_held_out_conversation_stays_held_out_when_the_share_changes() -> None:
+    memory = ConversationMemory(holdout_percent=100)
+    first = an_exchange(request=talk("task"), project="web")
+    asyncio.run(memory.request(first))
+    accept(memory, first)
+    memory._holdout_percent = 0
+    second = an_exchange(request=talk("task", "answer", "more"), project="web")
+    asyncio.run(memory.request(second))
+    assert (second.holdout, second.bypass, second.reduces) == (True, True, False)
+
+
+def test_memory_is_bounded_and_the_store_has_what_it_forgot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.memory.MOST_LINES", 3)
+    shelf = Shelf()
+    memory = ConversationMemory(shelf)
+    for number in range(10):
+        turn(memory, talk(f"task {number}"), edit=" [cut]")
+    assert len(memory) == 3
+    assert turn(memory, talk("task 0", "answer", "more"))[0] == ("user", {"type": "text", "text": "task 0 [cut]"})
+
+
+def test_a_line_that_cannot_be_read_is_a_new_conversation() -> None:
+    shelf = Shelf()
+    turn(ConversationMemory(shelf), talk("task"), edit=" [cut]")
+    for key in [key for key in shelf if key.startswith("segment/")]:
+        shelf[key] = b"\x80broken"
+    assert turn(ConversationMemory(shelf), talk("task"))[0] == ("user", {"type": "text", "text": "task"})
+
+
+def test_a_line_is_read_back_as_it_was_written() -> None:
+    memory = ConversationMemory()
+    turn(memory, talk("task", system="s"), edit=" [cut]")
+    turn(memory, talk("task", "answer", "more", system="s"))
+    [line] = memory._lines.values()
+    assert decode_line(line.id, encode_head(line, 1), [encode_segment(line, 0)]) == line

@@ -1,0 +1,212 @@
+"""The live zone: what layers may do to a request, and what goes upstream."""
+
+from typing import Any
+
+import pytest
+
+from sidecar.conversation import Accepted, Line, Match, match, positions_of
+from sidecar.prompt import Prompt, Saving
+
+TURNS = (("user", "one"), ("assistant", "two"), ("user", "three"))
+
+
+def a_request(*messages: tuple[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": role, "content": content} for role, content in messages], **fields}
+
+
+def a_prompt(request: dict[str, Any], line: Line | None = None, now: float = 0.0) -> Prompt:
+    positions = positions_of(request)
+    assert positions is not None
+    prompt = Prompt("web", positions)
+    if line is not None:
+        prompt.resume(match(line, prompt.positions, prompt.chain), now)
+    return prompt
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def remembered(prompt: Prompt, tokens: int = 10) -> Line:
+    line = prompt.line or Line("line", "web", "test")
+    line.renew(prompt.renewed)
+    line.extend(prompt.sent())
+    line.accept(Accepted(now=0.0, model="m", until=len(line.sent), tokens=tokens))
+    return line
+
+
+def test_a_request_that_nobody_touched_is_itself() -> None:
+    request = a_request(*TURNS)
+    assert a_prompt(request).assemble(request, takes_mid_system=True) is request
+
+
+def test_messages_that_nobody_touched_stay_the_clients_own_objects() -> None:
+    request = a_request(*TURNS, system="s", tools=[{"name": "t"}])
+    prompt = a_prompt(request)
+    prompt.replace(4, text("3"), "size_limits")
+    assembled = prompt.assemble(request, takes_mid_system=True)
+    assert assembled["messages"][:2] == request["messages"][:2]
+    assert assembled["messages"][0] is request["messages"][0]
+    assert assembled["system"] is request["system"]
+    assert assembled["messages"][2] == {"role": "user", "content": [text("3")]}
+    assert request == a_request(*TURNS, system="s", tools=[{"name": "t"}])
+
+
+def test_what_was_sent_is_sent_again_and_cannot_be_edited() -> None:
+    first = a_prompt(a_request(("user", "one")))
+    first.replace(0, text("1"), "size_limits")
+    line = remembered(first)
+    request = a_request(*TURNS)
+    prompt = a_prompt(request, line)
+    assert (prompt.frozen, prompt.block(0)) == (1, text("1"))
+    with pytest.raises(ValueError, match="went upstream before"):
+        prompt.replace(0, text("uno"), "boilerplate")
+    assert prompt.assemble(request, takes_mid_system=True)["messages"][0] == {"role": "user", "content": [text("1")]}
+
+
+def test_savings_of_earlier_turns_count_again() -> None:
+    first = a_prompt(a_request(("user", "one")))
+    first.replace(0, text("1"), "size_limits")
+    prompt = a_prompt(a_request(*TURNS), remembered(first))
+    prompt.replace(2, text("3"), "boilerplate")
+    assert [*prompt.savings()] == [Saving("size_limits", 0, 2, True), Saving("boilerplate", 2, 4, False)]
+
+
+def test_a_block_that_is_left_out_leaves_its_message_standing() -> None:
+    request = a_request(("user", [text("a"), text("b")]))
+    prompt = a_prompt(request)
+    prompt.remove(0, "boilerplate")
+    with pytest.raises(ValueError, match="nothing would be left"):
+        prompt.remove(1, "boilerplate")
+    assert prompt.assemble(request, takes_mid_system=True)["messages"] == [{"role": "user", "content": [text("b")]}]
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_what_is_said_at_the_tail_is_a_system_message_where_the_model_takes_one(takes: bool) -> None:
+    request = a_request(("user", "one"))
+    prompt = a_prompt(request)
+    prompt.append("mind this", "prefix_repair", as_system=True)
+    messages = prompt.assemble(request, takes_mid_system=takes)["messages"]
+    if takes:
+        assert messages[1:] == [{"role": "system", "content": [text("mind this")]}]
+    else:
+        assert messages == [{"role": "user", "content": [text("one"), text("<system>\nmind this\n</system>")]}]
+
+
+def test_what_was_said_at_the_tail_stays_in_its_place_in_later_turns() -> None:
+    first = a_prompt(a_request(("user", "one")))
+    first.append("mind this", "diff_first")
+    request = a_request(*TURNS)
+    messages = a_prompt(request, remembered(first)).assemble(request, takes_mid_system=True)["messages"]
+    assert messages[0]["content"] == [text("one"), text("<system>\nmind this\n</system>")]
+    assert messages[1:] == request["messages"][1:]
+
+
+def test_the_clients_own_marks_stay_on_what_is_sent_in_their_place() -> None:
+    request = a_request(("user", [{**text("one"), "cache_control": {"type": "ephemeral", "ttl": "1h"}}]))
+    prompt = a_prompt(request)
+    prompt.replace(0, text("1"), "size_limits")
+    [block] = prompt.assemble(request, takes_mid_system=True)["messages"][0]["content"]
+    assert block == {**text("1"), "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+
+
+def test_our_mark_stands_on_the_last_block_sent_for_a_position() -> None:
+    request = a_request(("user", "one"))
+    prompt = a_prompt(request)
+    prompt.append("mind this", "diff_first")
+    prompt.mark(0, "5m")
+    blocks = prompt.assemble(request, takes_mid_system=True)["messages"][0]["content"]
+    assert ["cache_control" in block for block in blocks] == [False, True]
+    prompt = a_prompt(request)
+    prompt.append("mind this", "diff_first", as_system=True)
+    prompt.mark(0, "1h")
+    messages = prompt.assemble(request, takes_mid_system=True)["messages"]
+    assert messages[1]["content"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert "cache_control" not in messages[0]["content"][0]
+
+
+def test_a_mark_of_the_client_that_is_taken_away_is_gone() -> None:
+    request = a_request(("user", [{**text("one"), "cache_control": {"type": "ephemeral"}}]))
+    prompt = a_prompt(request)
+    del prompt.client_marks[0]
+    assert prompt.assemble(request, takes_mid_system=True)["messages"][0]["content"] == [text("one")]
+
+
+def test_a_repair_sends_the_old_text_and_says_the_new_one() -> None:
+    first = a_prompt(a_request(("user", "one"), system="it is 10:01"))
+    line = remembered(first)
+    request = a_request(*TURNS, system="it is 10:02")
+    prompt = a_prompt(request, line)
+    assert [(change.index, change.frozen, change.now) for change in prompt.repairable] == [
+        (0, text("it is 10:01"), text("it is 10:02"))
+    ]
+    prompt.mend(["now it is 10:02"], as_system=False)
+    assembled = prompt.assemble(request, takes_mid_system=True)
+    assert assembled["system"] == [text("it is 10:01")]
+    assert assembled["messages"][2]["content"][-1] == text("<system>\nnow it is 10:02\n</system>")
+    line = remembered(prompt)
+    again = a_prompt(a_request(*TURNS, ("assistant", "four"), ("user", "five"), system="it is 10:02"), line)
+    assert (again.frozen, again.repairable, again.block(0)) == (4, (), text("it is 10:01"))
+    later = a_prompt(a_request(*TURNS, ("assistant", "four"), ("user", "five"), system="it is 10:03"), line)
+    assert later.repairable[0].frozen == text("it is 10:01")
+
+
+def test_a_repair_leaves_what_else_was_edited_as_it_was_sent() -> None:
+    first = a_prompt(a_request(("user", "one"), system="it is 10:01"))
+    first.replace(1, text("1"), "size_limits")
+    prompt = a_prompt(a_request(*TURNS, system="it is 10:02"), remembered(first))
+    prompt.mend([], as_system=False)
+    assert prompt.block(1) == text("1")
+
+
+def test_a_thawed_prompt_is_the_clients_own_and_may_be_edited() -> None:
+    first = a_prompt(a_request(("user", "one")))
+    first.replace(0, text("1"), "size_limits")
+    prompt = a_prompt(a_request(*TURNS), remembered(first))
+    prompt.thaw()
+    assert prompt.block(0) == text("one")
+    prompt.replace(0, text("uno"), "boilerplate")
+    assert [saving.layer for saving in prompt.savings()] == ["boilerplate"]
+
+
+def test_a_layer_that_fails_half_way_leaves_nothing_behind() -> None:
+    request = a_request(*TURNS)
+    prompt = a_prompt(request)
+    before = prompt.snapshot()
+    prompt.replace(0, text("1"), "size_limits")
+    prompt.mark(2, "5m")
+    prompt.thaw()
+    prompt.restore(before)
+    assert prompt.assemble(request, takes_mid_system=True) is request
+    assert not prompt.thawed
+
+
+def test_tokens_are_known_where_a_request_ended_and_interpolated_in_between() -> None:
+    line = remembered(a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100))), tokens=100)
+    prompt = a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100), ("user", "z" * 100)), line)
+    assert [prompt.tokens_until(index) for index in range(4)] == [0, 50, 100, 150]
+
+
+def test_without_thinking_the_other_blocks_stay_as_they_were_sent() -> None:
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    first = a_prompt(a_request(("user", "one")))
+    first.replace(0, text("1"), "size_limits")
+    request = a_request(("user", "one"), ("assistant", [thinking, text("two")]), ("user", "three"))
+    prompt = a_prompt(request, remembered(first))
+    assert prompt.thinks
+    prompt.leave_out_thinking()
+    messages = prompt.assemble(request, takes_mid_system=True)["messages"]
+    assert messages[0]["content"] == [text("1")]
+    assert messages[1]["content"] == [text("two")]
+    assert len([*prompt.sent()]) == len(prompt.positions)
+
+
+def test_the_newest_turn_is_all_that_no_assistant_said_at_the_end() -> None:
+    assert a_prompt(a_request(*TURNS, ("user", "four"))).newest == 2
+    assert a_prompt(a_request(("user", "one"), ("assistant", "begun"))).newest == 2
+
+
+def test_a_match_of_nothing_freezes_nothing() -> None:
+    prompt = a_prompt(a_request(*TURNS))
+    prompt.resume(Match(Line("line", "web", "test"), 0), 0.0)
+    assert (prompt.frozen, prompt.cold) == (0, False)
