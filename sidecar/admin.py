@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -20,10 +21,12 @@ from sidecar.exchange import Json
 
 if TYPE_CHECKING:
     from sidecar.accounts.usage_report import By
+    from sidecar.file_cache import FileCache
     from sidecar.ledger.database import Database
     from sidecar.metrics import Metrics
 
 FORMATS: Final = ("json", "csv")
+MOST_FILES: Final = 1000
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,19 +42,23 @@ class AdminRoutes:
         database: Callable[[], Database],
         health: Callable[[], Json],
         metrics: Callable[[], Awaitable[Metrics]] | None,
+        files: FileCache | None = None,
     ) -> None:
-        """`key_name` tells the user which key is meant. `database` blocks and runs in a thread. Without `metrics` there
-        is no such route."""
+        """`key_name` tells the user which key is meant. `database` blocks and runs in a thread. Without `metrics` or
+        `files` there is no such route."""
         self._key = key.encode()
         self._key_name = key_name
         self._database = database
         self._health = health
         self._metrics = metrics
+        self._files = files
 
     def routes(self) -> Sequence[Route]:
         endpoints: list[tuple[str, Endpoint]] = [("usage", self.usage), ("health", self.health)]
         if self._metrics is not None:
             endpoints.append(("metrics", self.metrics))
+        if self._files is not None:
+            endpoints.append(("files", self.files))
         return [Route(f"/admin/{name}", endpoint, methods=["GET"]) for name, endpoint in endpoints]
 
     async def usage(self, request: Request) -> Response:
@@ -83,6 +90,18 @@ class AdminRoutes:
 
         metrics = await self._metrics()
         return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+
+    async def files(self, request: Request) -> Response:
+        """The files that were sent again most, as many as `limit` says (20)."""
+        self._check(request)
+        assert self._files is not None
+        from sidecar.file_cache import as_json
+
+        limit = request.query_params.get("limit", "20")
+        if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MOST_FILES:
+            raise invalid_request(f"`limit` is a number from 1 to {MOST_FILES}.", param="limit")
+        found = as_json(self._files.most_resent(int(limit)))
+        return Response(orjson.dumps(found), media_type="application/json", headers={"cache-control": "no-store"})
 
     def _check(self, request: Request) -> None:
         """Raises GatewayError (401) unless one of the keys shown is the admin key; in constant time."""
