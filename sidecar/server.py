@@ -36,6 +36,7 @@ from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
 from sidecar.services import Services
+from sidecar.store.shelves import Shelves
 from sidecar.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ DRAIN_SECONDS = 30
 
 
 SETTLE_SECONDS = 2.0
+CONVERSATIONS_BYTES = 512 * 1024 * 1024
+"""What conversations may take on disk; the least recently used go first."""
 
 
 class StartError(Exception):
@@ -107,11 +110,17 @@ async def sidecar_app(
     database = LazyDatabase(database_url, home.path)
     prices = Prices(catalogue.same_line)
     books = Books(database, home.path, prices)
+    shelves = Shelves(home, settings.redis_url.get_secret_value() if settings.redis_url else None)
     memory = ConversationMemory(
-        holdout_percent=settings.holdout_percent, reduce_with_thinking=settings.reduce_with_thinking
+        shelves("conversations", CONVERSATIONS_BYTES),
+        holdout_percent=settings.holdout_percent,
+        reduce_with_thinking=settings.reduce_with_thinking,
     )
-    services = Services(settings=settings, home=home, catalogue=catalogue, prices=prices, memory=memory)
+    services = Services(
+        settings=settings, home=home, catalogue=catalogue, prices=prices, memory=memory, shelves=shelves
+    )
     async with AsyncExitStack() as running:
+        running.push_async_callback(asyncio.to_thread, shelves.close)
         await running.enter_async_context(upstream)
         try:
             meters = await running.enter_async_context(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sidecar.home import Home
     from sidecar.memory import ConversationMemory
     from sidecar.models.catalogue import Catalogue
+    from sidecar.store.shelves import Shelves
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,5 @@ class Services:
     catalogue: Catalogue
     prices: Prices
     memory: ConversationMemory
+    shelves: Shelves
+    """What outlives the process: `shelves("cuts", size_limit_bytes)` has `get` (blocks) and `put` (does not)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("UPSTREAM_TIMEOUT_SECONDS", "30", 30.0),
     ("UPSTREAM_PROXY", "http://proxy:8080", "http://proxy:8080"),
     ("ANTHROPIC_VERSION", "2023-06-01", "2023-06-01"),
+    ("CACHE_TTL", "1h", "1h"),
+    ("KEEP_WARM", "1", True),
+    ("KEEP_WARM_BUDGET_USD", "0.5", Decimal("0.5")),
+    ("REFERENCE_MIN_CHARS", "200", 200),
+    ("PREFIX_REPAIR", "all", "all"),
+    ("REDUCE_WITH_THINKING", "yes", True),
+    ("HOLDOUT_PERCENT", "5", 5.0),
+    ("STRIP_WHEN_COLD", "0", False),
+    ("CONTEXT_PRUNING", "cold", "cold"),
+    ("SIZE_LIMIT_ACTION", "refuse", "refuse"),
+    ("CGW_TEST_CLOCK", "1", True),
 ]
 
 FIELD_OF = {environment_name(field): field for field in Settings.model_fields}
