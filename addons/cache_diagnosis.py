@@ -15,7 +15,7 @@ class CacheDiagnosis:
     def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
         enabled = exchange.policy.switch("enable_anthropic_cache_control", self._enabled)
-        if prompt is None or not enabled or "diagnostics" in exchange.request:
+        if prompt is None or exchange.bypass or not enabled or "diagnostics" in exchange.request:
             return
         if prompt.line is not None and prompt.line.last_message is not None:
             exchange.request = {**exchange.request, "diagnostics": {"previous_message_id": prompt.line.last_message}}

@@ -70,7 +70,13 @@ def test_what_a_client_writes_goes_upstream_byte_for_byte(
     answer = httpx2.post(
         f"{gateway.url}/v1/messages?beta=true",
         content=body,
-        headers={**headers, "anthropic-beta": "from-the-future-2031-01-01", "x-gateway-strict": "1", "x-project": "p"},
+        headers={
+            **headers,
+            "anthropic-beta": "from-the-future-2031-01-01",
+            "x-gateway-strict": "1",
+            "x-gateway-bypass": "1",
+            "x-project": "p",
+        },
     )
     assert answer.status_code == 200
     [row] = claude.ledger.wait(1)
