@@ -68,7 +68,9 @@ class Prompt:
         self.thawed = False
         self.marks: dict[int, Lifetime] = {}
         """Our own cache markers."""
-        self.client_marks: dict[int, str] = {i: at.ttl for i, at in enumerate(positions) if at.ttl is not None}
+        self._written_marks: Mapping[int, str] = _marks_of(positions)
+        self.client_marks = dict(self._written_marks)
+        """The client's own, of which a layer may take away what is too many."""
         self._edits: dict[int, Edit] = {}
         self._renewed: dict[int, bytes] = {}
         """Positions mended in this request, and the digest of what the client writes there now."""
@@ -91,7 +93,8 @@ class Prompt:
         """The same positions, tools in the order in which they were sent before."""
         self.positions = positions
         self.chain = rolling(self.project, (position.digest for position in positions))
-        self.client_marks = {i: at.ttl for i, at in enumerate(positions) if at.ttl is not None}
+        self._written_marks = _marks_of(positions)
+        self.client_marks = dict(self._written_marks)
         self.reordered = True
 
     def mend(self, amendments: Sequence[str], *, as_system: bool) -> None:
@@ -257,8 +260,7 @@ class Prompt:
     def assemble(self, request: Json, *, takes_mid_system: bool) -> Json:
         """The request as it goes upstream; `request` itself where nothing differs. Messages that nobody touched are
         the client's own objects."""
-        unmarked = {index for index, at in enumerate(self.positions) if at.ttl is not None} - self.client_marks.keys()
-        touched = {*self.edited, *self.marks, *unmarked}
+        touched = {*self.edited, *self.marks, *(self._written_marks.keys() - self.client_marks.keys())}
         if not (touched or self.reordered):
             return request
         assembled = dict(request)
@@ -329,6 +331,10 @@ class Prompt:
     @property
     def renewed(self) -> Mapping[int, bytes]:
         return self._renewed
+
+
+def _marks_of(positions: Sequence[Position]) -> dict[int, str]:
+    return {index: at.ttl for index, at in enumerate(positions) if at.ttl is not None}
 
 
 def _size(edit: Edit) -> int:

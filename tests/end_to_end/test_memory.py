@@ -61,7 +61,9 @@ def test_an_upstream_that_knows_no_diagnostics_is_asked_without(tmp_path: Path, 
 def test_thinking_that_is_bound_to_another_conversation_is_left_out_and_stays_out(
     tmp_path: Path, claude: RunningSimulator
 ) -> None:
-    claude.simulator.script(Answer([Thinking("hm"), Text("first")]), Answer([Thinking("so"), Text("second")]), Answer("third"))
+    claude.simulator.script(
+        Answer([Thinking("hm"), Text("first")]), Answer([Thinking("so"), Text("second")]), Answer("third")
+    )
     history: list[Any] = [{"role": "user", "content": "one"}]
     with RunningSidecar(tmp_path, claude) as gateway:
         first = ask(gateway, history)
