@@ -17,7 +17,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from sidecar.accounts.account import UNBILLED, Account, answered, as_marked, cut_short, spared
+from sidecar.accounts.account import UNBILLED, Account, Reduction, answered, as_marked, cut_short, spared
+from sidecar.accounts.layers import plainly, reductions
 from sidecar.accounts.prices import Cost, Prices, micro_usd
 from sidecar.accounts.prompts import Prompts
 from sidecar.exchange import Exchange, Usage
@@ -131,13 +132,20 @@ class Accountant:
         return spared(RESPONSE_CACHE, self._cost(exchange, exchange.model_resolved, usage))
 
     def _answered(self, exchange: Exchange, *, estimated: bool = False) -> Account:
-        # No layer reduces the prompt or marks it for caching: what went out is the client's own.
+        prompt, usage, model = exchange.prompt, exchange.usage, exchange.model
+        cut: Sequence[Reduction] = ()
+        plain: Callable[[Usage], Usage] = as_marked  # without a prompt, what went out is the client's own
+        if prompt is not None:
+            cut = reductions(prompt, usage, model)
+            automatic = exchange.request.get("cache_control") is not None
+            plain = plainly(prompt, usage, model=model, now=exchange.now, automatic=automatic)
         return answered(
             lambda model, usage: self._cost(exchange, model, usage),
-            exchange.usage,
-            model=exchange.model,
+            usage,
+            model=model,
             model_asked=exchange.model_resolved,
-            plain=as_marked,
+            reductions=cut,
+            plain=plain,
             estimated=estimated,
         )
 
