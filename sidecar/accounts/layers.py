@@ -10,7 +10,7 @@ Pure: a prompt and returned usage in, values of `account` out.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate
@@ -31,6 +31,7 @@ LAYERS_IN_ORDER: Final = (
 )
 """As they act. A user's own come after them."""
 
+CACHED: Final[tuple[Counter, ...]] = ("cache_read_tokens", "cache_write_1h_tokens", "cache_write_5m_tokens")
 MOST_BYTES_A_TOKEN: Final = 8
 """Text has 2 to 5; where there are more, pictures are among it, and they say nothing about text."""
 
@@ -43,10 +44,15 @@ def reductions(prompt: Prompt, usage: Usage, model: str) -> list[Reduction]:
     if not usage.prompt_tokens:
         return []
     scale = _Scale(prompt, usage.prompt_tokens, model)
-    found = [
-        Reduction(saving.layer, scale.tokens(saving.bytes), _counter(scale.middle(saving.index), usage))
-        for saving in prompt.savings()
-    ]
+    sizes: dict[tuple[str, Counter], int] = {}
+    billed = _counters(scale, usage, len(prompt.positions))
+    counter, until = next(billed)
+    for saving in prompt.savings():  # ascending
+        while saving.index >= until:
+            counter, until = next(billed)
+        kind = (saving.layer, counter)
+        sizes[kind] = sizes.get(kind, 0) + saving.bytes
+    found = [Reduction(layer, scale.tokens(size), counter) for (layer, counter), size in sizes.items()]
     found += _kept_readable(prompt, usage, scale)
     found = [reduction for reduction in found if reduction.tokens]
     return sorted(found, key=lambda reduction: _ORDER.get(reduction.layer, len(_ORDER)))
@@ -132,16 +138,13 @@ class _Scale:
         return self._ends[self._points[number][0]] - self._ends[self._points[number - 1][0]]
 
 
-def _counter(tokens_before: int, usage: Usage) -> Counter:
-    """What was read from the cache comes first, then what was written (an hour's first), then the rest."""
-    end = usage.cache_read_tokens
-    if tokens_before < end:
-        return "cache_read_tokens"
-    end += usage.cache_write_1h_tokens
-    if tokens_before < end:
-        return "cache_write_1h_tokens"
-    end += usage.cache_write_5m_tokens
-    return "cache_write_5m_tokens" if tokens_before < end else "input_tokens"
+def _counters(scale: _Scale, usage: Usage, positions: int) -> Iterator[tuple[Counter, int]]:
+    """Counters, each with the position it ends before: first what was read, then what was written (an hour's first)."""
+    tokens = 0
+    for counter in CACHED:
+        tokens += getattr(usage, counter)
+        yield counter, bisect_left(range(positions), tokens, key=scale.middle)
+    yield "input_tokens", positions
 
 
 def _kept_readable(prompt: Prompt, usage: Usage, scale: _Scale) -> Iterator[Reduction]:
