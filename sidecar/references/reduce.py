@@ -1,0 +1,135 @@
+"""Replaces lines that already stand in a request by references to them; `expand` is the way back.
+
+Every text that comes out was expanded again and compared. Where that does not give the same characters, or where the
+work is more than the request may cost, the text stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.references.expand import expand_text
+from sidecar.references.index import GRAM, Budget, Finder, LineIndex, Overspent, Run
+from sidecar.references.marker import seal
+from sidecar.references.near_copies import near_copy
+from sidecar.references.reading import Reading
+from sidecar.references.slots import Kind, Slot
+from sidecar.references.writing import Stand, compose, difference, reference
+from sidecar.references.zones import Zone, zones_of
+
+MOST_REFERENCES: Final = 3
+"""In one text; with more, a diff against one earlier copy is tried."""
+SHORTEST: Final = 80
+"""Characters of a text below which nothing in it could pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """How long a run of lines must be to become a reference: by lines or by characters."""
+
+    lines: int = 15
+    characters: int = 800
+
+    def admits(self, lines: int, characters: int) -> bool:
+        return lines >= self.lines or characters >= self.characters
+
+    @classmethod
+    def of_characters(cls, characters: int) -> Grain:
+        """By characters alone."""
+        return cls(lines=10**9, characters=characters)
+
+
+DEFAULT_GRAIN: Final = Grain()
+ENVIRONMENT_GRAIN: Final = Grain.of_characters(80)
+"""For `environment_details`: rows of file names that nobody reads twice."""
+
+
+class Reducer:
+    """Reduces the texts of one request in order; a later one may refer to an earlier one.
+
+    `frozen` holds what went upstream before and stays as it is.
+    """
+
+    def __init__(self, frozen: LineIndex, grain: Grain, budget: Budget) -> None:
+        self._frozen = frozen
+        self._live = LineIndex()
+        self._grain = grain
+        self._budget = budget
+        self.references = 0
+        """Written so far, diffs included."""
+        self.diffs = 0
+        self.passed_over = 0
+        """Texts that stayed as they are because the work was spent."""
+
+    def take(self, slot: Slot) -> str:
+        """The slot's text as it is to be sent."""
+        try:
+            self._budget.spend(len(slot.text))
+        except Overspent:
+            self.passed_over += 1
+            return self._as_written(slot)
+        reading = Reading(slot.text)
+        text = self._reduced(slot, reading) if slot.kind is not Kind.SOURCE else None
+        if text is None:
+            text = self._as_written(slot)
+        self._live.add(text, slot.origin, reading if text is slot.text else None)
+        return text
+
+    def _as_written(self, slot: Slot) -> str:
+        """The text itself, unless it would be taken for something else."""
+        if slot.kind is Kind.SOURCE or self._expands(slot.text, slot):
+            return slot.text
+        return seal(slot.text, slot.anchor)
+
+    def _expands(self, text: str, slot: Slot) -> bool:
+        """Whether the text stands for the slot's own."""
+        return expand_text(text, slot.anchor, (self._frozen.sources, self._live.sources)) == slot.text
+
+    def _reduced(self, slot: Slot, reading: Reading) -> str | None:
+        if len(slot.text) < SHORTEST:
+            return None
+        try:
+            found = [(zone, self._runs(reading, zone)) for zone in zones_of(slot, reading)]
+            stands = [reference(reading, zone, run) for zone, runs in found for run in runs]
+            text, used = compose(reading, slot.anchor, stands)
+            if len(used) > MOST_REFERENCES:
+                text, used = self._nearer(reading, slot.anchor, found, stands, text, used)
+        except Overspent:
+            self.passed_over += 1
+            return None
+        if not used or not self._expands(text, slot):
+            return None
+        self.references += len(used)
+        self.diffs += sum(stand.patch is not None for stand in used)
+        return text
+
+    def _runs(self, reading: Reading, zone: Zone) -> list[Run]:
+        if zone.end - zone.first < GRAM:
+            return []
+        grain = ENVIRONMENT_GRAIN if zone.environment else self._grain
+
+        def admits(first: int, end: int) -> bool:
+            return grain.admits(end - first, reading.end_of(end - 1) - reading.starts[first])
+
+        finder = Finder(reading.keys, (self._frozen, self._live), self._budget)
+        return [*finder.runs(zone.first, zone.end, admits)]
+
+    def _nearer(
+        self,
+        reading: Reading,
+        anchor: bytes,
+        found: Sequence[tuple[Zone, Sequence[Run]]],
+        stands: Sequence[Stand],
+        text: str,
+        used: list[Stand],
+    ) -> tuple[str, list[Stand]]:
+        """The text with a diff in the place of its references, where that is shorter."""
+        zone, runs = max(found, key=lambda one: len(one[1]))
+        copy = None if zone.form.escaped else near_copy(reading.keys, runs, self._budget)
+        if copy is None:
+            return text, used
+        around = [stand for stand in stands if stand.end <= copy.first or stand.first >= copy.end]
+        with_diff = compose(reading, anchor, sorted([*around, difference(zone, copy)], key=lambda stand: stand.first))
+        return with_diff if len(with_diff[0]) < len(text) else (text, used)

@@ -1,0 +1,184 @@
+"""The texts of a request, one by one, in the order in which Claude reads them.
+
+`reduce` and `expand` walk the same way, so both know a text by the same things: what it is, where it came from, and the
+last thing that the model said before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sidecar.exchange import Json
+from sidecar.references.authorship import RESULT_HEADER
+from sidecar.references.marker import digest_of
+from sidecar.references.sources import Origin
+
+PATH_ARGUMENTS: Final = (
+    "path",
+    "file_path",
+    "filePath",
+    "filepath",
+    "target_file",
+    "relative_workspace_path",
+    "filename",
+    "file",
+    "absolute_path",
+    "notebook_path",
+)
+"""Where read and write tools name the file, first match first."""
+LINE_ARGUMENTS: Final = (
+    "start_line",
+    "startLine",
+    "offset",
+    "start_line_one_indexed",
+    "start_line_one_indexed_inclusive",
+)
+WHOLE_FILE_ARGUMENTS: Final = frozenset({"content", "contents", "file_text", "text"})
+"""Arguments that hold a file from its first line on."""
+_HEADER: Final = re.compile(r"\[([a-z_]+)(?: for '([^\n]*)')?\] Result:")
+_READS: Final = re.compile(r"read|view|cat|open|get_file", re.IGNORECASE)
+
+
+class Kind(Enum):
+    """What may be done with a text."""
+
+    SOURCE = "only referred to: the model's own words and calls, system text"
+    RESULT = "a tool's result"
+    WORDS = "text in the user's role"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One text of a request."""
+
+    text: str
+    kind: Kind
+    origin: Origin
+    anchor: bytes
+    """Digest of the last thing that the model said before."""
+    behind_header: bool = False
+    """Whether a text before it in the same message says which tool returned it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    name: str
+    path: str | None
+    line: int
+
+
+class Walk:
+    """Goes through a request block by block; give it every block once, in order, as it is sent."""
+
+    def __init__(self, calls: MutableMapping[str, _Call] | None = None) -> None:
+        self._calls: MutableMapping[str, _Call] = {} if calls is None else calls
+        self._anchor = b""
+        self._message = -1
+        self._header: _Call | None = None
+
+    def fork(self) -> Walk:
+        """A walk that goes on from here, while this one stays where it is."""
+        fork = Walk(ChainMap({}, self._calls))
+        fork._anchor, fork._message, fork._header = self._anchor, self._message, self._header
+        return fork
+
+    def block(self, zone: str, role: str, message: int, block: Json) -> list[Slot]:
+        """The texts of the next block. `message` is the index of its message."""
+        if message != self._message:
+            self._message, self._header = message, None
+        kind = block.get("type")
+        if zone == "system" or (zone == "messages" and role == "system"):
+            return [self._slot(text, Kind.SOURCE, Origin("the system text")) for text in _texts(block)]
+        if zone != "messages":
+            return []
+        if role == "assistant":
+            return [*self._said(block)]
+        if kind == "tool_result":
+            return [*self._returned(block)]
+        return [slot for text in _texts(block) for slot in self._in_user_role(text)]
+
+    def _said(self, block: Json) -> Iterator[Slot]:
+        if block.get("type") == "text":
+            for text in _texts(block):
+                self._anchor = digest_of(text)
+                yield self._slot(text, Kind.SOURCE, Origin(f"your words in message {self._message + 1}"))
+        elif block.get("type") == "tool_use":
+            call_id, name, arguments = str(block.get("id")), str(block.get("name")), block.get("input")
+            self._anchor = digest_of(call_id)
+            call = _call(name, arguments)
+            self._calls[call_id] = call
+            called = f"your {name} call in message {self._message + 1}"
+            for argument, text in _long_texts(arguments):
+                path = call.path if argument in WHOLE_FILE_ARGUMENTS else None
+                yield self._slot(text, Kind.SOURCE, Origin(called, path))
+
+    def _returned(self, block: Json) -> Iterator[Slot]:
+        call = self._calls.get(str(block.get("tool_use_id"))) or _Call("tool", None, 1)
+        origin = Origin(f"the {call.name} result in message {self._message + 1}")
+        if call.path is not None and _READS.search(call.name):
+            origin = Origin(origin.called, call.path, call.line)
+        content = block.get("content")
+        parts = [content] if isinstance(content, str) else [text for part in content or () for text in _texts(part)]
+        for text in parts:
+            yield self._slot(text, Kind.RESULT, origin)
+
+    def _in_user_role(self, text: str) -> Iterator[Slot]:
+        header = self._header
+        origin = Origin(f"the user's message {self._message + 1}")
+        if header is not None:
+            path = header.path if header.name == "read_file" else None
+            origin = Origin(f"the {header.name} result in message {self._message + 1}", path)
+        yield self._slot(text, Kind.WORDS, origin, behind_header=header is not None)
+        found = _HEADER.match(text) if RESULT_HEADER.match(text) else None
+        if found is not None:
+            self._header = _Call(found[1], found[2], 1)
+
+    def _slot(self, text: str, kind: Kind, origin: Origin, *, behind_header: bool = False) -> Slot:
+        return Slot(text, kind, origin, self._anchor, behind_header)
+
+
+def request_blocks(request: Json) -> Iterator[tuple[str, str, int, Json]]:
+    """Zone, role, index of the message and block, of a whole request; tools have no texts and are left out."""
+    for block in _blocks(request.get("system")):
+        yield "system", "", -1, block
+    for number, message in enumerate(request["messages"]):
+        for block in _blocks(message.get("content")):
+            yield "messages", message["role"], number, block
+
+
+def _blocks(content: object) -> Sequence[Json]:
+    if isinstance(content, str):
+        return ({"type": "text", "text": content},)
+    return content if isinstance(content, list) else ()
+
+
+def _texts(block: object) -> list[str]:
+    if isinstance(block, dict) and block.get("type") == "text" and isinstance(text := block.get("text"), str):
+        return [text]
+    return []
+
+
+def _long_texts(value: object, argument: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of more than one line in a call's arguments, and the name of the argument it stands in."""
+    if isinstance(value, str):
+        if "\n" in value:
+            yield argument, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _long_texts(item, argument)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _long_texts(item, str(name))
+
+
+def _call(name: str, arguments: object) -> _Call:
+    if not isinstance(arguments, Mapping):
+        return _Call(name, None, 1)
+    path = next((value for key in PATH_ARGUMENTS if isinstance(value := arguments.get(key), str) and value), None)
+    line = next((value for key in LINE_ARGUMENTS if isinstance(value := arguments.get(key), int) and value > 0), 1)
+    return _Call(name, path, line)
