@@ -1,0 +1,130 @@
+"""Prefix repair: keeps what was sent where a client changed something old, and tells Claude the difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from sidecar.accounts.prices import micro_usd
+from sidecar.exchange import Exchange
+from sidecar.prompt import REPAIR, Prompt
+from sidecar.repair.amendments import Place, amendment
+from sidecar.repair.changes import Change, changed, is_volatile
+from sidecar.repair.payoff import Payoff, Sizes, payoff
+from sidecar.services import Services
+
+FULLEST = 0.9
+"""Share of the model's window up to which a client that shortens its prompt is not held to the longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What is known of one changed block."""
+
+    index: int
+    place: Place
+    change: Change | None
+    """None where other things than text changed."""
+    amendment: str | None
+    """None where the change is too large to be told."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place} changed in more than its text" if self.change is None else self.change.said(str(self.place))
+        )
+
+
+class PrefixRepair:
+    """Comes first of the layers: what it mends is frozen for the others."""
+
+    def __init__(self, services: Services) -> None:
+        self._mode = services.settings.prefix_repair
+        self._catalogue = services.catalogue
+        self._prices = services.prices
+
+    def request(self, exchange: Exchange) -> None:
+        prompt = exchange.prompt
+        if prompt is None or not prompt.repairable:
+            return
+        repairs = _repairs(exchange, prompt)
+        said = "; ".join(map(str, repairs))
+        if (against := self._reason_against(exchange, prompt, repairs)) is not None:
+            exchange.decide(REPAIR, f"not repaired, {against}: {said}")
+            return
+        sizes = _sizes(prompt, repairs)
+        rates = self._prices.row(exchange.model, exchange.started).rates(sizes.behind)
+        costs = payoff(sizes, rates)
+        if costs.pays and self._fits(exchange, prompt, sizes):
+            prompt.mend([repair.amendment for repair in repairs if repair.amendment], as_system=True)
+            exchange.decide(REPAIR, f"prefix kept, told at the end: {said}", **_numbers(sizes, costs))
+        else:
+            why = "it does not pay" if not costs.pays else "the longer prompt might not fit the model"
+            exchange.decide(REPAIR, f"not repaired, {why}: {said}", **_numbers(sizes, costs))
+
+    def _reason_against(self, exchange: Exchange, prompt: Prompt, repairs: list[Repair]) -> str | None:
+        volatile = all(repair.change is not None and is_volatile(repair.change) for repair in repairs)
+        reasons = (
+            (self._mode == "off", "PREFIX_REPAIR is off"),
+            (exchange.bypass, "bypassed"),
+            (not exchange.reduces, "the client returns signed thinking"),
+            (prompt.cold, "the cache has expired anyway"),
+            (any(repair.change is None for repair in repairs), "only texts are"),
+            (self._mode != "all" and not volatile, "no change of the kind that comes by itself (PREFIX_REPAIR=all)"),
+            (any(repair.amendment is None for repair in repairs), "too much changed"),
+        )
+        return next((reason for holds, reason in reasons if holds), None)
+
+    def _fits(self, exchange: Exchange, prompt: Prompt, sizes: Sizes) -> bool:
+        """Whether the client may be held to the longer prompt: it may shorten it because the window is full."""
+        window = self._catalogue.card(exchange.model).max_input_tokens
+        if window is None or sizes.grown - sizes.earlier >= 0:
+            return True
+        assert prompt.line is not None  # what is repairable is of a line
+        new = sum(len(at.raw) for at in prompt.positions[len(prompt.line.sent) :])
+        return (prompt.line.sizes[-1] + new) / prompt.bytes_a_token + sizes.amendments <= FULLEST * window
+
+
+def _repairs(exchange: Exchange, prompt: Prompt) -> list[Repair]:
+    roles = [message["role"] for message in exchange.request["messages"]]
+    turn = roles.count("assistant")
+    repairs = []
+    for block in prompt.repairable:
+        at = prompt.positions[block.index]
+        place = _place(prompt, block.index, roles)
+        change = changed(block.frozen, block.now) if at.role != "system" else None
+        repairs.append(Repair(block.index, place, change, amendment(change, place, turn) if change else None))
+    return repairs
+
+
+def _place(prompt: Prompt, index: int, roles: list[str]) -> Place:
+    at = prompt.positions[index]
+    first = index
+    while first and prompt.positions[first - 1].zone == at.zone and prompt.positions[first - 1].message == at.message:
+        first -= 1
+    if at.zone == "system":
+        return Place("system", 0, index - first)
+    return Place("messages", sum(role != "system" for role in roles[: at.message]), index - first)
+
+
+def _sizes(prompt: Prompt, repairs: list[Repair]) -> Sizes:
+    line = prompt.line
+    assert line is not None  # what is repairable is of a line
+    start = repairs[0].index
+    scale = prompt.bytes_a_token
+    saved = [pair for index in line.edited if (edit := line.sent[index].edit) is not None for pair in edit.saved]
+    return Sizes(
+        behind=round((line.sizes[-1] - (line.sizes[start - 1] if start else 0)) / scale),
+        amendments=round(sum(len(orjson.dumps(repair.amendment)) for repair in repairs) / scale),
+        earlier=round(-sum(size for layer, size in saved if layer == REPAIR) / scale),
+        grown=round(sum(repair.change.characters for repair in repairs if repair.change is not None) / scale),
+    )
+
+
+def _numbers(sizes: Sizes, costs: Payoff) -> dict[str, int]:
+    return {
+        "tokens_behind": sizes.behind,
+        "amendment_tokens": sizes.amendments,
+        "told_micro_usd": round(micro_usd(costs.told)),
+        "rewritten_micro_usd": round(micro_usd(costs.rewritten)),
+    }
