@@ -35,7 +35,7 @@ OWN_LINES = tuple(line for line in LINES if line != "mythos")
 class ModelCard:
     """One model and what it takes. Limits are in tokens; `None` where nobody said.
 
-    The first block is what Anthropic's `ModelInfo` says, the `takes_*` are what only its documentation does.
+    The first block is what Anthropic's `ModelInfo` says, the rest is what only its documentation does.
     """
 
     id: str
@@ -60,6 +60,8 @@ class ModelCard:
     takes_forced_tool_choice: bool = False
     takes_mid_system: bool = False
     """`{"role": "system"}` inside `messages`."""
+    min_cacheable: int = 1_024
+    """Shorter prompts are not cached, whatever is marked in them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class TestTheTable:
         assert card.takes_prefill == row.takes_prefill
         assert card.takes_forced_tool_choice == row.takes_forced_tools
         assert card.takes_mid_system == row.takes_system_messages
+        assert card.min_cacheable == row.min_cacheable
 
     def test_gives_every_living_model_limits_and_known_words(self):
         for card in Catalogue().listed():

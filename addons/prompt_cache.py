@@ -1,0 +1,291 @@
+"""Places Claude's cache markers: where a client sets none, and for how long what they mark should live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+
+from sidecar.accounts.account import MICRO_USD
+from sidecar.conversation import Accepted, Lifetime, Line
+from sidecar.economy import breakpoints
+from sidecar.economy.lifetimes import Head, Tail, head, hour_held, tail, whole_prompt
+from sidecar.economy.warmth import Entry, entries, tokens_of
+from sidecar.pace import ClientPace, Pace
+from sidecar.pace_shelf import PaceShelf
+from sidecar.services import Services
+
+if TYPE_CHECKING:
+    from sidecar.accounts.prices import Rates
+    from sidecar.exchange import Exchange
+    from sidecar.prompt import Prompt
+
+LAYER: Final = "prompt_cache"
+SHELF_BYTES: Final = 4 * 1024 * 1024
+MOST_REMEMBERED: Final = 2_000
+"""Heads and conversations; the least recently used go first."""
+CACHED_BY: Final = ("tool_choice", "thinking", "output_config", "speed")
+"""Fields beside the prompt that decide whether a cached prefix fits."""
+
+
+class _Terms(NamedTuple):
+    """What a request asked for beside its prompt."""
+
+    now: float
+    digest: bytes
+    images: bool
+    unchanged: bool
+    """The same as in the conversation's request before."""
+
+
+class PromptCache:
+    """Markers at the newest end, at what earlier requests wrote, and at the head; the client's own come first.
+
+    Lifetimes follow the pauses learned of each client. That an hour is what it is documented to be is tested at the
+    first pause; where it is not, whole prompts get one lifetime.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._enabled = services.settings.enable_anthropic_cache_control
+        self._fixed: Lifetime | None = None if services.settings.cache_ttl == "auto" else services.settings.cache_ttl
+        self._catalogue = services.catalogue
+        self._prices = services.prices
+        self._pace = PaceShelf(services.shelves("pace", SHELF_BYTES, shared=False))
+        self._heads: OrderedDict[bytes, float] = OrderedDict()
+        """When the tools and system text of a client were last sent."""
+        self._terms: OrderedDict[str, _Terms] = OrderedDict()
+        self._opening: asyncio.Task[None] | None = None
+
+    async def request(self, exchange: Exchange) -> None:
+        prompt = exchange.prompt
+        if prompt is None or not exchange.policy.switch("enable_anthropic_cache_control", self._enabled):
+            return
+        if self._opening is None:
+            self._opening = asyncio.create_task(self.opened(), name="read prices and paces")
+        if (pace := self._pace.known) is not None:
+            self._observe(exchange, prompt, pace)
+        if exchange.bypass and not _marked_before(prompt.line):
+            return
+        self._trim(exchange, prompt)
+        self._mark(exchange, prompt, pace)
+
+    async def opened(self) -> None:
+        """What decisions need is read. No request waits for it: the first few go with five minutes."""
+        await asyncio.to_thread(self._prices.load)
+        await self._pace.read()
+
+    # --- markers
+
+    def _trim(self, exchange: Exchange, prompt: Prompt) -> None:
+        """Of a client's markers, take away those that Claude would refuse the request for."""
+        places = breakpoints.MOST - (exchange.request.get("cache_control") is not None)
+        marks = prompt.client_marks
+        if len(marks) <= places:
+            return
+        tools, system = _zones(prompt)
+        detail = f"{len(marks)} marks, of which Claude takes {places}"
+        for index in breakpoints.surplus(marks, tools=tools, system=system, places=places):
+            del marks[index]
+        exchange.note("cache_control", "ignored", detail)
+
+    def _mark(self, exchange: Exchange, prompt: Prompt, pace: Pace | None) -> None:
+        client = dict(prompt.client_marks)
+        markable = [_can_be_marked(prompt, index) for index in range(len(prompt.positions))]
+        free = breakpoints.MOST - len(client)
+        automatic = exchange.request.get("cache_control")
+        if isinstance(automatic, dict):
+            newest = next((index for index in reversed(range(len(markable))) if markable[index]), None)
+            if newest is not None and newest not in client:
+                client[newest] = str(automatic.get("ttl") or "5m")
+                free -= 1
+        total = prompt.tokens_until(len(prompt.positions))
+        shortest = self._catalogue.card(exchange.model).min_cacheable
+        if free <= 0 or 2 * total < shortest:
+            return
+        warm, requests = _warm(exchange, prompt)
+        newest_end = self._tail(exchange, warm, requests, total, pace)
+        tools, system = _zones(prompt)
+        heading = self._head(exchange, prompt, system, markable, shortest, pace)
+        only_tools = tools - 1 if tools < system and prompt.tokens_until(tools) >= shortest else None
+        marks = breakpoints.wanted(
+            [at.kind for at in prompt.positions], markable, warm, tail=newest_end, head=heading, tools=only_tools
+        )
+        for index, ttl in breakpoints.place(marks, client, free=free).items():
+            prompt.mark(index, ttl)
+
+    def _tail(
+        self, exchange: Exchange, warm: list[Entry], requests: list[Accepted], total: int, pace: Pace | None
+    ) -> Lifetime:
+        if self._fixed is not None:
+            return self._fixed
+        if pace is None:
+            return "5m"
+        rates, client = self._rates(exchange, total), pace.of(exchange.client)
+        read = min(total, warm[-1].tokens if warm else 0)
+        hours_hold = pace.hours_hold(exchange.now)
+        if hours_hold:
+            covered = max((entry.tokens for entry in warm if entry.ttl == "1h"), default=0)
+            chosen = tail(
+                rates,
+                requests,
+                prompt=total,
+                read=read,
+                covered=min(covered, total),
+                since_last=exchange.now - requests[-1].now if requests else None,
+                chance=client.hour,
+                proven=client.pauses,
+            )
+        else:
+            chosen = whole_prompt(rates, requests, prompt=total, read=read, hour=client.hour, later=client.later)
+        _tell_tail(exchange, chosen, "each part of a prompt is paid for by itself" if not hours_hold else "")
+        return chosen.ttl
+
+    def _head(
+        self,
+        exchange: Exchange,
+        prompt: Prompt,
+        end: int,
+        markable: list[bool],
+        shortest: int,
+        pace: Pace | None,
+    ) -> breakpoints.Wanted | None:
+        last = next((index for index in reversed(range(end)) if markable[index]), None)
+        if last is None or (tokens := prompt.tokens_until(last + 1)) < shortest:
+            return None
+        if self._fixed is not None or pace is None:
+            return last, self._fixed or "5m"
+        client = pace.of(exchange.client)
+        chosen = head(self._rates(exchange, tokens), tokens=tokens, soon=client.starts_soon, late=client.starts_late)
+        if prompt.line is None:
+            _tell_head(exchange, chosen)
+        return last, chosen.ttl
+
+    def _rates(self, exchange: Exchange, tokens: int) -> Rates:
+        speed = exchange.request.get("speed")
+        row = self._prices.row(exchange.model, exchange.started, speed=speed if isinstance(speed, str) else None)
+        return row.rates(tokens)
+
+    # --- what is learned
+
+    def _observe(self, exchange: Exchange, prompt: Prompt, pace: Pace) -> None:
+        line, now = prompt.line, exchange.now
+        before = pace.of(exchange.client)
+        learned = self._after_start(exchange, prompt, before, begins=line is None)
+        if line is not None and line.requests:
+            learned = learned.after_gap(max(0.0, now - line.requests[-1].now))
+        learned = learned.after_request(line.turns + 1 if line is not None else 1)
+        pace.learn(exchange.client, learned)
+        self._judge(exchange, prompt, pace)
+        self._pace.save()
+
+    def _after_start(self, exchange: Exchange, prompt: Prompt, pace: ClientPace, *, begins: bool) -> ClientPace:
+        """When the same tools and system text were last sent: only that makes their cache worth anything."""
+        _, end = _zones(prompt)
+        if not end:
+            return pace
+        client = blake2b(f"{exchange.project}\0{exchange.client}".encode("utf-8", "replace"), digest_size=16).digest()
+        key = blake2b(exchange.model.encode() + prompt.chain[end - 1], digest_size=16).digest()
+        known = client in self._heads
+        last = self._heads.get(key)
+        for one in (client, key):
+            _remember(self._heads, one, exchange.now)
+        if not begins or not known:
+            return pace
+        return pace.after_start(max(0.0, exchange.now - last) if last is not None else float("inf"))
+
+    def _judge(self, exchange: Exchange, prompt: Prompt, pace: Pace) -> None:
+        """Look at what the request before read, where it came after a pause and asked for the same as ever."""
+        line, before = prompt.line, self._terms.get(exchange.conversation)
+        _remember(self._terms, exchange.conversation, _terms(exchange, prompt, before))
+        if line is None or not line.requests or before is None or not before.unchanged:
+            return
+        if before.now != line.requests[-1].now or not pace.hours_hold(exchange.now):
+            return
+        held = hour_held(line.requests, tokens_of(line))
+        if held is None:
+            return
+        pace.judge(held, exchange.now)
+        read = line.requests[-1].read
+        if held:
+            exchange.decide(LAYER, f"an hour held: {read:,} tokens were still there after a pause", read_tokens=read)
+        else:
+            exchange.decide(
+                LAYER,
+                f"an hour did not hold: after a pause only {read:,} tokens were still there"
+                + ("" if pace.hours_hold(exchange.now) else "; from now on whole prompts get one lifetime"),
+                read_tokens=read,
+            )
+
+
+def _tell_tail(exchange: Exchange, chosen: Tail, because: str) -> None:
+    exchange.decide(
+        LAYER,
+        f"{chosen} ({because})" if because else str(chosen),
+        ttl=chosen.ttl,
+        new_tokens=chosen.writes,
+        uncovered_tokens=chosen.uncovered,
+        pause_chance=float(chosen.chance),
+        cost_micro_usd=chosen.cost // MICRO_USD,
+        saved_micro_usd=chosen.saves // MICRO_USD,
+    )
+
+
+def _tell_head(exchange: Exchange, chosen: Head) -> None:
+    exchange.decide(
+        LAYER,
+        str(chosen),
+        ttl=chosen.ttl,
+        head_tokens=chosen.tokens,
+        soon_chance=float(chosen.soon),
+        late_chance=float(chosen.late),
+    )
+
+
+def _warm(exchange: Exchange, prompt: Prompt) -> tuple[list[Entry], list[Accepted]]:
+    """What this request can find in the cache, and the conversation's requests to the same model."""
+    line = prompt.line
+    if line is None or not prompt.frozen:
+        return [], []
+    same = [one for one in line.requests if one.model == exchange.model]
+    found = entries(same, tokens_of(line), model=exchange.model, now=exchange.now)
+    return (
+        [entry for entry in found if entry.until <= prompt.frozen],
+        [one for one in same if one.until <= prompt.frozen],
+    )
+
+
+def _can_be_marked(prompt: Prompt, index: int) -> bool:
+    return bool((edit := prompt.edit(index)) and edit.behind) or breakpoints.can_be_marked(prompt.block(index))
+
+
+def _zones(prompt: Prompt) -> tuple[int, int]:
+    """Where the tools end, and where the system text does."""
+    tools = next((i for i, at in enumerate(prompt.positions) if at.zone != "tools"), len(prompt.positions))
+    system = next((i for i, at in enumerate(prompt.positions) if at.zone == "messages"), len(prompt.positions))
+    return tools, system
+
+
+def _marked_before(line: Line | None) -> bool:
+    """A conversation that cgw has been marking stays marked under a bypass: its cache is there to be read."""
+    return line is not None and not line.holdout and any(one.marks for one in line.requests)
+
+
+def _terms(exchange: Exchange, prompt: Prompt, before: _Terms | None) -> _Terms:
+    asked = [exchange.request.get(name) for name in CACHED_BY]
+    digest = blake2b(orjson.dumps([exchange.model, exchange.effort_hint, *asked]), digest_size=16).digest()
+    fresh = prompt.live if before is not None else range(len(prompt.positions))
+    images = (before is not None and before.images) or any(b'"image"' in prompt.positions[i].raw for i in fresh)
+    line = prompt.line
+    if before is None or line is None or not line.requests or before.now != line.requests[-1].now:
+        return _Terms(exchange.now, digest, images, unchanged=False)
+    return _Terms(exchange.now, digest, images, unchanged=(before.digest, before.images) == (digest, images))
+
+
+def _remember[Key, Value](known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > MOST_REMEMBERED:
+        known.popitem(last=False)

@@ -1,0 +1,115 @@
+"""Where the cache markers go: at most four in a request, the client's own included.
+
+Rules of the documentation: a marker finds earlier entries at its own position and up to 19 positions before it, where a
+run of tool calls is one position and so is a run of tool results; one-hour markers stand before five-minute ones; none
+on thinking or on empty text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from sidecar.conversation import THINKING, Lifetime
+from sidecar.economy.warmth import Entry
+from sidecar.exchange import Json
+
+MOST: Final = 4
+REACH: Final = 19
+"""Positions before a marker where it still finds an entry."""
+RUNS: Final = frozenset({"tool_use", "tool_result"})
+
+Wanted = tuple[int, Lifetime]
+"""Index of a block, and how long the prefix that ends there should live."""
+
+
+def can_be_marked(block: Json | None) -> bool:
+    """Whether Claude takes a marker on this block; None is one that is left out."""
+    if block is None or block.get("type") in THINKING:
+        return False
+    return block.get("type") != "text" or bool(str(block.get("text") or "").strip())
+
+
+def steps(kinds: Iterable[str]) -> list[int]:
+    """The position of each block as the lookback counts: a run of calls, or of results, is one."""
+    counted: list[int] = []
+    before = ""
+    for kind in kinds:
+        same = kind == before and kind in RUNS
+        counted.append((counted[-1] if counted else -1) + (0 if same else 1))
+        before = kind
+    return counted
+
+
+def wanted(
+    kinds: Sequence[str],
+    markable: Sequence[bool],
+    warm: Sequence[Entry],
+    *,
+    tail: Lifetime,
+    head: Wanted | None,
+    tools: int | None = None,
+) -> list[Wanted]:
+    """The markers that a request would like, the one it needs most first.
+
+    The newest end, so that the next request finds it; the entry that this request goes on from, where it is too far
+    back to be found from there; the newest entry that lives an hour, to keep it alive and in reach; one in between
+    where much is new; the head, for other conversations; the entry in reach, against surprises; and the tools alone,
+    for other system texts. `warm` are the entries there are, `head` and `tools` the last of each to be marked.
+    """
+    newest = next((index for index in range(len(kinds) - 1, -1, -1) if markable[index]), None)
+    if newest is None:
+        return []
+    counted = steps(kinds)
+    ends = [entry for entry in warm if entry.until - 1 <= newest and markable[entry.until - 1]]
+    previous = ends[-1].until - 1 if ends else None
+    hour = next((entry.until - 1 for entry in reversed(ends) if entry.ttl == "1h"), None)
+    far = counted[newest] - (counted[previous] if previous is not None else -1) > REACH
+    between = _between(counted, markable, newest) if far else None
+    marks: list[Wanted] = [(newest, tail)]
+    if previous is not None and far:
+        marks.append((previous, "5m"))
+    if hour is not None:
+        marks.append((hour, "1h"))
+    if between is not None and between > (previous if previous is not None else -1):
+        marks.append((between, "5m"))
+    if head is not None:
+        marks.append(head)
+    if previous is not None:
+        marks.append((previous, "5m"))
+    if tools is not None:
+        marks.append((tools, head[1] if head else "5m"))
+    return marks
+
+
+def _between(counted: Sequence[int], markable: Sequence[bool], newest: int) -> int | None:
+    """The first block that the newest end still reaches: from there the walk can go on."""
+    return next((i for i in range(newest) if markable[i] and counted[i] >= counted[newest] - REACH), None)
+
+
+def place(marks: Iterable[Wanted], client: Mapping[int, str], *, free: int) -> dict[int, Lifetime]:
+    """Our markers: as many of the wanted ones as there are free places, none where the client has its own.
+
+    Everything before the last one-hour marker gets an hour too. That costs nothing: what lies before it is read or
+    written for an hour anyway. Behind a client's five-minute marker no hour is possible.
+    """
+    chosen: dict[int, Lifetime] = {}
+    for index, ttl in marks:
+        if len(chosen) >= free:
+            break
+        if index not in client:
+            chosen.setdefault(index, ttl)
+    first_short = min((index for index, ttl in client.items() if ttl != "1h"), default=None)
+    hours = [index for index, ttl in {**chosen, **client}.items() if ttl == "1h"]
+    last_hour = max((index for index in hours if first_short is None or index < first_short), default=-1)
+    return {index: "1h" if index <= last_hour else "5m" for index in sorted(chosen)}
+
+
+def surplus(client: Mapping[int, str], *, tools: int, system: int, places: int) -> list[int]:
+    """Which of the client's own markers are too many: the last on the tools, the last on the system text and the newest
+    others stay. `tools` and `system` are where those zones end."""
+    on_tools = [index for index in sorted(client) if index < tools]
+    on_system = [index for index in sorted(client) if tools <= index < system]
+    on_messages = [index for index in sorted(client) if index >= system]
+    by_worth = on_tools[-1:] + on_system[-1:] + on_messages[::-1] + on_system[-2::-1] + on_tools[-2::-1]
+    return sorted(by_worth[places:])

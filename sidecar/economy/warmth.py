@@ -1,0 +1,86 @@
+"""What is in the prompt cache now, told from what went upstream and from the usage that came back.
+
+Rules of the documentation: only marked blocks make entries, each holds the whole prefix, a lifetime counts from the
+start of the request that wrote or last read the entry, and a hit refreshes what was found and what was marked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.conversation import LIFETIME_SECONDS, Accepted, Lifetime, Line
+
+TokensAt = Callable[[int], int]
+"""Tokens of so many leading positions."""
+
+TOLERANCE: Final = 1.05
+"""Between two known ends, tokens are interpolated: an entry may be that much longer than what was read of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One cached prefix."""
+
+    until: int
+    """How many positions it holds."""
+    tokens: int
+    ttl: Lifetime
+    expires: float
+    """Epoch seconds."""
+
+
+def entries(requests: Sequence[Accepted], tokens_at: TokensAt, *, model: str, now: float) -> list[Entry]:
+    """What a request to `model` at `now` can find, the shortest first.
+
+    Usage has the last word: an entry above what a request read was not there for it, and where nothing was written
+    nothing can be found.
+    """
+    known: dict[int, Entry] = {}
+    for one in requests:
+        if one.model == model:
+            known = _after(one, known, tokens_at)
+    return sorted((entry for entry in known.values() if now < entry.expires), key=lambda entry: entry.until)
+
+
+def _after(one: Accepted, known: dict[int, Entry], tokens_at: TokensAt) -> dict[int, Entry]:
+    """The entries once `one` was answered."""
+    found = {
+        until: entry
+        for until, entry in known.items()
+        if one.now < entry.expires and entry.tokens <= one.read * TOLERANCE and until <= one.until
+    }
+    hit = max(found, default=0)
+    for until, entry in found.items():
+        if until == hit or until - 1 in one.marks:
+            expires = max(entry.expires, one.now + LIFETIME_SECONDS[entry.ttl])
+            found[until] = Entry(until, entry.tokens, entry.ttl, expires)
+    if one.written_5m or one.written_1h:
+        for index, ttl in one.marks.items():
+            if index >= hit:
+                lifetime: Lifetime = "1h" if ttl == "1h" else "5m"
+                expires = one.now + LIFETIME_SECONDS[lifetime]
+                found[index + 1] = Entry(index + 1, tokens_at(index + 1), lifetime, expires)
+    return found
+
+
+def tokens_of(line: Line) -> TokensAt:
+    """Tokens at every position of a line: exact where requests ended, in between by bytes."""
+    points = [(0, 0), *line.known_tokens()]
+    ends = [until for until, _ in points]
+    sizes = [0, *line.sizes]
+
+    def tokens_at(until: int) -> int:
+        above = bisect_left(ends, until)
+        if above == len(ends):
+            last, tokens = points[-1]
+            size = sizes[min(until, len(sizes) - 1)]
+            return tokens + round((size - sizes[last]) * (tokens / sizes[last] if sizes[last] else 1 / 3))
+        if ends[above] == until:
+            return points[above][1]
+        (low, few), (high, many) = points[above - 1], points[above]
+        return few + (many - few) * (sizes[until] - sizes[low]) // max(1, sizes[high] - sizes[low])
+
+    return tokens_at

@@ -1,0 +1,34 @@
+"""Keeps what is known of clients' pace over restarts, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from sidecar.pace import Pace
+
+KEY: Final = "pace"
+KEPT_SECONDS: Final = 180 * 86_400.0
+
+
+class Shelf(Protocol):
+    def get(self, key: str) -> bytes | None:
+        """Blocks."""
+
+    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
+        """Does not."""
+
+
+class PaceShelf:
+    """`known` is None until it has been read."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self.known: Pace | None = None
+
+    async def read(self) -> None:
+        self.known = Pace.from_bytes(await asyncio.to_thread(self._shelf.get, KEY))
+
+    def save(self) -> None:
+        if self.known is not None:
+            self._shelf.put(KEY, self.known.to_bytes(), KEPT_SECONDS)
