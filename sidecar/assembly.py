@@ -13,8 +13,10 @@ class Assembly:
     def request(self, exchange: Exchange) -> None:
         if exchange.prompt is None:
             return
+        if exchange.unassembled is None:
+            exchange.unassembled = exchange.request
         takes_mid_system = self._catalogue.card(exchange.model).takes_mid_system
-        assembled = exchange.prompt.assemble(exchange.request, takes_mid_system=takes_mid_system)
+        assembled = exchange.prompt.assemble(exchange.unassembled, takes_mid_system=takes_mid_system)
         if assembled is not exchange.request:
             exchange.request = assembled
             exchange.edited = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,6 +65,10 @@ class Usage:
     inference_geo: str | None = None
     """These three change the price; as Anthropic says that they were, whatever was asked for."""
 
+    def __add__(self, other: Usage) -> Usage:
+        """The counters of both; the terms are this one's."""
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in COUNTERS})
+
     @property
     def cache_write_tokens(self) -> int:
         return self.cache_write_5m_tokens + self.cache_write_1h_tokens
@@ -95,6 +99,31 @@ class Usage:
         self.speed = wire.get("speed") or self.speed
         self.service_tier = wire.get("service_tier") or self.service_tier
         self.inference_geo = wire.get("inference_geo") or self.inference_geo
+
+
+COUNTERS = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "thinking_tokens",
+    "web_searches",
+)
+"""The fields of `Usage` that add up."""
+
+
+@dataclass(slots=True)
+class Retracted:
+    """An answer of Claude's that the client never saw to its end, since a layer spoiled it. It is billed all the
+    same."""
+
+    layer: str
+    usage: Usage
+    delivered: int
+    """As in `Exchange`."""
+    whole: bool
+    """Whether usage is final."""
 
 
 @dataclass(slots=True)
@@ -188,6 +217,8 @@ class Exchange:
     """Whether layers may shorten what is new: not under a bypass, and not without the user's word where the client
     returns signed thinking."""
     decisions: list[Decision] = field(default_factory=list)
+    unassembled: Json | None = None
+    """The request that `prompt` was last put into: what it is put into again, should the prompt change."""
     edited: bool = False
     """True once `request` no longer says what `client_body` says; only then is it serialised anew on the native
     route."""
@@ -205,6 +236,7 @@ class Exchange:
     account: Account | None = None
     """What it cost; there when the listeners hear of it, but None for a token count."""
     stop_reason: str | None = None
+    retracted: list[Retracted] = field(default_factory=list)
     status: int = 0
     error: GatewayError | None = None
     cancelled: bool = False
@@ -223,6 +255,19 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self.now = self.now or self.started.timestamp()
+
+    @property
+    def billed(self) -> Usage:
+        """All that Claude counted for this exchange: of its answer, and of those that were retracted."""
+        return sum((one.usage for one in self.retracted), start=self.usage)
+
+    def retract(self, layer: str) -> None:
+        """The answer so far is not to reach the client, by a fault of `layer`; what it costs is kept."""
+        self.retracted.append(Retracted(layer, self.usage, self.delivered, whole=self.stop_reason is not None))
+        self.usage = Usage()
+        self.delivered = 0
+        self.stop_reason = None
+        self.answer = None
 
     def decide(self, layer: str, said: str, **numbers: int | float | str) -> None:
         self.decisions.append(Decision(layer, said, numbers))

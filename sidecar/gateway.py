@@ -13,12 +13,14 @@ from time import perf_counter
 
 import orjson
 
+from sidecar.assembly import Assembly
 from sidecar.conversations import conversation_id
 from sidecar.dialects.anthropic_messages import delta_size, error_of_event, stream_of
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
 from sidecar.fit import fit
 from sidecar.fold import MessageFold
+from sidecar.guard import Guard, QuotedMarkerError, guard_of, marker_in_arguments
 from sidecar.headers import for_upstream, printable
 from sidecar.models.catalogue import Catalogue, Resolution
 from sidecar.pipeline import Pipeline
@@ -52,16 +54,19 @@ class Gateway:
         default_max_tokens: int | None = None,
         toll: Callable[[Exchange], Awaitable[None]] | None = None,
         accepted: Callable[[Exchange], None] | None = None,
+        taken_back: Callable[[Exchange], None] | None = None,
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
         """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
-        back. `accepted` hears once that Claude has begun to answer, with the prompt's usage known."""
+        back. `accepted` hears once that Claude has begun to answer, with the prompt's usage known;
+        `taken_back` that a marker of ours came back, and that from now on the prompt goes as the client wrote it."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline
         self._default_max_tokens = default_max_tokens
         self._toll = toll
         self._accepted = accepted
+        self._taken_back = taken_back
         self._listeners = tuple(listeners)
         self.requests = 0
         """Generations and token counts taken so far."""
@@ -132,7 +137,7 @@ class Gateway:
                 default_max_tokens=self._default_max_tokens,
                 effort_hint=exchange.effort_hint,
             )
-            exchange.notes.extend(notes)
+            exchange.notes.extend(note for note in notes if note not in exchange.notes)
         if fitted is not exchange.request:
             exchange.request = fitted
             exchange.edited = True
@@ -141,9 +146,17 @@ class Gateway:
         """The body of a non-streamed answer, as Claude sent it."""
         if exchange.answer is not None:
             return orjson.dumps(exchange.answer)
+        guard = guard_of(exchange)
         async with self._post(exchange) as answer:
             body = await answer.body()
         _read_answer(exchange, body)
+        if exchange.answer is not None and guard is not None:
+            try:
+                guard.check(exchange.answer)
+            except QuotedMarkerError as quoted:
+                self._take_back(exchange, quoted)
+                await self._prepare_again(exchange)
+                return await self.whole(exchange)
         if exchange.kind == "generate":
             self._has_begun(exchange)
         return body
@@ -157,18 +170,26 @@ class Gateway:
 
         Nothing is written before the first event that carries content, so that an overload inside a 200 still raises
         GatewayError as if it had been a status. With `fold` (or when an addon asks for it) `exchange.answer` is
-        complete at the end.
+        complete at the end. With `fold` nobody reads along: the answer may begin anew behind events that were written.
         """
         if exchange.answer is not None:
             await write(stream_of(exchange.answer))
             return
         folding = MessageFold() if fold or self.pipeline.reads_answers else None
-        async with self._post(exchange) as answer:
-            if not answer.is_stream:
-                raise GatewayError(
-                    "api_error", "Claude's address sent no event stream: is ANTHROPIC_BASE_URL right?", status=502
-                )
-            complete = await self._pump(exchange, answer, write, folding)
+        try:
+            async with self._post(exchange) as answer:
+                if not answer.is_stream:
+                    raise GatewayError(
+                        "api_error", "Claude's address sent no event stream: is ANTHROPIC_BASE_URL right?", status=502
+                    )
+                complete = await self._pump(exchange, answer, write, folding)
+        except QuotedMarkerError as quoted:
+            self._take_back(exchange, quoted)
+            if not fold:
+                raise marker_in_arguments() from quoted
+            await self._prepare_again(exchange)
+            await self.stream(exchange, write, fold=fold)
+            return
         if not complete:
             raise GatewayError(
                 "api_error", "Claude's answer broke off before its end.", status=502, code="upstream_broken"
@@ -180,6 +201,7 @@ class Gateway:
         self, exchange: Exchange, answer: UpstreamAnswer, write: WriteEvents, folding: MessageFold | None
     ) -> bool:
         held: list[ServerSentEvent] | None = []
+        guard = guard_of(exchange)
         complete = False
         async for batch in answer.events():
             if exchange.timing.first_byte is None:
@@ -195,8 +217,7 @@ class Gateway:
                     complete = _count(exchange, event) or complete
                     if event.name == b"message_start":
                         self._has_begun(exchange)
-            if folding is not None or self.pipeline.reads_events:
-                await self._parsed(exchange, batch, folding)
+            batch = await self._passed(exchange, batch, guard, folding)
             if held is None:
                 await write(batch)
             else:
@@ -208,6 +229,16 @@ class Gateway:
                 raise failure
         return complete
 
+    async def _passed(
+        self, exchange: Exchange, batch: list[ServerSentEvent], guard: Guard | None, folding: MessageFold | None
+    ) -> list[ServerSentEvent]:
+        """The events that may go on, once those who read along have seen them."""
+        if guard is not None:
+            batch = guard.feed(batch)
+        if folding is not None or self.pipeline.reads_events:
+            await self._parsed(exchange, batch, folding)
+        return batch
+
     async def _parsed(self, exchange: Exchange, batch: list[ServerSentEvent], folding: MessageFold | None) -> None:
         for event in batch:
             if not event.data:
@@ -218,11 +249,33 @@ class Gateway:
             if self.pipeline.reads_events:
                 await self.pipeline.response_event(exchange, parsed)
 
+    def _take_back(self, exchange: Exchange, quoted: QuotedMarkerError) -> None:
+        log.warning("request %s: %s; its conversation goes on without references", exchange.id, quoted)
+        assert exchange.prompt is not None
+        exchange.decide(
+            quoted.layer,
+            f"off from now on: Claude wrote {quoted.marker!r} into a tool call",
+            tokens=exchange.usage.prompt_tokens,
+        )
+        exchange.retract(quoted.layer)
+        exchange.prompt.take_back()
+        if self._taken_back is not None:
+            self._taken_back(exchange)
+
+    async def _prepare_again(self, exchange: Exchange) -> None:
+        """Another request of the same exchange, from a prompt that was taken back."""
+        exchange.message_id = exchange.cache_miss = exchange.timing.first_byte = None
+        exchange.upstream_headers = {}
+        await self.pipeline.request(exchange, since=Assembly)
+        if exchange.answer is None:
+            await self._fit(exchange)
+
     @asynccontextmanager
     async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
-        if self._toll is not None and exchange.timing.upstream_sent is None:
-            await self._toll(exchange)
-        exchange.timing.upstream_sent = perf_counter()
+        if exchange.timing.upstream_sent is None:
+            if self._toll is not None:
+                await self._toll(exchange)
+            exchange.timing.upstream_sent = perf_counter()
         try:
             async with AsyncExitStack() as stack:
                 answer = await self._answer(exchange, stack)

@@ -14,7 +14,17 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final, Protocol
 
-from sidecar.conversation import Accepted, Line, Match, Position, in_frozen_order, match, positions_of, rolling
+from sidecar.conversation import (
+    Accepted,
+    Line,
+    Match,
+    Position,
+    common_prefix,
+    in_frozen_order,
+    match,
+    positions_of,
+    rolling,
+)
 from sidecar.conversations import SESSION_HEADERS
 from sidecar.exchange import Exchange
 from sidecar.holdout import in_holdout
@@ -83,7 +93,8 @@ class ConversationMemory:
         line = prompt.line
         exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)
         exchange.bypass = exchange.bypass or exchange.holdout
-        exchange.reduces = not exchange.bypass and (self._reduce_with_thinking or not prompt.thinks)
+        plain = exchange.bypass or (line is not None and line.references_off)
+        exchange.reduces = not plain and (self._reduce_with_thinking or not prompt.thinks)
         exchange.prompt = prompt
 
     async def _find(self, exchange: Exchange, prompt: Prompt) -> Match | None:
@@ -136,6 +147,7 @@ class ConversationMemory:
         elif not goes_on:
             line = line.fork(uuid.uuid4().hex, start)
         line.session = _session(exchange) or line.session
+        line.references_off = line.references_off or prompt.taken_back is not None
         if prompt.renewed:
             line.renew(prompt.renewed)
         line.extend(prompt.sent())
@@ -157,6 +169,31 @@ class ConversationMemory:
         keys = [*_groups(exchange, prompt)]
         self._add(line, keys)
         self._write(line, start if goes_on else 0, keys)
+
+    # --- once a marker came back
+
+    def taken_back(self, exchange: Exchange) -> None:
+        """What was sent from `prompt.taken_back` on is not to be sent again, and nothing more is to be cut from this
+        conversation, whichever of its lines it goes on from. Never raises."""
+        try:
+            if exchange.prompt is not None and exchange.prompt.taken_back is not None:
+                self._shorten(exchange, exchange.prompt, exchange.prompt.taken_back)
+        except Exception:
+            log.exception("the conversation of request %s still has its references", exchange.id)
+
+    def _shorten(self, exchange: Exchange, prompt: Prompt, first: int) -> None:
+        keys = [*_groups(exchange, prompt)]
+        for line_id in {line_id for key in keys for line_id in self._groups.get(key, ())}:
+            line = self._lines.get(line_id)
+            if line is None or not (line is prompt.line or common_prefix(line.chain, prompt.chain) >= first):
+                continue
+            shorter = line.fork(uuid.uuid4().hex, first)
+            shorter.references_off = True
+            self._forget(line_id)
+            self._add(shorter, keys)
+            self._write(shorter, 0, keys)
+            if line is prompt.line:
+                prompt.line = shorter
 
     def _add(self, line: Line, keys: Iterable[str]) -> None:
         self._bytes += line.weight - self._weights.get(line.id, 0)

@@ -17,6 +17,7 @@ import importlib.util
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,9 +52,9 @@ class Pipeline:
         """Whether any addon wants the whole answer once it is there."""
         return bool(self._hooks["response"])
 
-    async def request(self, exchange: Exchange) -> None:
-        """Runs until an addon answers."""
-        for addon, hook in self._hooks["request"]:
+    async def request(self, exchange: Exchange, *, since: type[object] = object) -> None:
+        """Runs until an addon answers; with `since`, from the first addon of that class on."""
+        for addon, hook in dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"]):
             await self._run(addon, hook, exchange)
             if exchange.answer is not None:
                 return

@@ -66,6 +66,8 @@ class Prompt:
         self.cold = False
         """Whether nothing of the conversation is in the prompt cache any more."""
         self.thawed = False
+        self.taken_back: int | None = None
+        """The first position that `take_back` changed."""
         self.marks: dict[int, Lifetime] = {}
         """Our own cache markers."""
         self._written_marks: Mapping[int, str] = _marks_of(positions)
@@ -119,6 +121,16 @@ class Prompt:
         self.repairable = ()
         self._edits.clear()
         self._renewed.clear()
+
+    def take_back(self) -> int:
+        """Send all of it as the client wrote it, from the first position on that did not go so; returns which one that
+        is. What stands before it stays frozen."""
+        self.taken_back = min(self.edited, default=len(self.positions))
+        self.frozen = min(self.frozen, self.taken_back)
+        self.repairable = ()
+        self._edits.clear()
+        self._renewed.clear()
+        return self.taken_back
 
     # --- what layers read
 

@@ -137,6 +137,7 @@ async def sidecar_app(
             default_max_tokens=settings.default_max_tokens,
             toll=meters.toll.pay,
             accepted=memory.accepted,
+            taken_back=memory.taken_back,
             listeners=[books.accountant],
         )
         await running.enter_async_context(
