@@ -214,6 +214,7 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         cancelled=exchange.cancelled,
         estimated=account.estimated,
         error_class=error_class(exchange),
+        holdout=exchange.holdout,
     )
 
 

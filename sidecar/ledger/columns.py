@@ -62,6 +62,7 @@ _STORED: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("retries", "retries", "count"),
     ("cancelled", "cancelled", "flag"),
     ("estimated", "estimated", "flag"),
+    ("holdout", "holdout", "flag"),
 )
 """Name in the export, column of the table, kind."""
 

@@ -119,6 +119,8 @@ class LedgerRow:
     estimated: bool = False
     """Some of the numbers are estimates: a broken stream, an unknown model's price."""
     error_class: str | None = None
+    holdout: bool = False
+    """The layers were kept from its conversation, to measure what they are worth."""
     cost_picos: int = field(init=False, repr=False, compare=False)
     """The money once more, as the databases keep it."""
     baseline_picos: int = field(init=False, repr=False, compare=False)

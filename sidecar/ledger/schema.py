@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, MetaData, Table, Text, false
 
 from sidecar.ledger.money import micros_of
 from sidecar.ledger.rows import LedgerRow, microseconds_of, moment_of
@@ -55,6 +55,7 @@ requests = Table(
     Column("cancelled", Boolean, nullable=False),
     Column("estimated", Boolean, nullable=False),
     Column("error_class", Text),
+    Column("holdout", Boolean, nullable=False, server_default=false()),
     Index("ledger_requests_by_time", "time_us", "id"),
     Index("ledger_requests_by_project", "project", "time_us", "id"),
 )

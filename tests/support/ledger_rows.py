@@ -45,7 +45,7 @@ def rows(draw: st.DrawFn, **fields: Any) -> LedgerRow:
             **{name: draw(COUNTS) for name in ("cache_write_1h_tokens", "output_tokens", "thinking_tokens")},
             **{name: draw(COUNTS) for name in ("status", "retries")},
             **{name: draw(DURATIONS) for name in ("ttft_ms", "duration_ms", "overhead_ms")},
-            **{name: draw(st.booleans()) for name in ("cancelled", "estimated")},
+            **{name: draw(st.booleans()) for name in ("cancelled", "estimated", "holdout")},
         }
         | fields
     )

@@ -57,6 +57,7 @@ COLUMNS_AFTER_LAYERS = [
     "retries",
     "cancelled",
     "estimated",
+    "holdout",
 ]
 
 

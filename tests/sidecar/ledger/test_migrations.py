@@ -32,6 +32,13 @@ def upgrade():
 """
 
 
+FIRST_ROW = """
+INSERT INTO ledger_requests VALUES
+('old', 1, 'web', 'aider', 'openai_chat', 'c', 'sonnet', 'claude-sonnet-5-5', '', 1, 2, 3, 4, 5, 6, 7, 8, 'MISS', 200,
+ NULL, NULL, NULL, NULL, 0, false, false, NULL)
+"""
+
+
 @pytest.fixture
 def next_cgw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the code is that of the next version, with one migration more."""
@@ -67,11 +74,14 @@ def test_the_first_ledger_ever_is_upgraded_with_its_rows(
             script.unlink()
     with monkeypatch.context() as first_cgw:
         first_cgw.setattr(migrations, "SCRIPTS", scripts)
-        open_database().write([row(id="old")])
+        with open_database().change() as connection:
+            connection.execute(text(FIRST_ROW))
     current = open_database()
-    assert current.write([row(id="old"), row(id="new")]) == 1
+    assert current.write([row(id="old"), row(id="new", holdout=True)]) == 1
     with current.read() as connection:
         assert stored_version(connection) == newest_version()
+        found = connection.execute(text("SELECT id, holdout FROM ledger_requests ORDER BY id")).all()
+        assert [(name, bool(holdout)) for name, holdout in found] == [("new", True), ("old", False)]
 
 
 def test_a_ledger_is_upgraded_to_versions_to_come(
