@@ -58,8 +58,8 @@ class Gateway:
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
         """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
-        back. `accepted` hears once that Claude has begun to answer, with the prompt's usage known;
-        `taken_back` that a marker of ours came back, and that from now on the prompt goes as the client wrote it."""
+        back. `accepted` hears that Claude has begun to answer, with the prompt's usage known; `taken_back`
+        that a marker of ours came back, and that from now on the prompt goes as the client wrote it."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline

@@ -105,7 +105,7 @@ class Metrics:
             if hit(exchange):
                 self._hits.labels(cache).inc()
         for kind, count in TOKEN_KINDS.items():
-            if tokens := count(exchange.usage):
+            if tokens := count(exchange.billed):
                 self._tokens.labels(kind, model).inc(tokens)
         self._observe_money(exchange)
         if exchange.kind == "generate":

@@ -122,15 +122,13 @@ class Prompt:
         self._edits.clear()
         self._renewed.clear()
 
-    def take_back(self) -> int:
-        """Send all of it as the client wrote it, from the first position on that did not go so; returns which one that
-        is. What stands before it stays frozen."""
+    def take_back(self) -> None:
+        """Send all of it as the client wrote it. What stands before the first edit stays frozen."""
         self.taken_back = min(self.edited, default=len(self.positions))
         self.frozen = min(self.frozen, self.taken_back)
         self.repairable = ()
         self._edits.clear()
         self._renewed.clear()
-        return self.taken_back
 
     # --- what layers read
 

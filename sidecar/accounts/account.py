@@ -148,6 +148,14 @@ def spent(layer: str, cost: Cost) -> Account:
     return settled(0, [(layer, cost.total)], estimated=cost.estimated)
 
 
+def charged(account: Account, layer: str, cost: int, *, estimated: bool = False) -> Account:
+    """The account with a cost besides, which `layer` caused and plain sending would not have."""
+    savings = dict(account.savings)
+    savings[layer] = savings.get(layer, 0) - cost
+    acted = tuple((name, saved) for name, saved in savings.items() if saved)
+    return Account(account.baseline, account.bill + cost, acted, account.estimated or estimated)
+
+
 def cut_short(usage: Usage, *, prompt_tokens: int, output_tokens: int) -> Usage:
     """What an answer that broke off, or that its client left, must have been billed for; to be marked estimated.
 

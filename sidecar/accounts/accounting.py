@@ -8,6 +8,7 @@ What is known of the cost depends on how the exchange ended:
     broken off, left early    Anthropic bills the prompt once the answer has begun, and the output up to the end:
                               reported counters where there are any, else an estimate from what arrived; so marked
     left before it began      unknown; counted as nothing, and marked estimated
+    retracted                 billed besides what the client got; the loss of the layer that spoiled it
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from sidecar.accounts.account import UNBILLED, Account, Reduction, answered, as_marked, cut_short, spared
+from sidecar.accounts.account import UNBILLED, Account, Reduction, answered, as_marked, charged, cut_short, spared
 from sidecar.accounts.layers import plainly, reductions
 from sidecar.accounts.prices import Cost, Prices, micro_usd
 from sidecar.accounts.prompts import Prompts
@@ -96,7 +97,7 @@ class Accountant:
     def _settle(self, exchange: Exchange, prompt_tokens: int = 0) -> None:
         if exchange.kind == "generate":
             try:
-                exchange.account = self._account(exchange, prompt_tokens)
+                exchange.account = self._with_retracted(exchange, self._account(exchange, prompt_tokens))
                 if self._ledger is not None:
                     self._ledger.add(row_of(exchange, exchange.account))
                 if exchange.timing.upstream_sent is not None and is_whole(exchange):
@@ -118,10 +119,22 @@ class Accountant:
             return self._answered(exchange)
         if not (exchange.usage.prompt_tokens or prompt_tokens):
             return UNKNOWN_COST if exchange.cancelled or _broke_off(exchange) else UNBILLED
-        pieces = Shape(exchange.delivered // BYTES_A_PIECE)
-        output_tokens = self._estimator.tokens(exchange.model, exchange.project, pieces)
-        exchange.usage = cut_short(exchange.usage, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
+        exchange.usage = self._cut_short(exchange, exchange.usage, exchange.delivered, prompt_tokens)
         return self._answered(exchange, estimated=True)
+
+    def _cut_short(self, exchange: Exchange, usage: Usage, delivered: int, prompt_tokens: int) -> Usage:
+        pieces = Shape(delivered // BYTES_A_PIECE)
+        output_tokens = self._estimator.tokens(exchange.model, exchange.project, pieces)
+        return cut_short(usage, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
+
+    def _with_retracted(self, exchange: Exchange, account: Account) -> Account:
+        """Without us the client would have had its answer at once."""
+        for one in exchange.retracted:
+            if not one.whole:
+                one.usage = self._cut_short(exchange, one.usage, one.delivered, one.usage.prompt_tokens)
+            cost = self._cost(exchange, exchange.model, one.usage)
+            account = charged(account, one.layer, cost.total, estimated=cost.estimated or not one.whole)
+        return account
 
     def _spared(self, exchange: Exchange) -> Account:
         """Only a cache knows what its answer once cost; an answer that an addon made up has no price."""
@@ -185,7 +198,7 @@ def _prompt_is_unknown(exchange: Exchange) -> bool:
 
 
 def row_of(exchange: Exchange, account: Account) -> LedgerRow:
-    timing, usage = exchange.timing, exchange.usage
+    timing, usage = exchange.timing, exchange.billed
     return LedgerRow(
         id=exchange.id,
         time=exchange.started,

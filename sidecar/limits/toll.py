@@ -49,4 +49,4 @@ class Toll:
             return
         self._budgets.spend(exchange.project, exchange.started, exchange.account.bill)
         with contextlib.suppress(GatewayError):  # the project was removed while Claude answered
-            self._limiter.settle(self._directory.project(exchange.project), exchange.usage)
+            self._limiter.settle(self._directory.project(exchange.project), exchange.billed)
