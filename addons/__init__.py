@@ -1,7 +1,16 @@
 """The layers, in the order they see a request.
 
 One file, one layer, one class. Names only: nothing here imports an addon before it is needed.
+
+What mends the frozen prefix comes first, then what shortens (whole results, boilerplate, long results, repeats), then
+what adds, and at last the cache markers on what is left.
 """
 
-BUILT_IN: tuple[str, ...] = ("addons.cache_diagnosis:CacheDiagnosis",)
+BUILT_IN: tuple[str, ...] = (
+    "addons.prefix_repair:PrefixRepair",
+    "addons.size_limits:SizeLimits",
+    "addons.diff_first:DiffFirst",
+    "addons.prompt_cache:PromptCache",
+    "addons.cache_diagnosis:CacheDiagnosis",
+)
 """`module:Class` of every built-in layer, first to last."""
