@@ -1,0 +1,88 @@
+"""What became of a session's requests on their way: is every character there, and did every prefix stay?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from sidecar.exchange import Json
+from sidecar.replay.expanding import expand
+from sidecar.simulator.prompt import PromptBlock
+
+Contents = list[tuple[str, str, bytes]]
+"""Zone, role and canonical content of every block: what a prompt cache compares. Markers are no part of it."""
+
+
+def contents(blocks: list[PromptBlock]) -> Contents:
+    return [(block.zone, block.role, block.content) for block in blocks]
+
+
+class Prefixes:
+    """The newest request of one conversation, as the client meant it and as it arrived at Claude."""
+
+    def __init__(self) -> None:
+        self._meant: Contents = []
+        self._arrived: Contents = []
+
+    def broken(self, meant: Contents, arrived: Contents) -> bool:
+        """Whether cgw changed what it had sent before, though the client only went on."""
+        went_on = meant[: len(self._meant)] == self._meant
+        kept = arrived[: len(self._arrived)] == self._arrived
+        self._meant, self._arrived = meant, arrived
+        return went_on and not kept
+
+
+def characters_lost(meant: Json, arrived: Json) -> int:
+    """Characters of `meant` that nobody could tell from what arrived."""
+    wanted = _pieces(meant)
+    if not wanted - _pieces(arrived):
+        return 0
+    there = _pieces(expand(arrived))
+    missing = Counter(_texts([*(wanted - there).elements()]))
+    unused = Counter(_texts([*(there - wanted).elements()]))
+    instead = [*(unused - missing).elements()]
+    return sum(len(text) - _found(text, instead) for text in (missing - unused).elements())
+
+
+def _pieces(request: Json) -> Counter[bytes]:
+    """Tools, system text and messages without cache markers, each as JSON: most need no closer look."""
+    system = request.get("system") or ()
+    parts = [*(request.get("tools") or ()), *([system] if isinstance(system, str) else system), *request["messages"]]
+    return Counter(orjson.dumps(_unmarked(part)) for part in parts)
+
+
+def _unmarked(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    if isinstance(part.get("content"), list):
+        part = {**part, "content": [_unmarked(block) for block in part["content"]]}
+    return {name: value for name, value in part.items() if name != "cache_control"}
+
+
+def _found(text: str, added: list[str]) -> int:
+    """Characters of a text that stand in one that takes its place: a cut one still has its beginning and its end."""
+    return max((_ends(text, other) for other in added), default=0)
+
+
+def _ends(text: str, other: str) -> int:
+    most = min(len(text), len(other))
+    head = next((index for index in range(most) if text[index] != other[index]), most)
+    tail = next((index for index in range(most - head) if text[-1 - index] != other[-1 - index]), most - head)
+    return head + tail
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in pieces of a request, wherever it stands; names of fields are none."""
+    if isinstance(value, bytes):
+        yield from _texts(orjson.loads(value))
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
