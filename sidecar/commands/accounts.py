@@ -55,10 +55,16 @@ def usage(
     until: Until = None,
     by: Annotated[Grouping, typer.Option(help="One line for each.")] = Grouping.DAY,
     project: InProject = None,
+    holdout: Annotated[
+        bool, typer.Option("--holdout", help="Instead: what the layers saved, measured against HOLDOUT_PERCENT.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """What was used, what it cost and what was saved."""
     start, end = _span(since, until)
+    if holdout:
+        _measure(project, start, end, as_json=as_json)
+        return
     with ledger_at_hand() as (database, _):
         from sidecar.accounts.usage_report import usage_table
         from sidecar.commands.usage_screen import usage_screen
@@ -70,6 +76,22 @@ def usage(
             say(f"No requests {'of project ' + project + ' ' if project else ''}in this time. --since reaches back.")
         else:
             console().print(usage_screen(found))
+
+
+def _measure(project: str | None, start: datetime | None, end: datetime | None, *, as_json: bool) -> None:
+    with ledger_at_hand() as (database, settings):
+        from sidecar.accounts.holdout_report import measured
+        from sidecar.commands.holdout_screen import holdout_screen
+        from sidecar.ledger.arms import arms
+
+        report = measured(arms(database, project=_scope(project), since=start, until=end))
+        if as_json:
+            typer.echo(report.as_json())
+        elif report.arms.since is None:
+            advice = "" if settings.holdout_percent else " HOLDOUT_PERCENT=5 keeps the layers from a twentieth of them."
+            say(f"No conversation was held out in this time.{advice}")
+        else:
+            console().print(holdout_screen(report))
 
 
 @accounts.command(rich_help_panel=COSTS)

@@ -117,8 +117,8 @@ def usage(
         _count(requests.c.cancelled).label("cancelled"),
         _count(requests.c.estimated).label("estimated"),
         *(func.sum(requests.c[counter]).label(counter) for counter in _COUNTERS),
-        *_exact_sum(requests.c.cost_picos, "cost"),
-        *_exact_sum(requests.c.baseline_picos, "baseline"),
+        *exact_sum(requests.c.cost_picos, "cost"),
+        *exact_sum(requests.c.baseline_picos, "baseline"),
     ).group_by("grouping")
     with database.read() as connection:
         found = connection.execute(within(query, project, since, until)).mappings().all()
@@ -146,7 +146,7 @@ def savings_by_layer(
     `usage`.
     """
     query = (
-        select(savings.c.layer, func.count().label("requests"), *_exact_sum(savings.c.picos, "saved"))
+        select(savings.c.layer, func.count().label("requests"), *exact_sum(savings.c.picos, "saved"))
         .join_from(requests, savings, requests.c.id == savings.c.request_id)
         .group_by(savings.c.layer)
     )
@@ -162,12 +162,12 @@ def spent_by_day(database: Database, *, since: date) -> dict[tuple[str, date], i
     For the gateway's own use, as every project is in it. Raises LedgerUnavailableError when it cannot be read.
     """
     day = requests.c.time_us // _DAY
-    query = select(requests.c.project, day.label("day"), *_exact_sum(requests.c.cost_picos, "cost"))
+    query = select(requests.c.project, day.label("day"), *exact_sum(requests.c.cost_picos, "cost"))
     first = datetime(since.year, since.month, since.day, tzinfo=UTC)
     with database.read() as connection:
         found = connection.execute(within(query, EVERY_PROJECT, first, None).group_by(requests.c.project, "day"))
         return {
-            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): _picos(row, "cost")
+            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): picos_in(row, "cost")
             for row in found.mappings()
         }
 
@@ -202,7 +202,7 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(cast(condition, Integer))
 
 
-def _exact_sum(picos: Column[int], name: str) -> tuple[ColumnElement[int], ColumnElement[int]]:
+def exact_sum(picos: Column[int], name: str) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """Whole micro-dollars and the rest, each summed in 64 bits: SQLite's SUM fails above 9.2 million dollars otherwise.
 
     Both databases cut towards zero and give the rest the sign of the amount, so the halves always fit together.
@@ -210,12 +210,12 @@ def _exact_sum(picos: Column[int], name: str) -> tuple[ColumnElement[int], Colum
     return func.sum(picos // _MICRO).label(f"{name}_whole"), func.sum(picos % _MICRO).label(f"{name}_rest")
 
 
-def _picos(row: RowMapping, name: str) -> int:
+def picos_in(row: RowMapping, name: str) -> int:
     return int(row[f"{name}_whole"]) * PICOS_PER_MICRO + int(row[f"{name}_rest"])
 
 
 def _micros(row: RowMapping, name: str) -> Decimal:
-    return micros_of(_picos(row, name))
+    return micros_of(picos_in(row, name))
 
 
 def _total(lines: Iterable[UsageLine]) -> UsageLine:

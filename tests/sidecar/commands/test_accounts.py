@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -188,6 +188,46 @@ def test_usage_is_read_from_postgresql_too(user: User, postgres_url: str) -> Non
     url = f"{postgres_url}?options=-csearch_path%3D{schema}"
     user.keep(spent("3"), url=url)
     assert json.loads(user.cgw("usage", "--json", DATABASE_URL=url).out)["total"]["cost_usd"] == 3
+
+
+def held_and_layered(conversations: int) -> list[LedgerRow]:
+    """Each arm so many conversations, held out for $1 to $3, with layers for half of that."""
+    return [
+        spent(str((number % 3 + 1) / (1 if holdout else 2)), conversation=f"{holdout} {number}", holdout=holdout)
+        for number in range(conversations)
+        for holdout in (True, False)
+    ]
+
+
+def test_what_the_layers_are_worth_is_measured_with_an_interval(user: User) -> None:
+    moment = ago(hours=1)
+    user.keep(*(replace(one, time=moment) for one in held_and_layered(30)))
+    head, layers, held, *sentences = user.cgw("usage", "--holdout").out.splitlines()
+    assert head.split() == ["arm", "conversations", "requests", "cost", "a", "request"]
+    assert layers.split() == ["with", "layers", "30", "30", "$30.00", "$1.00"]
+    assert held.split() == ["held", "out", "30", "30", "$60.00", "$2.00"]
+    told = " ".join(" ".join(sentences).split())
+    assert "Measured: the layers save $1.00 a request, 50.0 %." in told
+    assert "With 95 % confidence it is between $0.66 and $1.34" in told
+    assert "The accounts counted $1.00 a request" in told
+    as_json = json.loads(user.cgw("usage", "--holdout", "--json").out, parse_float=Decimal)
+    assert as_json["saved_per_request_usd"] == 1
+    assert as_json["enough"] is True
+
+
+def test_too_few_conversations_are_said_to_be_too_few(user: User) -> None:
+    moment = ago(hours=1)
+    user.keep(*(replace(one, time=moment) for one in held_and_layered(5)))
+    told = " ".join(user.cgw("usage", "--holdout").out.split())
+    assert "Too few conversations" in told
+    assert "confidence" not in told
+    assert json.loads(user.cgw("usage", "--holdout", "--json").out)["saved_per_request_interval_usd"] is None
+
+
+def test_without_a_holdout_it_is_told_how_to_have_one(user: User) -> None:
+    user.keep(spent("1"))
+    assert "HOLDOUT_PERCENT=5" in user.cgw("usage", "--holdout").out
+    assert "HOLDOUT_PERCENT=5" not in user.cgw("usage", "--holdout", HOLDOUT_PERCENT="10").out
 
 
 def test_the_csv_has_the_columns_that_are_promised(user: User, tmp_path: Path) -> None:
