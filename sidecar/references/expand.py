@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from sidecar.conversation import texts_of, with_texts
 from sidecar.exchange import Json
-from sidecar.references.marker import PREFIX, Place, Reference, references_in, unseal
+from sidecar.references.marker import OWN, PREFIX, Place, Reference, digest_of, references_in, unseal
 from sidecar.references.near_copies import apply_diff
 from sidecar.references.slots import Kind, Slot, Walk, request_blocks
-from sidecar.references.sources import Source, Sources
+from sidecar.references.sources import Origin, Source, Sources
 
 
 def expand(request: Json) -> Json:
@@ -39,21 +39,26 @@ def expand_text(text: str, anchor: bytes, known: Iterable[Sources]) -> str:
     if (inner := unseal(text, anchor)) is not None:
         return inner
     pieces, at = [], 0
+    own = Source(text, Origin("this text"))
     for reference in references_in(text):
-        lines = _lines_of(reference, Place(anchor, reference.start), known)
+        lines = _lines_of(reference, Place(anchor, reference.start), known, own)
         if lines is not None:
             pieces += [text[at : reference.start], lines]
             at = reference.end
     return "".join([*pieces, text[at:]])
 
 
-def _lines_of(reference: Reference, place: Place, known: Iterable[Sources]) -> str | None:
+def _lines_of(reference: Reference, place: Place, known: Iterable[Sources], own: Source) -> str | None:
+    patch = reference.patch
+    first, count = reference.first, reference.count if patch is None else patch.base
+    if reference.source == OWN:
+        keys = own.reading.keys[first : first + count]
+        if reference.genuine(digest_of("\n".join(keys)), place):
+            return reference.form.write(keys) if patch is None and len(keys) == count else None
     for source in _candidates(reference, known):
         if not reference.genuine(source.digest, place):
             continue
-        patch = reference.patch
-        count = reference.count if patch is None else patch.base
-        keys = source.reading.keys[reference.first : reference.first + count]
+        keys = source.reading.keys[first : first + count]
         if len(keys) < count:
             return None
         if patch is None:

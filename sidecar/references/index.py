@@ -24,27 +24,21 @@ COMPARISON: Final = 64
 """Bytes of the work budget that comparing a line with another costs."""
 
 
-class Place(NamedTuple):
-    """A line of a source."""
-
-    lines: LineIndex
-    number: int
-    """Of the source in its index."""
-    first: int
-    """The line, from 0."""
-
-    @property
-    def source(self) -> Source:
-        return self.lines.sources[self.number]
-
-
 class Run(NamedTuple):
-    """Lines of a text that stand in a source as well."""
+    """Lines `first` to `end` (not included) of a text, which stand somewhere else as well."""
 
     first: int
     end: int
-    """Not included."""
-    at: Place
+    at: int
+    """The first of them there, from 0."""
+    lines: LineIndex | None
+    """Where `there` is; None in the same text, further up."""
+    number: int = 0
+    """Of the source in the index."""
+
+    @property
+    def source(self) -> Source | None:
+        return None if self.lines is None else self.lines.sources[self.number]
 
 
 class LineIndex:
@@ -84,9 +78,10 @@ class LineIndex:
         found = self._grams.get(gram)
         return () if found is None else (found,) if isinstance(found, int) else found
 
-    def source_at(self, place: int) -> Place:
+    def run(self, first: int, end: int, place: int) -> Run:
+        """The run whose first line stands at this place of the index."""
         number = bisect_right(self._starts, place) - 1
-        return Place(self, number, place - self._starts[number])
+        return Run(first, end, place - self._starts[number], self, number)
 
     @property
     def keys(self) -> Sequence[str | None]:
@@ -116,43 +111,69 @@ class Budget:
 
 
 class Finder:
-    """Finds the runs of one text, in lines `first` to `end`, that stand in one of the indexes."""
+    """Finds the runs of one text: in the indexes, and further up in the text itself.
+
+    Lines are given to it from the top, part by part; what was found to be a run is nothing to refer to.
+    """
 
     def __init__(self, keys: Sequence[str], indexes: Sequence[LineIndex], budget: Budget) -> None:
         self._keys = keys
         self._indexes = indexes
         self._budget = budget
+        self._passed: list[str | None] = [None] * len(keys)
+        """The text's own lines so far, without those that became references."""
+        self._own: dict[int, list[int]] = {}
+        self._followed: dict[tuple[int, int], int] = {}
+        """For each index (-1 for the text itself) and diagonal, the line up to which it was followed."""
 
     def runs(self, first: int, end: int, admits: Callable[[int, int], bool]) -> Iterator[Run]:
-        """The longest run at each line, left to right, without overlap. `admits` says from first and end line whether
-        a run is long enough."""
-        seen: dict[tuple[int, int], int] = {}
-        """For each index and diagonal, the line up to which it was followed."""
-        done = first
+        """The longest run at each line from `first` to `end` (not included), left to right, without overlap. `admits`
+        says from first and end line whether a run is long enough."""
+        low = done = first
         for index, gram in _grams(self._keys, first, end):
             if index < done:
                 continue
-            best: tuple[int, int, int, LineIndex] | None = None
-            for number, lines in enumerate(self._indexes):
-                for place in lines.places(gram):
-                    if seen.get((number, place - index), -1) > index:
-                        continue
-                    begin, stop = self._follow(lines.keys, place - index, index, done, end)
-                    seen[number, place - index] = stop
-                    if best is None or stop - begin > best[1] - best[0]:
-                        best = begin, stop, place - index, lines
-            if best is not None and admits(best[0], best[1]):
-                begin, done, diagonal, lines = best
-                yield Run(begin, done, lines.source_at(begin + diagonal))
+            self._passed[done:index] = self._keys[done:index]
+            done = index
+            best = self._longest(gram, index, low, end)
+            if best is not None and admits(best.first, best.end):
+                yield best
+                self._passed[best.first : index] = [None] * (index - best.first)
+                low = done = best.end
+            elif len(own := self._own.setdefault(gram, [])) < PLACES_A_GRAM:
+                own.append(index)
+        self._passed[done:end] = self._keys[done:end]
 
-    def _follow(self, keys: Sequence[str | None], diagonal: int, index: int, low: int, high: int) -> tuple[int, int]:
-        """How far lines are the same around `index`, between `low` and `high`."""
+    def _longest(self, gram: int, index: int, low: int, high: int) -> Run | None:
+        best: Run | None = None
+        for number, lines in enumerate(self._indexes):
+            for place in lines.places(gram):
+                found = self._follow(number, lines.keys, place - index, index, low, high)
+                if found is not None and (best is None or found[1] - found[0] > best.end - best.first):
+                    best = lines.run(*found, found[0] + place - index)
+        for place in self._own.get(gram, ()):
+            found = self._follow(-1, self._passed, place - index, index, low, high)
+            if found is None:
+                continue
+            # The lines that are left must not be among those that go.
+            begin = max(found[0], found[1] + place - index)
+            if best is None or found[1] - begin > best.end - best.first:
+                best = Run(begin, found[1], begin + place - index, None)
+        return best
+
+    def _follow(
+        self, number: int, keys: Sequence[str | None], diagonal: int, index: int, low: int, high: int
+    ) -> tuple[int, int] | None:
+        """How far lines are the same around `index`, between `low` and `high`; None where that was seen before."""
+        if self._followed.get((number, diagonal), -1) > index:
+            return None
         mine = self._keys
         begin, stop = index, index
         while stop < high and keys[stop + diagonal] == mine[stop]:
             stop += 1
         while begin > low and begin + diagonal > 0 and keys[begin + diagonal - 1] == mine[begin - 1]:
             begin -= 1
+        self._followed[number, diagonal] = stop
         self._budget.spend((stop - begin + 2) * COMPARISON)
         return begin, stop
 

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from sidecar.references.reading import Reading
 from sidecar.references.sources import Source
 
-LONGEST_PATH: Final = 44
+LONGEST_PATH: Final = 32
 """Characters of a path that are shown: its end."""
-LONGEST_LINE: Final = 18
+LONGEST_LINE: Final = 14
 """Characters of a line that are shown: its beginning."""
 
 

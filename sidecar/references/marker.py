@@ -26,6 +26,8 @@ from sidecar.references.reading import PLAIN, Form, escape
 PREFIX: Final = "[cgw: "
 """Every marker begins with this. Where it is not in a text, nothing is to be expanded."""
 NAME_LENGTH: Final = 4
+OWN: Final = "self"
+"""The name of the text that a marker stands in, for lines further up in it."""
 CHECK_LENGTH: Final = 5
 LONGEST_WORDS: Final = 400
 """Characters between a marker's first words and its code; `reduce` writes far fewer."""
@@ -90,7 +92,8 @@ class Reference:
     """The marker and its diff, without the check."""
 
     def genuine(self, digest: bytes, place: Place) -> bool:
-        """Whether it was written for the text with this digest and for the place it stands at."""
+        """Whether it was written for the text with this digest, and for the place it stands at. For a marker that means
+        its `OWN` text, the digest is that of the lines."""
         return self.check == check_of(self.written, digest, place)
 
 
@@ -106,14 +109,18 @@ def write_reference(
     words: str,
     *,
     digest: bytes,
+    own: bool = False,
     first: int,
     form: Form,
     place: Place,
     patch: Patch | None = None,
     diff: str = "",
 ) -> str:
-    """A marker, with its diff where it has one. `words` begin with `same 45 lines` or `these 45 lines`."""
-    head = f"{PREFIX}{words} @{name_of(digest)}.{first}."
+    """A marker, with its diff where it has one. `words` begin with `same 45 lines` or `these 45 lines`.
+
+    `digest` is that of the text with the lines; of the lines alone where they stand in the marker's `own` text.
+    """
+    head = f"{PREFIX}{words} @{OWN if own else name_of(digest)}.{first}."
     tail = _form_code(form) + (f".d{patch.base}_{patch.lines}" if patch is not None else "") + "]"
     if form.escaped:
         head = escape(head)

@@ -25,7 +25,7 @@ class NearCopy(NamedTuple):
     first: int
     end: int
     base: Run
-    """The earlier copy: `base.at` is its first line."""
+    """Its lines begin where the earlier copy does."""
     base_lines: int
     diff: str
 
@@ -33,16 +33,15 @@ class NearCopy(NamedTuple):
 def near_copy(keys: Sequence[str], runs: Sequence[Run], budget: Budget) -> NearCopy | None:
     """The diff against the source that most of the runs stand in; None where it holds no whole copy."""
     chain = _longest_chain(runs)
-    if len(chain) < 2:
+    if len(chain) < 2 or chain[0].lines is None:
         return None
     head, tail = chain[0], chain[-1]
-    base_first = head.at.first
-    base_lines = tail.at.first + tail.end - tail.first - base_first
-    base = [key for key in head.at.lines.stretch(head.at.number, base_first, base_lines) if key is not None]
-    if len(base) < base_lines:
+    count = tail.at + tail.end - tail.first - head.at
+    base = [key for key in chain[0].lines.stretch(head.number, head.at, count) if key is not None]
+    if len(base) < count:
         return None
     diff = "\n".join(_hunks(keys, base, chain, budget))
-    return NearCopy(head.first, tail.end, head, base_lines, diff) if diff else None
+    return NearCopy(head.first, tail.end, head, count, diff) if diff else None
 
 
 def apply_diff(base: Sequence[str], diff: str) -> list[str] | None:
@@ -76,18 +75,18 @@ def _longest_chain(runs: Sequence[Run]) -> list[Run]:
     """Runs of one source in the order in which they stand there too; the source with most lines in them."""
     chains: dict[tuple[int, int], list[Run]] = {}
     for run in runs:
-        chain = chains.setdefault((id(run.at.lines), run.at.number), [])
-        if not chain or run.at.first >= chain[-1].at.first + chain[-1].end - chain[-1].first:
+        chain = chains.setdefault((id(run.lines), run.number), []) if run.lines is not None else []
+        if not chain or run.at >= chain[-1].at + chain[-1].end - chain[-1].first:
             chain.append(run)
     return max(chains.values(), key=lambda chain: sum(run.end - run.first for run in chain), default=[])
 
 
 def _hunks(keys: Sequence[str], base: Sequence[str], chain: Sequence[Run], budget: Budget) -> Iterator[str]:
     """The lines of the diff. Base lines are counted from the first run's."""
-    first, origin = chain[0].first, chain[0].at.first
+    first, origin = chain[0].first, chain[0].at
     for before, behind in pairwise(chain):
-        gone_from = before.at.first + before.end - before.first - origin
-        gone = base[gone_from : behind.at.first - origin]
+        gone_from = before.at + before.end - before.first - origin
+        gone = base[gone_from : behind.at - origin]
         new = keys[before.end : behind.first]
         for a, b, c, d in _changes(gone, new, budget):
             yield f"@@ -{_span(gone_from + a, b - a)} +{_span(before.end - first + c, d - c)} @@"

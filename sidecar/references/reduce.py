@@ -91,7 +91,8 @@ class Reducer:
         if len(slot.text) < SHORTEST:
             return None
         try:
-            found = [(zone, self._runs(reading, zone)) for zone in zones_of(slot, reading)]
+            finder = Finder(reading.keys, (self._frozen, self._live), self._budget)
+            found = [(zone, self._runs(reading, zone, finder)) for zone in zones_of(slot, reading)]
             stands = [reference(reading, zone, run) for zone, runs in found for run in runs]
             text, used = compose(reading, slot.anchor, stands)
             if len(used) > MOST_REFERENCES:
@@ -105,7 +106,7 @@ class Reducer:
         self.diffs += sum(stand.patch is not None for stand in used)
         return text
 
-    def _runs(self, reading: Reading, zone: Zone) -> list[Run]:
+    def _runs(self, reading: Reading, zone: Zone, finder: Finder) -> list[Run]:
         if zone.end - zone.first < GRAM:
             return []
         grain = ENVIRONMENT_GRAIN if zone.environment else self._grain
@@ -113,7 +114,6 @@ class Reducer:
         def admits(first: int, end: int) -> bool:
             return grain.admits(end - first, reading.end_of(end - 1) - reading.starts[first])
 
-        finder = Finder(reading.keys, (self._frozen, self._live), self._budget)
         return [*finder.runs(zone.first, zone.end, admits)]
 
     def _nearer(
@@ -128,8 +128,11 @@ class Reducer:
         """The text with a diff in the place of its references, where that is shorter."""
         zone, runs = max(found, key=lambda one: len(one[1]))
         copy = None if zone.form.escaped else near_copy(reading.keys, runs, self._budget)
-        if copy is None:
+        if copy is None or copy.base.source is None:
             return text, used
-        around = [stand for stand in stands if stand.end <= copy.first or stand.first >= copy.end]
-        with_diff = compose(reading, anchor, sorted([*around, difference(zone, copy)], key=lambda stand: stand.first))
+        # A reference further up must not lead into what the diff takes away.
+        outside = [stand for stand in stands if stand.end <= copy.first or stand.first >= copy.end]
+        around = [stand for stand in outside if not stand.own]
+        stands = sorted([*around, difference(zone, copy, copy.base.source)], key=lambda stand: stand.first)
+        with_diff = compose(reading, anchor, stands)
         return with_diff if len(with_diff[0]) < len(text) else (text, used)

@@ -40,6 +40,8 @@ LINE_ARGUMENTS: Final = (
 )
 WHOLE_FILE_ARGUMENTS: Final = frozenset({"content", "contents", "file_text", "text"})
 """Arguments that hold a file from its first line on."""
+LONGEST_NAME: Final = 20
+"""Characters of a tool's name that are shown."""
 _HEADER: Final = re.compile(r"\[([a-z_]+)(?: for '([^\n]*)')?\] Result:")
 _READS: Final = re.compile(r"read|view|cat|open|get_file", re.IGNORECASE)
 
@@ -106,20 +108,20 @@ class Walk:
         if block.get("type") == "text":
             for text in _texts(block):
                 self._anchor = digest_of(text)
-                yield self._slot(text, Kind.SOURCE, Origin(f"your words in message {self._message + 1}"))
+                yield self._slot(text, Kind.SOURCE, Origin(f"your message {self._message + 1}"))
         elif block.get("type") == "tool_use":
             call_id, name, arguments = str(block.get("id")), str(block.get("name")), block.get("input")
             self._anchor = digest_of(call_id)
             call = _call(name, arguments)
             self._calls[call_id] = call
-            called = f"your {name} call in message {self._message + 1}"
+            called = f"your {_short(name)} call in message {self._message + 1}"
             for argument, text in _long_texts(arguments):
                 path = call.path if argument in WHOLE_FILE_ARGUMENTS else None
                 yield self._slot(text, Kind.SOURCE, Origin(called, path))
 
     def _returned(self, block: Json) -> Iterator[Slot]:
         call = self._calls.get(str(block.get("tool_use_id"))) or _Call("tool", None, 1)
-        origin = Origin(f"the {call.name} result in message {self._message + 1}")
+        origin = Origin(f"{_short(call.name)} result in message {self._message + 1}")
         if call.path is not None and _READS.search(call.name):
             origin = Origin(origin.called, call.path, call.line)
         content = block.get("content")
@@ -129,10 +131,10 @@ class Walk:
 
     def _in_user_role(self, text: str) -> Iterator[Slot]:
         header = self._header
-        origin = Origin(f"the user's message {self._message + 1}")
+        origin = Origin(f"user message {self._message + 1}")
         if header is not None:
             path = header.path if header.name == "read_file" else None
-            origin = Origin(f"the {header.name} result in message {self._message + 1}", path)
+            origin = Origin(f"{_short(header.name)} result in message {self._message + 1}", path)
         yield self._slot(text, Kind.WORDS, origin, behind_header=header is not None)
         found = _HEADER.match(text) if RESULT_HEADER.match(text) else None
         if found is not None:
@@ -174,6 +176,10 @@ def _long_texts(value: object, argument: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _long_texts(item, str(name))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _call(name: str, arguments: object) -> _Call:

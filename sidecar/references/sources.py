@@ -15,7 +15,7 @@ class Origin(NamedTuple):
     """Where a text came from, for the words of a reference."""
 
     called: str
-    """`the read_file result in message 7`."""
+    """`read_file result in message 7`."""
     path: str | None = None
     """The file it shows, where only the call or the line before it says so."""
     line: int = 1

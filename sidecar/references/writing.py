@@ -8,9 +8,10 @@ from typing import Final
 
 from sidecar.references.index import Run
 from sidecar.references.labels import short_line, where
-from sidecar.references.marker import PREFIX, Patch, Place, write_reference
+from sidecar.references.marker import PREFIX, Patch, Place, digest_of, write_reference
 from sidecar.references.near_copies import NearCopy
 from sidecar.references.reading import Form, Reading
+from sidecar.references.sources import Source
 from sidecar.references.zones import Zone
 
 LEAST_GAIN: Final = 24
@@ -24,48 +25,61 @@ class Stand:
     first: int
     end: int
     words: str
-    source: bytes
-    """Digest of the text with the lines."""
-    source_first: int
+    digest: bytes
+    """Of the text with the lines; of the lines alone where that is the same text."""
+    at: int
+    """The first of the lines there; counted in the whole text where that is the same one."""
     form: Form
+    own: bool = False
     patch: Patch | None = None
     diff: str = ""
 
-    def write(self, place: Place) -> str:
+    def write(self, place: Place, shift: int) -> str:
+        """`shift`: how many lines fewer there are before `at` in a text that is the same one."""
         return write_reference(
             self.words,
-            digest=self.source,
-            first=self.source_first,
+            digest=self.digest,
+            own=self.own,
+            first=self.at - shift,
             form=self.form,
             place=place,
             patch=self.patch,
             diff=self.diff,
         )
 
+    @property
+    def lines_fewer(self) -> int:
+        return self.end - self.first - 1 - (0 if self.patch is None else self.patch.lines)
+
 
 def reference(reading: Reading, zone: Zone, run: Run) -> Stand:
     """The reference for a run."""
-    source, count = run.at.source, run.end - run.first
+    source, count = run.source, run.end - run.first
+    keys = reading.keys[run.first : run.end]
     form = zone.form.at(run.first - zone.first)
+    words = f"same {count} lines as "
     if zone.environment:
-        words = f"same {count} lines as above"
+        words += "above"
+    elif source is None:
+        words += f"above in this text{_from_to(keys)}"
     else:
-        stand = where(source, run.at.first, count)
-        words = f"same {count} lines as {stand} above{_now_numbered(stand, form, count)}"
-        words += _from_to(reading.keys[run.first : run.end])
-    return Stand(run.first, run.end, _harmless(words, count), source.digest, run.at.first, form)
+        stand = where(source, run.at, count)
+        words += f"{stand} above{_now_numbered(stand, form, count)}{_from_to(keys)}"
+    digest = source.digest if source is not None else digest_of("\n".join(keys))
+    return Stand(run.first, run.end, _harmless(words, count), digest, run.at, form, own=source is None)
 
 
-def difference(zone: Zone, copy: NearCopy) -> Stand:
+def difference(zone: Zone, copy: NearCopy, source: Source) -> Stand:
     """The diff against an earlier copy."""
-    at, count = copy.base.at, copy.end - copy.first
+    count = copy.end - copy.first
     form = zone.form.at(copy.first - zone.first)
     patch = Patch(copy.base_lines, copy.diff.count("\n") + 1)
-    stand = where(at.source, at.first, copy.base_lines)
+    stand = where(source, copy.base.at, copy.base_lines)
     words = (
         f"these {count} lines are {stand} above{_now_numbered(stand, form, count)} with this {patch.lines}-line diff"
     )
-    return Stand(copy.first, copy.end, _harmless(words, count), at.source.digest, at.first, form, patch, copy.diff)
+    words = _harmless(words, count)
+    return Stand(copy.first, copy.end, words, source.digest, copy.base.at, form, patch=patch, diff=copy.diff)
 
 
 def compose(reading: Reading, anchor: bytes, stands: Sequence[Stand]) -> tuple[str, list[Stand]]:
@@ -75,7 +89,8 @@ def compose(reading: Reading, anchor: bytes, stands: Sequence[Stand]) -> tuple[s
     at = length = 0
     for stand in stands:
         start, end = reading.starts[stand.first], reading.end_of(stand.end - 1)
-        written = stand.write(Place(anchor, length + start - at))
+        shift = sum(before.lines_fewer for before in used if before.end <= stand.at) if stand.own else 0
+        written = stand.write(Place(anchor, length + start - at), shift)
         if end - start - len(written) < LEAST_GAIN:
             continue
         pieces += [reading.text[at:start], written]
