@@ -1,0 +1,73 @@
+"""`cgw show`: what was cut out of requests, whole. It reads what is kept itself: no sidecar has to run."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sidecar.commands.terminal import console, fail, one_sentence, say
+from sidecar.home import Home
+
+if TYPE_CHECKING:
+    from sidecar.cut_texts import CutTexts
+
+LOOK = "Look"
+
+show = typer.Typer()
+
+
+@show.command("show", rich_help_panel=LOOK)
+def show_cut(
+    text_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="As a marker in a prompt names it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.", metavar="")] = False,
+) -> None:
+    """A text that was cut out of a request, whole; without an ID, a list of them."""
+    with one_sentence():
+        from sidecar.cut_texts import CutTexts
+        from sidecar.store.shelves import Shelves
+
+        home = Home.locate()
+        home.open()
+        with closing(Shelves(home, None)) as shelves:
+            cut_texts = CutTexts(shelves)
+            if text_id is None:
+                _list(cut_texts, as_json=as_json)
+            else:
+                _show(cut_texts, text_id, as_json=as_json)
+
+
+def _show(cut_texts: CutTexts, text_id: str, *, as_json: bool) -> None:
+    text = cut_texts.read(text_id)
+    if text is None:
+        fail(
+            f"Nothing that was cut is kept under {text_id}: `cgw show` lists what there is, for 30 days and on"
+            " the machine whose sidecar cut it."
+        )
+    if as_json:
+        head = next((asdict(head) for head in cut_texts.recent() if head.id == text_id), {"id": text_id})
+        typer.echo(json.dumps(head | {"text": text}))
+    else:
+        typer.echo(text, nl=not text.endswith("\n"))
+
+
+def _list(cut_texts: CutTexts, *, as_json: bool) -> None:
+    heads = cut_texts.recent()
+    if as_json:
+        typer.echo(json.dumps([asdict(head) for head in heads]))
+        return
+    if not heads:
+        say("Nothing was cut yet. Tool results are, from TOOL_RESULT_MAX_CHARS on.")
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("id", "cut at", "what", "characters", "lines", "project", "client"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading in {"characters", "lines"} else "left")
+    for head in heads:
+        numbers = (f"{head.characters:,}", f"{head.lines:,}")
+        table.add_row(head.id, head.cut_at, head.what, *numbers, head.project, head.client)
+    console().print(table)
