@@ -83,7 +83,7 @@ def test_a_text_that_is_cut_again_is_listed_once(home: Home) -> None:
 def test_an_unknown_id_ends_with_the_next_step(home: Home) -> None:
     ran = cgw_show(home, "0123456789ab")
     assert ran.exit_code == 1
-    assert "Nothing that was cut is kept under 0123456789ab: `cgw show` lists what there is." in ran.stderr
+    assert "Nothing that was cut is kept under 0123456789ab: `cgw show` lists what there is" in ran.stderr
 
 
 def test_an_empty_list_says_so(home: Home) -> None:
