@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,6 +14,10 @@ from sidecar.simulator.prompt import PromptBlock
 
 Contents = list[tuple[str, str, bytes]]
 """Zone, role and canonical content of every block: what a prompt cache compares. Markers are no part of it."""
+
+
+SHAPE: Final = frozenset({"role", "type"})
+"""Fields that say what a piece is, and nothing of what anybody said."""
 
 
 def contents(blocks: list[PromptBlock]) -> Contents:
@@ -75,7 +79,7 @@ def _ends(text: str, other: str) -> int:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Every text in pieces of a request, wherever it stands; names of fields are none."""
+    """Every text in pieces of a request, wherever it stands; what kind of piece it is is none."""
     if isinstance(value, bytes):
         yield from _texts(orjson.loads(value))
     elif isinstance(value, str):
@@ -84,5 +88,6 @@ def _texts(value: object) -> Iterator[str]:
         for item in value:
             yield from _texts(item)
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
+        for name, item in value.items():
+            if name not in SHAPE:
+                yield from _texts(item)

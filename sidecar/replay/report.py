@@ -15,9 +15,9 @@ from sidecar.replay.results import MICRO, Sums
 NOTES: Final = (
     "Costs are those of the prompts, billed in simulated time by Anthropic's caching rules and list prices: plain is "
     "without caching, automatic is Anthropic's automatic caching (one 5-minute mark at the newest end, or the client's "
-    "own marks); saved is of automatic. The whole bill has the recorded answers too. Pauses without a recorded time are "
-    "20 s unless --gap says otherwise. Sessions are a day apart, so that none profits from the cache of another, unless "
-    "one client's were recorded one after another."
+    "own marks); saved is of automatic. The whole bill has the recorded answers too. Pauses without a recorded time "
+    "are 20 s unless --gap says otherwise. Sessions are a day apart, so that none profits from the cache of another, "
+    "unless one client's were recorded one after another."
 )
 
 Cell = Callable[[Sums], str]
