@@ -29,6 +29,10 @@ class Repair:
     amendment: str | None
     """None where the change is too large to be told."""
 
+    @property
+    def is_volatile(self) -> bool:
+        return self.change is not None and is_volatile(self.change)
+
     def __str__(self) -> str:
         return (
             f"{self.place} changed in more than its text" if self.change is None else self.change.said(str(self.place))
@@ -57,20 +61,23 @@ class PrefixRepair:
         costs = payoff(sizes, rates)
         if costs.pays and self._fits(exchange, prompt, sizes):
             prompt.mend([repair.amendment for repair in repairs if repair.amendment], as_system=True)
-            exchange.decide(REPAIR, f"prefix kept, told at the end: {said}", **_numbers(sizes, costs))
+            exchange.decide(REPAIR, f"prefix kept, {costs}: {said}", **_numbers(sizes, costs))
         else:
             why = "it does not pay" if not costs.pays else "the longer prompt might not fit the model"
             exchange.decide(REPAIR, f"not repaired, {why}: {said}", **_numbers(sizes, costs))
 
     def _reason_against(self, exchange: Exchange, prompt: Prompt, repairs: list[Repair]) -> str | None:
-        volatile = all(repair.change is not None and is_volatile(repair.change) for repair in repairs)
         reasons = (
             (self._mode == "off", "PREFIX_REPAIR is off"),
             (exchange.bypass, "bypassed"),
             (not exchange.reduces, "the client returns signed thinking"),
             (prompt.cold, "the cache has expired anyway"),
             (any(repair.change is None for repair in repairs), "only texts are"),
-            (self._mode != "all" and not volatile, "no change of the kind that comes by itself (PREFIX_REPAIR=all)"),
+            (
+                self._mode != "all" and not all(repair.is_volatile for repair in repairs),
+                "no change of the kind that comes by itself (PREFIX_REPAIR=all)",
+            ),
+            (not _is_the_same_conversation(prompt, repairs), "it might be another conversation"),
             (any(repair.amendment is None for repair in repairs), "too much changed"),
         )
         return next((reason for holds, reason in reasons if holds), None)
@@ -95,6 +102,16 @@ def _repairs(exchange: Exchange, prompt: Prompt) -> list[Repair]:
         change = changed(block.frozen, block.now) if at.role != "system" else None
         repairs.append(Repair(block.index, place, change, amendment(change, place, turn) if change else None))
     return repairs
+
+
+def _is_the_same_conversation(prompt: Prompt, repairs: list[Repair]) -> bool:
+    """Whether it opens with the same words of the user's and something in it was said before just so."""
+    assert prompt.line is not None  # what is repairable is of a line
+    opening = next((at.message for at in prompt.positions if at.role == "user"), None)
+    changed = {repair.index for repair in repairs}
+    said = (at for at in range(len(prompt.line.sent)) if prompt.positions[at].zone == "messages")
+    opens_alike = all(repair.is_volatile for repair in repairs if prompt.positions[repair.index].message == opening)
+    return opens_alike and any(at not in changed for at in said)
 
 
 def _place(prompt: Prompt, index: int, roles: list[str]) -> Place:
@@ -125,6 +142,6 @@ def _numbers(sizes: Sizes, costs: Payoff) -> dict[str, int]:
     return {
         "tokens_behind": sizes.behind,
         "amendment_tokens": sizes.amendments,
-        "told_micro_usd": round(micro_usd(costs.told)),
-        "rewritten_micro_usd": round(micro_usd(costs.rewritten)),
+        "rewrite_micro_usd": round(micro_usd(costs.follow.cost)),
+        "told_micro_usd": round(micro_usd(costs.tell.saves)),
     }

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.accounts.prices import Rates
+from sidecar.economy.edits import Trade, edit
+from sidecar.ledger.money import dollars
 
-FURTHER_TURNS: Final = 10
-"""That a conversation is expected to have: a third of what recorded agent sessions have in the median, so that an
-amendment must pay early."""
+FURTHER_REQUESTS: Final = 10
+"""That are expected. Recorded agent sessions have 36 in the median: an amendment must pay early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,25 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Payoff:
-    """Two ways to go on, in pico-dollars over this request and the expected further turns."""
-
-    told: int
-    """Read all as it was, write the amendments."""
-    rewritten: int
-    """Write all behind the change as the client has it now."""
+    follow: Trade
+    """To send the client's text as it is now: earlier amendments go, all behind the change is written again."""
+    tell: Trade
+    """To leave out the amendments that would be said now."""
 
     @property
     def pays(self) -> bool:
-        return self.told < self.rewritten
+        """Whether telling is cheaper than following."""
+        return self.follow.cost > self.follow.saves + self.tell.saves
+
+    def __str__(self) -> str:
+        follow = f"to follow would cost {dollars(self.follow.cost)} to save {dollars(max(0, self.follow.saves))}"
+        return f"{follow}, to tell costs {dollars(self.tell.saves)}"
 
 
-def payoff(sizes: Sizes, rates: Rates, further_turns: int = FURTHER_TURNS) -> Payoff:
-    shorter = max(0, sizes.behind - sizes.earlier + sizes.grown)
+def payoff(sizes: Sizes, rates: Rates, further: int = FURTHER_REQUESTS) -> Payoff:
+    removed = sizes.earlier - sizes.grown
+    rewritten = max(0, sizes.behind - removed)
     return Payoff(
-        told=(1 + further_turns) * sizes.behind * rates.cache_read
-        + sizes.amendments * (rates.cache_write_5m + further_turns * rates.cache_read),
-        rewritten=shorter * (rates.cache_write_5m + further_turns * rates.cache_read),
+        follow=edit(rates, removed=removed, further=further, warm=True, behind=rewritten),
+        tell=edit(rates, removed=sizes.amendments, further=further),
     )

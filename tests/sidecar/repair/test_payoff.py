@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.accounts.prices import Prices
 from sidecar.repair.payoff import Sizes, payoff
@@ -28,6 +30,20 @@ def test_the_cheaper_way_is_chosen(sizes: Sizes, pays: bool) -> None:
 
 def test_the_two_ways_are_priced_by_hand() -> None:
     # sonnet 5.5: $0.10 read and $2.50 written per million tokens, so 100,000 and 2,500,000 pico-dollars a token.
-    costs = payoff(Sizes(behind=10_000, amendments=50, earlier=100, grown=20), RATES, further_turns=4)
-    assert costs.told == 5 * 10_000 * 100_000 + 50 * (2_500_000 + 4 * 100_000)
-    assert costs.rewritten == 9_920 * (2_500_000 + 4 * 100_000)
+    costs = payoff(Sizes(behind=10_000, amendments=50, earlier=100, grown=20), RATES, further=4)
+    assert costs.follow.cost == 9_920 * 2_400_000
+    assert costs.follow.saves == 80 * 5 * 100_000
+    assert costs.tell.saves == 50 * (2_500_000 + 4 * 100_000)
+
+
+@given(*[st.integers(0, 100_000)] * 3, st.integers(-100_000, 100_000), st.integers(0, 50))
+def test_the_choice_is_that_of_the_whole_bill(
+    behind: int, amendments: int, earlier: int, grown: int, further: int
+) -> None:
+    earlier = min(earlier, behind)
+    rewritten = max(0, behind - earlier + grown)
+    grown = rewritten - behind + earlier
+    told = behind * RATES.cache_read * (1 + further)
+    told += amendments * (RATES.cache_write_5m + RATES.cache_read * further)
+    followed = rewritten * (RATES.cache_write_5m + RATES.cache_read * further)
+    assert payoff(Sizes(behind, amendments, earlier, grown), RATES, further).pays is (told < followed)
