@@ -64,7 +64,7 @@ def test_nothing_is_kept_unless_the_user_turned_it_on(home: Home) -> None:
 
 def test_a_running_recorder_sees_the_switch_within_a_second(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(recording.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("sidecar.recording.time.monotonic", lambda: now[0])
     recorder = Recorder(home)
     assert not recorder.on
     Recordings(home).turn_on()
