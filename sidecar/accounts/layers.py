@@ -22,11 +22,11 @@ from sidecar.exchange import Usage
 from sidecar.prompt import REPAIR, Prompt
 
 LAYERS_IN_ORDER: Final = (
-    "size_limits",
-    "boilerplate",
-    "file_references",
-    "context_pruning",
     REPAIR,
+    "context_pruning",
+    "boilerplate",
+    "size_limits",
+    "file_references",
     "diff_first",
 )
 """As they act. A user's own come after them."""

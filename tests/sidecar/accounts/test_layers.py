@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from addons import BUILT_IN
 from sidecar.accounts.account import Reduction, as_marked, uncached
 from sidecar.accounts.accounting import Accountant
 from sidecar.accounts.layers import LAYERS_IN_ORDER, plainly, reductions
@@ -127,6 +128,12 @@ def test_layers_come_in_their_order_and_a_user_s_own_last() -> None:
     found = [reduction.layer for reduction in reductions(prompt, Usage(10_000), SONNET)]
     assert found == [*(layer for layer in LAYERS_IN_ORDER if layer in names), "my_addon"]
     assert set(LAYERS_IN_ORDER) <= set(LAYERS)
+
+
+def test_the_order_is_that_of_the_layers_themselves() -> None:
+    files = [name.removeprefix("addons.").partition(":")[0] for name in BUILT_IN]
+    acting = [name for name in files if name in LAYERS_IN_ORDER]
+    assert acting == sorted(acting, key=LAYERS_IN_ORDER.index)
 
 
 def test_a_repair_saves_the_writing_of_what_could_be_read() -> None:
