@@ -11,15 +11,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from sidecar.references.marker import PREFIX, references_in
-from sidecar.references.reading import Reading
+from sidecar.references.marker import references_in
+from sidecar.references.reading import GRAM, Reading
 from sidecar.references.sources import Origin, Source, Sources
 
-GRAM: Final = 3
-"""Lines in a row that lead to a place."""
 PLACES_A_GRAM: Final = 8
-TELLING: Final = 4
-"""Characters, blanks not counted, from which a line says something."""
+ANY_MARKER: Final = "[cgw"
+"""What the markers of all layers begin with."""
 COMPARISON: Final = 64
 """Bytes of the work budget that comparing a line with another costs."""
 
@@ -51,7 +49,8 @@ class LineIndex:
         """All lines; None ends a source, and stands for what must not be referred to."""
         self._starts: list[int] = []
         """Where each source begins."""
-        self._grams: dict[int, int | list[int]] = {}
+        self.grams: dict[int, int | list[int]] = {}
+        """Where each three lines in a row stand."""
 
     def add(self, text: str, origin: Origin, reading: Reading | None = None) -> None:
         """Take in a text as it was sent."""
@@ -60,22 +59,27 @@ class LineIndex:
         self._starts.append(start)
         self.characters += len(text)
         keys: list[str | None] = [*reading.keys]
-        if PREFIX in text:
-            _hide_markers(keys, text, reading)
+        hidden: set[int] = set()
+        if ANY_MARKER in text:
+            hidden = _marker_lines(text, reading)
+            for line in hidden:
+                keys[line] = None
         self._keys += keys
         self._keys.append(None)
-        grams = self._grams
-        for index, gram in _grams(keys, 0, len(keys)):
+        grams = self.grams
+        for place, gram in enumerate(reading.grams, start):
+            if not gram or (hidden and not hidden.isdisjoint(range(place - start, place - start + GRAM))):
+                continue
             known = grams.get(gram)
             if known is None:
-                grams[gram] = start + index
+                grams[gram] = place
             elif isinstance(known, int):
-                grams[gram] = [known, start + index]
+                grams[gram] = [known, place]
             elif len(known) < PLACES_A_GRAM:
-                known.append(start + index)
+                known.append(place)
 
     def places(self, gram: int) -> Iterable[int]:
-        found = self._grams.get(gram)
+        found = self.grams.get(gram)
         return () if found is None else (found,) if isinstance(found, int) else found
 
     def run(self, first: int, end: int, place: int) -> Run:
@@ -116,13 +120,17 @@ class Finder:
     Lines are given to it from the top, part by part; what was found to be a run is nothing to refer to.
     """
 
-    def __init__(self, keys: Sequence[str], indexes: Sequence[LineIndex], budget: Budget) -> None:
-        self._keys = keys
-        self._indexes = indexes
+    def __init__(self, reading: Reading, indexes: Sequence[LineIndex], budget: Budget) -> None:
+        self._keys = reading.keys
+        self._grams = reading.grams
+        self._indexes = [(number, lines) for number, lines in enumerate(indexes) if lines.grams]
         self._budget = budget
-        self._passed: list[str | None] = [None] * len(keys)
+        self._own = _repeated(self._grams)
+        self._known = set(self._own)
+        for _, lines in self._indexes:
+            self._known |= lines.grams.keys() & set(self._grams)
+        self._passed: list[str | None] = [None] * len(reading)
         """The text's own lines so far, without those that became references."""
-        self._own: dict[int, list[int]] = {}
         self._followed: dict[tuple[int, int], int] = {}
         """For each index (-1 for the text itself) and diagonal, the line up to which it was followed."""
 
@@ -130,8 +138,8 @@ class Finder:
         """The longest run at each line from `first` to `end` (not included), left to right, without overlap. `admits`
         says from first and end line whether a run is long enough."""
         low = done = first
-        for index, gram in _grams(self._keys, first, end):
-            if index < done:
+        for index in range(first, end - GRAM + 1) if self._known else ():
+            if index < done or (gram := self._grams[index]) not in self._known:
                 continue
             self._passed[done:index] = self._keys[done:index]
             done = index
@@ -140,18 +148,18 @@ class Finder:
                 yield best
                 self._passed[best.first : index] = [None] * (index - best.first)
                 low = done = best.end
-            elif len(own := self._own.setdefault(gram, [])) < PLACES_A_GRAM:
-                own.append(index)
         self._passed[done:end] = self._keys[done:end]
 
     def _longest(self, gram: int, index: int, low: int, high: int) -> Run | None:
         best: Run | None = None
-        for number, lines in enumerate(self._indexes):
+        for number, lines in self._indexes:
             for place in lines.places(gram):
                 found = self._follow(number, lines.keys, place - index, index, low, high)
                 if found is not None and (best is None or found[1] - found[0] > best.end - best.first):
                     best = lines.run(*found, found[0] + place - index)
         for place in self._own.get(gram, ()):
+            if place >= index:
+                break
             found = self._follow(-1, self._passed, place - index, index, low, high)
             if found is None:
                 continue
@@ -178,32 +186,22 @@ class Finder:
         return begin, stop
 
 
-def _grams(keys: Sequence[str | None], first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Every three lines in a row of which one says something, by their hash."""
-    telling = -1
-    """The last line that says something."""
-    hidden = first - 1
-    """The last line that must not be referred to."""
-    for index in range(first, min(end, first + GRAM - 1)):
-        if (key := keys[index]) is None:
-            hidden = index
-        elif len(key.strip()) >= TELLING:
-            telling = index
-    for index in range(first, end - GRAM + 1):
-        if (key := keys[index + GRAM - 1]) is None:
-            hidden = index + GRAM - 1
-        elif len(key.strip()) >= TELLING:
-            telling = index + GRAM - 1
-        if telling >= index > hidden:
-            yield index, hash((keys[index], keys[index + 1], key))
+def _repeated(grams: Sequence[int]) -> dict[int, list[int]]:
+    """The grams that a text has more than once, and where."""
+    if len(set(grams)) == len(grams):
+        return {}
+    places: dict[int, list[int]] = {}
+    for index, gram in enumerate(grams):
+        if gram and len(known := places.setdefault(gram, [])) < PLACES_A_GRAM:
+            known.append(index)
+    return {gram: known for gram, known in places.items() if len(known) > 1}
 
 
-def _hide_markers(keys: list[str | None], text: str, reading: Reading) -> None:
-    """Nothing refers to a marker, nor to the diff behind one: what stands for lines is not lines."""
-    for index, key in enumerate(keys):
-        if key is not None and PREFIX in key:
-            keys[index] = None
+def _marker_lines(text: str, reading: Reading) -> set[int]:
+    """Lines that nothing refers to: markers and the diffs behind them. What stands for lines is not lines."""
+    hidden = {line for line, key in enumerate(reading.keys) if ANY_MARKER in key}
     for reference in references_in(text):
         first = bisect_right(reading.starts, reference.start) - 1
         last = bisect_right(reading.starts, reference.end - 1) - 1
-        keys[first : last + 1] = [None] * (last + 1 - first)
+        hidden.update(range(first, last + 1))
+    return hidden

@@ -30,9 +30,8 @@ _SPACED: Final = frozenset({" |", "|", ":"})
 """Separators that some clients write with a blank behind them."""
 
 _PREFIX: Final = re.compile(r"( *)(\d{1,9})(\t|→| ?\||:)")
+_DIGITS: Final = frozenset("0123456789")
 _WRITTEN: Final = re.compile(r"([a-z])(\d+)(z?)_(\d+)")
-MAYBE: Final = re.compile(r"(?m)^ *\d+(?:\t|→| ?\||:)")
-"""Found in every text that has numbered lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,11 @@ class Numbered:
     first: int
     end: int
     numbering: Numbering
+
+
+def maybe_numbered(lines: Sequence[str]) -> bool:
+    """A quick look: whether any line begins with a digit, blanks before it not counted."""
+    return not _DIGITS.isdisjoint([line[:1] for line in map(str.lstrip, lines)])
 
 
 def numbered_rows(lines: Sequence[str]) -> Iterator[Numbered]:

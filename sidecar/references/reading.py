@@ -14,8 +14,12 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Final
 
-from sidecar.references.numbering import MAYBE, Numbered, Numbering, numbered_rows
+from sidecar.references.numbering import Numbered, Numbering, maybe_numbered, numbered_rows
 
+GRAM: Final = 3
+"""Lines in a row that lead to a place."""
+TELLING: Final = 4
+"""Characters, blanks around them not counted, from which a line says something."""
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _FEWEST_ESCAPED: Final = 3
 """Escaped line ends that make a physical line JSON with lines inside."""
@@ -81,6 +85,15 @@ class Reading:
         return len(self.keys)
 
     @cached_property
+    def grams(self) -> list[int]:
+        """For each line the hash of it and the next two; 0 where none of the three says anything."""
+        keys = self.keys
+        telling = [len(key.strip()) >= TELLING for key in keys]
+        says = zip(telling, telling[1:], telling[2:], strict=False)
+        threes = zip(keys, keys[1:], keys[2:], strict=False)
+        return [hash(three) if a or b or c else 0 for three, (a, b, c) in zip(threes, says, strict=True)]
+
+    @cached_property
     def starts(self) -> list[int]:
         """The offset in the text at which each line begins, and one behind the last line's end."""
         ends = self._ends or [1] * len(self._lines)
@@ -132,7 +145,7 @@ class Reading:
         keys = (
             lines if returns is None else [line[:-1] if cr else line for line, cr in zip(lines, returns, strict=True)]
         )
-        numbered = [*numbered_rows(keys)] if any(map(MAYBE.match, keys)) else []
+        numbered = [*numbered_rows(keys)] if maybe_numbered(keys) else []
         if numbered:
             keys = [*keys]
             for row in numbered:

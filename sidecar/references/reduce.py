@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.references.expand import expand_text
-from sidecar.references.index import GRAM, Budget, Finder, LineIndex, Overspent, Run
+from sidecar.references.index import Budget, Finder, LineIndex, Overspent, Run
 from sidecar.references.marker import seal
 from sidecar.references.near_copies import near_copy
-from sidecar.references.reading import Reading
+from sidecar.references.reading import GRAM, Reading
 from sidecar.references.slots import Kind, Slot
-from sidecar.references.writing import Stand, compose, difference, reference
+from sidecar.references.writing import Stand, Used, compose, difference, reference
 from sidecar.references.zones import Zone, zones_of
 
 MOST_REFERENCES: Final = 3
@@ -46,6 +46,17 @@ ENVIRONMENT_GRAIN: Final = Grain.of_characters(80)
 """For `environment_details`: rows of file names that nobody reads twice."""
 
 
+class Taken(NamedTuple):
+    """A text on its way through."""
+
+    slot: Slot
+    text: str
+    """As it is to be sent."""
+    reading: Reading | None
+    """Of the slot's own text; None where the work was spent."""
+    used: Sequence[Used] = ()
+
+
 class Reducer:
     """Reduces the texts of one request in order; a later one may refer to an earlier one.
 
@@ -55,6 +66,8 @@ class Reducer:
     def __init__(self, frozen: LineIndex, grain: Grain, budget: Budget) -> None:
         self._frozen = frozen
         self._live = LineIndex()
+        self._waiting: list[Taken] = []
+        """Texts that are not in the index yet."""
         self._grain = grain
         self._budget = budget
         self.references = 0
@@ -63,19 +76,26 @@ class Reducer:
         self.passed_over = 0
         """Texts that stayed as they are because the work was spent."""
 
-    def take(self, slot: Slot) -> str:
-        """The slot's text as it is to be sent."""
+    def take(self, slot: Slot) -> Taken:
+        """The slot's text as it is to be sent; later ones may refer to it."""
         try:
             self._budget.spend(len(slot.text))
         except Overspent:
             self.passed_over += 1
-            return self._as_written(slot)
+            return Taken(slot, self._as_written(slot), None)
         reading = Reading(slot.text)
-        text = self._reduced(slot, reading) if slot.kind is not Kind.SOURCE else None
-        if text is None:
-            text = self._as_written(slot)
-        self._live.add(text, slot.origin, reading if text is slot.text else None)
-        return text
+        if slot.kind is not Kind.SOURCE:
+            self._take_in()
+        reduced = self._reduced(slot, reading) if slot.kind is not Kind.SOURCE else None
+        taken = reduced or Taken(slot, self._as_written(slot), reading)
+        self._waiting.append(taken)
+        return taken
+
+    def _take_in(self) -> None:
+        """The texts so far can be referred to: done when another one comes, which the last of a request never sees."""
+        for slot, text, reading, _ in self._waiting:
+            self._live.add(text, slot.origin, reading if text is slot.text else None)
+        self._waiting.clear()
 
     def _as_written(self, slot: Slot) -> str:
         """The text itself, unless it would be taken for something else."""
@@ -87,11 +107,11 @@ class Reducer:
         """Whether the text stands for the slot's own."""
         return expand_text(text, slot.anchor, (self._frozen.sources, self._live.sources)) == slot.text
 
-    def _reduced(self, slot: Slot, reading: Reading) -> str | None:
+    def _reduced(self, slot: Slot, reading: Reading) -> Taken | None:
         if len(slot.text) < SHORTEST:
             return None
         try:
-            finder = Finder(reading.keys, (self._frozen, self._live), self._budget)
+            finder = Finder(reading, (self._frozen, self._live), self._budget)
             found = [(zone, self._runs(reading, zone, finder)) for zone in zones_of(slot, reading)]
             stands = [reference(reading, zone, run) for zone, runs in found for run in runs]
             text, used = compose(reading, slot.anchor, stands)
@@ -103,8 +123,8 @@ class Reducer:
         if not used or not self._expands(text, slot):
             return None
         self.references += len(used)
-        self.diffs += sum(stand.patch is not None for stand in used)
-        return text
+        self.diffs += sum(one.stand.patch is not None for one in used)
+        return Taken(slot, text, reading, used)
 
     def _runs(self, reading: Reading, zone: Zone, finder: Finder) -> list[Run]:
         if zone.end - zone.first < GRAM:
@@ -123,8 +143,8 @@ class Reducer:
         found: Sequence[tuple[Zone, Sequence[Run]]],
         stands: Sequence[Stand],
         text: str,
-        used: list[Stand],
-    ) -> tuple[str, list[Stand]]:
+        used: list[Used],
+    ) -> tuple[str, list[Used]]:
         """The text with a diff in the place of its references, where that is shorter."""
         zone, runs = max(found, key=lambda one: len(one[1]))
         copy = None if zone.form.escaped else near_copy(reading.keys, runs, self._budget)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.references.index import Run
 from sidecar.references.labels import short_line, where
@@ -52,6 +52,14 @@ class Stand:
         return self.end - self.first - 1 - (0 if self.patch is None else self.patch.lines)
 
 
+class Used(NamedTuple):
+    """What stands in a text now."""
+
+    stand: Stand
+    saved: int
+    """Characters."""
+
+
 def reference(reading: Reading, zone: Zone, run: Run) -> Stand:
     """The reference for a run."""
     source, count = run.source, run.end - run.first
@@ -82,21 +90,22 @@ def difference(zone: Zone, copy: NearCopy, source: Source) -> Stand:
     return Stand(copy.first, copy.end, words, source.digest, copy.base.at, form, patch=patch, diff=copy.diff)
 
 
-def compose(reading: Reading, anchor: bytes, stands: Sequence[Stand]) -> tuple[str, list[Stand]]:
+def compose(reading: Reading, anchor: bytes, stands: Sequence[Stand]) -> tuple[str, list[Used]]:
     """The text with its references, and those that were worth their characters."""
     pieces: list[str] = []
-    used: list[Stand] = []
+    used: list[Used] = []
     at = length = 0
     for stand in stands:
         start, end = reading.starts[stand.first], reading.end_of(stand.end - 1)
-        shift = sum(before.lines_fewer for before in used if before.end <= stand.at) if stand.own else 0
+        shift = sum(before.stand.lines_fewer for before in used if before.stand.end <= stand.at) if stand.own else 0
         written = stand.write(Place(anchor, length + start - at), shift)
-        if end - start - len(written) < LEAST_GAIN:
+        saved = end - start - len(written)
+        if saved < LEAST_GAIN:
             continue
         pieces += [reading.text[at:start], written]
         length += start - at + len(written)
         at = end
-        used.append(stand)
+        used.append(Used(stand, saved))
     return "".join([*pieces, reading.text[at:]]), used
 
 

@@ -1,0 +1,132 @@
+"""Lines that already stand in the request become a reference to where they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sidecar.conversation import with_texts
+from sidecar.exchange import Exchange
+from sidecar.prompt import Prompt
+from sidecar.references.files import files_in
+from sidecar.references.index import Budget, LineIndex
+from sidecar.references.reduce import DEFAULT_GRAIN, Grain, Reducer, Taken
+from sidecar.references.slots import Slot, Walk
+from sidecar.services import Services
+
+if TYPE_CHECKING:
+    from sidecar.file_cache import FileCache
+
+LAYER: Final = "file_references"
+WORK: Final = 1_000_000
+"""Bytes that one request may have looked at, for about 20 ms. Texts past it stay as they are."""
+ON_THE_LOOP: Final = 256 * 1024
+"""Bytes of blocks above which it is done in a thread."""
+MOST_CONVERSATIONS: Final = 64
+MOST_CHARACTERS: Final = 24_000_000
+"""Of all conversations that are indexed: about five bytes of memory each."""
+
+
+@dataclass(slots=True)
+class Indexed:
+    """What is known of one conversation's frozen zone."""
+
+    lines: LineIndex = field(default_factory=LineIndex)
+    walk: Walk = field(default_factory=Walk)
+    until: int = 0
+    """How many positions are in it."""
+
+    def take_in(self, prompt: Prompt) -> None:
+        """Go on up to the end of the frozen zone."""
+        for index in range(self.until, prompt.frozen):
+            for slot in _slots(prompt, index, self.walk):
+                self.lines.add(slot.text, slot.origin)
+        self.until = prompt.frozen
+
+
+class FileReferences:
+    """Keeps the first copy of lines and replaces later ones in what is new. Never in what a person typed, in tool
+    calls or in the model's words."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self._enabled = settings.enable_file_hash_cache
+        characters = settings.reference_min_chars
+        self._grain = DEFAULT_GRAIN if characters is None else Grain.of_characters(characters)
+        self._files: FileCache | None = getattr(services, "files", None)
+        self._indexed: OrderedDict[str, Indexed] = OrderedDict()
+        """By the id of the line; one that a request works with is not in it."""
+
+    async def request(self, exchange: Exchange) -> None:
+        prompt = exchange.prompt
+        if prompt is None or not exchange.reduces or (prompt.line is not None and prompt.line.references_off):
+            return
+        if not exchange.policy.switch("enable_file_hash_cache", self._enabled):
+            return
+        indexed = self._borrow(prompt)
+        if sum(prompt.size(index) for index in range(indexed.until, len(prompt.positions))) > ON_THE_LOOP:
+            await asyncio.to_thread(self._refer, exchange, prompt, indexed)
+        else:
+            self._refer(exchange, prompt, indexed)
+        self._give_back(prompt, indexed)
+
+    def _refer(self, exchange: Exchange, prompt: Prompt, indexed: Indexed) -> None:
+        indexed.take_in(prompt)
+        reducer = Reducer(indexed.lines, self._grain, Budget(WORK))
+        walk = indexed.walk.fork()
+        saved = 0
+        for index in prompt.live:
+            block = prompt.block(index)
+            taken = [reducer.take(slot) for slot in _slots(prompt, index, walk)]
+            if block is not None and any(one.text != one.slot.text for one in taken):
+                prompt.replace(index, with_texts(block, [one.text for one in taken]), LAYER)
+                saved += sum(len(one.slot.text) - len(one.text) for one in taken)
+            if self._files is not None:
+                self._count(self._files, taken, exchange.now, prompt.bytes_a_token)
+        if reducer.references:
+            said = f"{reducer.references} runs of lines that Claude has already, told by reference"
+            exchange.decide(LAYER, said, references=reducer.references, diffs=reducer.diffs, characters=saved)
+        if reducer.passed_over:
+            said = f"{reducer.passed_over} texts kept as they are: too much to look through"
+            exchange.decide(LAYER, said, texts=reducer.passed_over)
+
+    def _count(self, files: FileCache, taken: list[Taken], now: float, bytes_a_token: float) -> None:
+        for one in taken:
+            if one.reading is None:
+                continue
+            for file in files_in(one.reading, one.slot.origin):
+                size = one.reading.end_of(file.end - 1) - one.reading.starts[file.first]
+                saved = sum(used.saved for used in one.used if file.first <= used.stand.first < file.end)
+                tokens = files.tokens(file.digest) or round(size / bytes_a_token)
+                files.seen(file.path, file.digest, tokens=tokens, saved=round(saved / bytes_a_token), now=now)
+
+    def _borrow(self, prompt: Prompt) -> Indexed:
+        """What is indexed of this conversation. A fork shares only a part of it, and begins anew."""
+        indexed = self._indexed.pop(prompt.line.id, None) if prompt.line is not None else None
+        if indexed is None or prompt.line is None:
+            return Indexed()
+        if indexed.until > prompt.frozen:
+            self._indexed[prompt.line.id] = indexed
+            return Indexed()
+        return indexed
+
+    def _give_back(self, prompt: Prompt, indexed: Indexed) -> None:
+        """Keep it for the next turn, unless another request has brought this conversation further meanwhile."""
+        if prompt.line is None:
+            return
+        kept = self._indexed.get(prompt.line.id)
+        if kept is None or kept.until < indexed.until:
+            self._indexed[prompt.line.id] = indexed
+        self._indexed.move_to_end(prompt.line.id)
+        characters = sum(one.lines.characters for one in self._indexed.values())
+        while len(self._indexed) > MOST_CONVERSATIONS or (characters > MOST_CHARACTERS and len(self._indexed) > 1):
+            _, forgotten = self._indexed.popitem(last=False)
+            characters -= forgotten.lines.characters
+
+
+def _slots(prompt: Prompt, index: int, walk: Walk) -> list[Slot]:
+    """The texts of a position as they are sent; none where it is left out."""
+    at, block = prompt.positions[index], prompt.block(index)
+    return [] if block is None else walk.block(at.zone, at.role, at.message, block)
