@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
 from sidecar.exchange import Json
 from sidecar.replay.expanding import expand
+from sidecar.simulator.caching import LIFETIME
 from sidecar.simulator.prompt import PromptBlock
+
+Outcome = Literal["kept", "changed by the client", "rewritten cold", "broken"]
+"""Of a prefix. Only the last one costs: where nothing is in the prompt cache any more, writing it anew is free."""
 
 Contents = list[tuple[str, str, bytes]]
 """Zone, role and canonical content of every block: what a prompt cache compares. Markers are no part of it."""
@@ -20,23 +24,32 @@ SHAPE: Final = frozenset({"role", "type"})
 """Fields that say what a piece is, and nothing of what anybody said."""
 
 
-def contents(blocks: list[PromptBlock]) -> Contents:
-    return [(block.zone, block.role, block.content) for block in blocks]
-
-
 class Prefixes:
     """The newest request of one conversation, as the client meant it and as it arrived at Claude."""
 
     def __init__(self) -> None:
         self._meant: Contents = []
         self._arrived: Contents = []
+        self._at = 0.0
+        self._lifetime = 0.0
+        """Of the longest-lived marker so far, in seconds."""
 
-    def broken(self, meant: Contents, arrived: Contents) -> bool:
-        """Whether cgw changed what it had sent before, though the client only went on."""
-        went_on = meant[: len(self._meant)] == self._meant
-        kept = arrived[: len(self._arrived)] == self._arrived
-        self._meant, self._arrived = meant, arrived
-        return went_on and not kept
+    def look(self, meant: list[PromptBlock], arrived: list[PromptBlock], at: float) -> Outcome:
+        """What became of the prefix that the request before had sent, in a request at `at` (seconds)."""
+        before, sent = self._meant, self._arrived
+        cold = at >= self._at + self._lifetime
+        self._meant, self._arrived, self._at = _contents(meant), _contents(arrived), at
+        lifetimes = [LIFETIME[block.ttl] for block in arrived if block.ttl is not None]
+        self._lifetime = max([self._lifetime, *lifetimes])
+        if self._arrived[: len(sent)] == sent:
+            return "kept"
+        if self._meant[: len(before)] != before:
+            return "changed by the client"
+        return "rewritten cold" if cold else "broken"
+
+
+def _contents(blocks: list[PromptBlock]) -> Contents:
+    return [(block.zone, block.role, block.content) for block in blocks]
 
 
 def characters_lost(meant: Json, arrived: Json) -> int:

@@ -15,7 +15,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from sidecar.home import Home
 from sidecar.models.catalogue import Catalogue
-from sidecar.replay.audit import Prefixes, characters_lost, contents
+from sidecar.replay.audit import Outcome, Prefixes, characters_lost
 from sidecar.replay.baselines import Cache, Plain, input_cost, output_cost, reading_of, uncached
 from sidecar.replay.sessions import Session, Turn
 from sidecar.replay.stage import RefusedError, Stage
@@ -48,7 +48,8 @@ class Played:
     """What the prompt cost: uncached, with automatic caching, and with cgw (what cgw itself asked for included)."""
     output: Decimal = Decimal(0)
     """What the answer cost, the same in each case."""
-    broke_prefix: bool = False
+    prefix: Outcome = "kept"
+    """What became of what the request before had sent."""
     lost: int = 0
     """Characters."""
     saved: Mapping[str, Decimal] = field(default_factory=dict)
@@ -177,7 +178,7 @@ class Player:
             played.automatic = input_cost(model, self._automatic.automatic(one.meant, meant, model, one.at))
             played.spent = sum((input_cost(model, reading_of(row)) for row, _ in asked), Decimal(0))
             played.output = output_cost(model, asked[-1][0])
-            played.broke_prefix = prefixes.broken(contents(meant), contents(arrived))
+            played.prefix = prefixes.look(meant, arrived, one.at)
             played.lost = characters_lost(one.meant, as_read.request)
             self._arrived(Arrived(as_read.request, arrived, model, one.at, one.pause, played))
 

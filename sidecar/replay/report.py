@@ -17,7 +17,9 @@ NOTES: Final = (
     "without caching, automatic is Anthropic's automatic caching (one 5-minute mark at the newest end, or the client's "
     "own marks); saved is of automatic. The whole bill has the recorded answers too. Pauses without a recorded time "
     "are 20 s unless --gap says otherwise. Sessions are a day apart, so that none profits from the cache of another, "
-    "unless one client's were recorded one after another."
+    "unless one client's were recorded one after another. Lost are characters that nobody could tell from what Claude "
+    "got. Breaks are requests whose cached prefix cgw changed; cold ones were written anew with nothing left in the "
+    "cache. Times are cgw's own."
 )
 
 Cell = Callable[[Sums], str]
@@ -68,8 +70,9 @@ COSTS: Final[tuple[tuple[str, Cell], ...]] = (
 HARM: Final[tuple[tuple[str, Cell], ...]] = (
     ("requests", lambda line: f"{line.requests:,}"),
     ("failed", lambda line: f"{line.failed:,}"),
-    ("characters lost", lambda line: f"{line.lost:,}"),
-    ("prefix breaks", lambda line: f"{line.breaks:,}"),
+    ("lost", lambda line: f"{line.lost:,}"),
+    ("breaks", lambda line: f"{line.breaks:,}"),
+    ("cold", lambda line: f"{line.rewritten_cold:,}"),
     ("ms each", lambda line: f"{line.overhead_median:.2f}"),
     ("95th", lambda line: f"{line.overhead_p95:.2f}"),
 )

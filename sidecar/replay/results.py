@@ -33,6 +33,7 @@ class Sums:
     """By layer."""
     lost: int = 0
     breaks: int = 0
+    rewritten_cold: int = 0
     overheads: list[float] = field(default_factory=list)
 
     def add(self, played: Played) -> None:
@@ -45,7 +46,8 @@ class Sums:
         self.spent += played.spent
         self.output += played.output
         self.lost += played.lost
-        self.breaks += played.broke_prefix
+        self.breaks += played.prefix == "broken"
+        self.rewritten_cold += played.prefix == "rewritten cold"
         for layer, saved in played.saved.items():
             self.saved[layer] = self.saved.get(layer, Decimal(0)) + saved
         if played.overhead_ms is not None:
@@ -97,6 +99,7 @@ class Sums:
             "saved_usd_by_layer": {layer: dollars(saved) for layer, saved in sorted(self.saved.items())},
             "characters_lost": self.lost,
             "prefix_breaks": self.breaks,
+            "prefixes_rewritten_cold": self.rewritten_cold,
             "overhead_ms": {"median": round(self.overhead_median, 3), "p95": round(self.overhead_p95, 3)},
         }
 

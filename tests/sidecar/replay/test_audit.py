@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.replay.audit import Contents, Prefixes, characters_lost
+from sidecar.replay.audit import Prefixes, characters_lost
+from sidecar.simulator.prompt import PromptBlock
 
 
 def request(*texts: str, system: str = "Be brief.") -> dict[str, Any]:
@@ -18,8 +19,13 @@ def request(*texts: str, system: str = "Be brief.") -> dict[str, Any]:
     }
 
 
-def blocks(*texts: str) -> Contents:
-    return [("messages", "user", text.encode()) for text in texts]
+def blocks(*texts: str, ttl: str | None = "5m") -> list[PromptBlock]:
+    """Rendered, the last one marked."""
+    last = len(texts) - 1
+    return [
+        PromptBlock("messages", "user", "text", "", text.encode(), 1, ttl if index == last else None, 1, cacheable=True)
+        for index, text in enumerate(texts)
+    ]
 
 
 def test_nothing_is_lost_where_only_markers_and_words_of_ours_came_in() -> None:
@@ -52,8 +58,21 @@ def test_a_text_that_is_there_twice_must_arrive_twice() -> None:
 
 def test_a_prefix_is_broken_only_where_we_change_what_we_sent_and_the_client_did_not() -> None:
     prefixes = Prefixes()
-    assert not prefixes.broken(blocks("a", "b"), blocks("a", "B"))
-    assert not prefixes.broken(blocks("a", "b", "c"), blocks("a", "B", "c"))
-    assert prefixes.broken(blocks("a", "b", "c", "d"), blocks("a", "b", "c", "d"))
-    assert not prefixes.broken(blocks("a", "x"), blocks("a", "x"))  # it was the client
-    assert prefixes.broken(blocks("a", "x", "y"), blocks("a", "y"))  # left out what was sent
+    told = [
+        prefixes.look(blocks("a", "b"), blocks("a", "B"), 0.0),
+        prefixes.look(blocks("a", "b", "c"), blocks("a", "B", "c"), 1.0),
+        prefixes.look(blocks("a", "b", "c", "d"), blocks("a", "b", "c", "d"), 2.0),
+        prefixes.look(blocks("a", "x"), blocks("a", "x"), 3.0),
+        prefixes.look(blocks("a", "x", "y"), blocks("a", "y"), 4.0),
+        prefixes.look(blocks("a", "z"), blocks("a", "y"), 5.0),
+    ]
+    assert told == ["kept", "kept", "broken", "changed by the client", "broken", "kept"]
+
+
+@pytest.mark.parametrize(("ttl", "seconds"), [("5m", 300.0), ("1h", 3600.0)])
+def test_a_prefix_of_which_nothing_is_cached_any_more_may_be_written_anew(ttl: str, seconds: float) -> None:
+    for pause, outcome in ((seconds - 1, "broken"), (seconds, "rewritten cold")):
+        prefixes = Prefixes()
+        prefixes.look(blocks("a"), blocks("a", ttl=ttl), 0.0)
+        prefixes.look(blocks("a", "b"), blocks("a", "b"), 100.0)
+        assert prefixes.look(blocks("a", "b", "c"), blocks("A", "b", "c"), 100.0 + pause) == outcome

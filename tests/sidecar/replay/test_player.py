@@ -54,7 +54,7 @@ def test_each_request_is_billed_plain_cached_and_as_it_went(tmp_path: Path) -> N
     assert [one.session for one in played] == [0, 0, 0, 0, 1, 1]
     assert all(0 < one.spent <= one.plain * Decimal("1.26") for one in played)
     assert played[3].automatic < played[3].plain / 2
-    assert [(one.lost, one.broke_prefix) for one in played] == [(0, False)] * 6
+    assert [(one.lost, one.prefix) for one in played] == [(0, "kept")] * 6
     assert all(one.overhead_ms is not None for one in played)
     assert [one.pause for one in arrived] == [20.0, 20.0, 20.0, float("inf"), 20.0, float("inf")]
     # Claude answered as recorded: what it said is what the next request brings.
@@ -97,7 +97,7 @@ def test_a_sidecar_can_be_started_anew_in_mid_conversation(tmp_path: Path) -> No
 
     played = play(tmp_path, reading(4), restart=restart)
     assert asked == [(0, 0), (0, 1), (0, 2), (0, 3)]
-    assert not any(one.error or one.broke_prefix or one.lost for one in played)
+    assert not any(one.error or one.prefix == "broken" or one.lost for one in played)
 
 
 def test_a_request_that_cgw_refuses_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
