@@ -136,7 +136,6 @@ class PromptCache:
                 covered=min(covered, total),
                 since_last=exchange.now - requests[-1].now if requests else None,
                 chance=client.hour,
-                proven=client.pauses,
             )
         else:
             chosen = whole_prompt(rates, requests, prompt=total, read=read, hour=client.hour, later=client.later)

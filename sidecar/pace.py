@@ -26,8 +26,6 @@ RETURN_PRIOR, RETURN_WEIGHT = Fraction(1, 4), 8
 FURTHER_PRIOR, FURTHER_WEIGHT = 16, 4
 """Requests that follow any one, and how many conversations it takes to doubt it. Recorded agents' have a median of 36
 in all."""
-PROVEN: Final = 3
-"""Pauses of 5 to 60 minutes after which a client is one that pauses."""
 MOST_COUNTED: Final = 2_000
 """Past this many, old counts lose half their weight: habits change."""
 MOST_TURNS: Final = 200
@@ -77,11 +75,6 @@ class ClientPace:
     def later(self) -> Fraction:
         """The chance that it comes after a longer one."""
         return _chance(self.gaps, 2, PAUSE_PRIOR, PAUSE_WEIGHT)
-
-    @property
-    def pauses(self) -> bool:
-        """Whether it has been seen to."""
-        return self.gaps[1] >= PROVEN
 
     @property
     def returns(self) -> Fraction:

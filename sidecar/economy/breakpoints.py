@@ -62,21 +62,22 @@ def wanted(
         return []
     counted = steps(kinds)
     ends = [entry for entry in warm if entry.until - 1 <= newest and markable[entry.until - 1]]
-    previous = ends[-1].until - 1 if ends else None
+    previous: Wanted | None = (ends[-1].until - 1, ends[-1].ttl) if ends else None
+    reached = previous[0] if previous is not None else -1
     hour = next((entry.until - 1 for entry in reversed(ends) if entry.ttl == "1h"), None)
-    far = counted[newest] - (counted[previous] if previous is not None else -1) > REACH
+    far = counted[newest] - (counted[reached] if previous is not None else -1) > REACH
     between = _between(counted, markable, newest) if far else None
     marks: list[Wanted] = [(newest, tail)]
     if previous is not None and far:
-        marks.append((previous, "5m"))
+        marks.append(previous)
     if hour is not None:
         marks.append((hour, "1h"))
-    if between is not None and between > (previous if previous is not None else -1):
+    if between is not None and between > reached:
         marks.append((between, "5m"))
     if head is not None:
         marks.append(head)
     if previous is not None:
-        marks.append((previous, "5m"))
+        marks.append(previous)
     if tools is not None:
         marks.append((tools, head[1] if head else "5m"))
     return marks

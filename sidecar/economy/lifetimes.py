@@ -19,10 +19,13 @@ from sidecar.conversation import LIFETIME_SECONDS, Accepted, Lifetime
 from sidecar.economy.warmth import TokensAt, entries
 from sidecar.ledger.money import dollars
 
-SHARE_UNPROVEN: Final = Fraction(4, 1000)
-SHARE_PROVEN: Final = Fraction(2, 100)
-"""How much of what a conversation costs may be spent on hours that have not paid yet: before and after its client has
-shown that it pauses."""
+RISKED_BEFORE: Final = Fraction(45, 10_000)
+RISKED_AFTER: Final = Fraction(1, 100)
+"""How much of what a conversation costs may be spent on hours that have not paid: before and after its first pause of
+5 to 60 minutes."""
+PATIENCE: Final = Fraction(1, 8)
+"""What an expected loss of earlier requests counts before the first pause; all of it afterwards. Most conversations
+never pause."""
 ALWAYS_ALLOWED: Final = 400_000_000
 """Pico-dollars of the same in a conversation too small for shares."""
 TYPICAL_GROWTH: Final = Fraction(5, 100)
@@ -83,22 +86,24 @@ def tail(
     covered: int,
     since_last: float | None,
     chance: Fraction,
-    proven: bool,
 ) -> Tail:
     """Whether a request of `prompt` tokens, of which `read` are warm and the first `covered` live an hour already, ends
     with an hour.
 
     An hour is bought once what it would have saved on average since the last one (a pause loses the uncovered part)
     exceeds what it costs now. Buying by accumulated loss is what costs least in the long run where pauses come at
-    random (as in the economic lot size), and it waits for a request that adds little. `requests` are the
-    conversation's, to the same model; `since_last` is the time since the last of them. What hours have cost and not
+    random (as in the economic lot size), and it waits for a request that adds little. What hours have cost and not
     brought back stays below a share of the conversation's costs, so that no conversation gets dearer than that.
+    `requests` are the conversation's, to the same model; `since_last` is the time since the last of them.
     """
+    pauses = _pauses(requests, since_last)
     writes = prompt - read
     cost = writes * (rates.cache_write_1h - rates.cache_write_5m)
-    lost = sum(max(0, tokens - covered) for tokens in (prompt, *_waiting(requests, cold=read == 0)))
-    saves = int(chance * lost) * (rates.cache_write_5m - rates.cache_read)
-    allowed = _allowance(rates, requests, prompt=prompt, read=read, since_last=since_last, proven=proven)
+    earlier = sum(max(0, tokens - covered) for tokens in _waiting(requests, cold=read == 0))
+    exposed = prompt - covered + (earlier if pauses else PATIENCE * earlier)
+    saves = int(chance * exposed) * (rates.cache_write_5m - rates.cache_read)
+    share = RISKED_AFTER if pauses else RISKED_BEFORE
+    allowed = _allowance(rates, requests, prompt=prompt, read=read, since_last=since_last, share=share)
     ttl: Lifetime = "5m"
     odds = f"{float(chance):.1%} pause"
     if saves <= cost:
@@ -123,6 +128,12 @@ def _waiting(requests: Sequence[Accepted], *, cold: bool) -> list[int]:
     return lengths
 
 
+def _pauses(requests: Sequence[Accepted], since_last: float | None) -> int:
+    gaps = [after.now - before.now for before, after in pairwise(requests)]
+    gaps += [since_last] if since_last is not None else []
+    return sum(LIFETIME_SECONDS["5m"] < gap <= LIFETIME_SECONDS["1h"] for gap in gaps)
+
+
 def _allowance(
     rates: Rates,
     requests: Sequence[Accepted],
@@ -130,7 +141,7 @@ def _allowance(
     prompt: int,
     read: int,
     since_last: float | None,
-    proven: bool,
+    share: Fraction,
 ) -> int:
     """What may be spent now beyond what one five-minute marker at every newest end would have cost in all."""
     spent = five = 0
@@ -143,7 +154,6 @@ def _allowance(
     warm = min(prompt, _five_minutes_on(before, since_last))
     spent += read * rates.cache_read + (prompt - read) * rates.cache_write_5m
     five += warm * rates.cache_read + (prompt - warm) * rates.cache_write_5m
-    share = SHARE_PROVEN if proven else SHARE_UNPROVEN
     return max(int(share * five), ALWAYS_ALLOWED) - (spent - five)
 
 
