@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from sidecar.accounts.prices import micro_usd
+from sidecar.conversation import Line
 from sidecar.exchange import Exchange
 from sidecar.prompt import REPAIR, Prompt
 from sidecar.repair.amendments import Place, amendment
@@ -14,8 +17,12 @@ from sidecar.repair.changes import Change, changed, is_volatile
 from sidecar.repair.payoff import Payoff, Sizes, payoff
 from sidecar.services import Services
 
-FULLEST = 0.9
+FULLEST: Final = 0.9
 """Share of the model's window up to which a client that shortens its prompt is not held to the longer one."""
+WORK: Final = 500_000
+"""Bytes of changed blocks, as sent and as they are now, that one request may have compared; about 20 ms."""
+ON_THE_LOOP: Final = 100_000
+"""Bytes above which they are compared in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,9 @@ class Repair:
         return self.change is not None and is_volatile(self.change)
 
     def __str__(self) -> str:
-        return (
-            f"{self.place} changed in more than its text" if self.change is None else self.change.said(str(self.place))
-        )
+        if self.change is None:
+            return f"{self.place} changed in more than its text"
+        return self.change.said(str(self.place))
 
 
 class PrefixRepair:
@@ -47,26 +54,37 @@ class PrefixRepair:
         self._catalogue = services.catalogue
         self._prices = services.prices
 
-    def request(self, exchange: Exchange) -> None:
+    async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
-        if prompt is None or not prompt.repairable:
+        if prompt is None or prompt.line is None or not prompt.repairable:
             return
+        changed = [block.index for block in prompt.repairable]
+        size = sum(len(prompt.positions[index].raw) + len(prompt.line.sent[index].raw) for index in changed)
+        if size > WORK:
+            exchange.decide(REPAIR, f"not repaired, too much text to compare: {size:,} bytes")
+        elif size > ON_THE_LOOP:
+            await asyncio.to_thread(self._repair, exchange, prompt, prompt.line)
+        else:
+            self._repair(exchange, prompt, prompt.line)
+
+    def _repair(self, exchange: Exchange, prompt: Prompt, line: Line) -> None:
         repairs = _repairs(exchange, prompt)
         said = "; ".join(map(str, repairs))
-        if (against := self._reason_against(exchange, prompt, repairs)) is not None:
+        if (against := self._reason_against(exchange, prompt, line, repairs)) is not None:
             exchange.decide(REPAIR, f"not repaired, {against}: {said}")
             return
-        sizes = _sizes(prompt, repairs)
+        sizes = _sizes(prompt, line, repairs)
         rates = self._prices.row(exchange.model, exchange.started).rates(sizes.behind)
         costs = payoff(sizes, rates)
-        if costs.pays and self._fits(exchange, prompt, sizes):
+        if costs.pays and self._fits(exchange, prompt, line, sizes):
             prompt.mend([repair.amendment for repair in repairs if repair.amendment], as_system=True)
             exchange.decide(REPAIR, f"prefix kept, {costs}: {said}", **_numbers(sizes, costs))
         else:
             why = "it does not pay" if not costs.pays else "the longer prompt might not fit the model"
             exchange.decide(REPAIR, f"not repaired, {why}: {said}", **_numbers(sizes, costs))
 
-    def _reason_against(self, exchange: Exchange, prompt: Prompt, repairs: list[Repair]) -> str | None:
+    def _reason_against(self, exchange: Exchange, prompt: Prompt, line: Line, repairs: list[Repair]) -> str | None:
+        new = prompt.positions[len(line.sent) :]
         reasons = (
             (self._mode == "off", "PREFIX_REPAIR is off"),
             (exchange.bypass, "bypassed"),
@@ -77,19 +95,19 @@ class PrefixRepair:
                 self._mode != "all" and not all(repair.is_volatile for repair in repairs),
                 "no change of the kind that comes by itself (PREFIX_REPAIR=all)",
             ),
-            (not _is_the_same_conversation(prompt, repairs), "it might be another conversation"),
+            (not _is_the_same_conversation(prompt, line, repairs), "it might be another conversation"),
             (any(repair.amendment is None for repair in repairs), "too much changed"),
+            (not any(at.role == "user" for at in new), "no turn of the user follows to tell it behind"),
         )
         return next((reason for holds, reason in reasons if holds), None)
 
-    def _fits(self, exchange: Exchange, prompt: Prompt, sizes: Sizes) -> bool:
+    def _fits(self, exchange: Exchange, prompt: Prompt, line: Line, sizes: Sizes) -> bool:
         """Whether the client may be held to the longer prompt: it may shorten it because the window is full."""
         window = self._catalogue.card(exchange.model).max_input_tokens
         if window is None or sizes.grown - sizes.earlier >= 0:
             return True
-        assert prompt.line is not None  # what is repairable is of a line
-        new = sum(len(at.raw) for at in prompt.positions[len(prompt.line.sent) :])
-        return (prompt.line.sizes[-1] + new) / prompt.bytes_a_token + sizes.amendments <= FULLEST * window
+        new = sum(len(at.raw) for at in prompt.positions[len(line.sent) :])
+        return (line.sizes[-1] + new) / prompt.bytes_a_token + sizes.amendments <= FULLEST * window
 
 
 def _repairs(exchange: Exchange, prompt: Prompt) -> list[Repair]:
@@ -104,12 +122,11 @@ def _repairs(exchange: Exchange, prompt: Prompt) -> list[Repair]:
     return repairs
 
 
-def _is_the_same_conversation(prompt: Prompt, repairs: list[Repair]) -> bool:
+def _is_the_same_conversation(prompt: Prompt, line: Line, repairs: list[Repair]) -> bool:
     """Whether it opens with the same words of the user's and something in it was said before just so."""
-    assert prompt.line is not None  # what is repairable is of a line
     opening = next((at.message for at in prompt.positions if at.role == "user"), None)
     changed = {repair.index for repair in repairs}
-    said = (at for at in range(len(prompt.line.sent)) if prompt.positions[at].zone == "messages")
+    said = (at for at in range(len(line.sent)) if prompt.positions[at].zone == "messages")
     opens_alike = all(repair.is_volatile for repair in repairs if prompt.positions[repair.index].message == opening)
     return opens_alike and any(at not in changed for at in said)
 
@@ -124,9 +141,7 @@ def _place(prompt: Prompt, index: int, roles: list[str]) -> Place:
     return Place("messages", sum(role != "system" for role in roles[: at.message]), index - first)
 
 
-def _sizes(prompt: Prompt, repairs: list[Repair]) -> Sizes:
-    line = prompt.line
-    assert line is not None  # what is repairable is of a line
+def _sizes(prompt: Prompt, line: Line, repairs: list[Repair]) -> Sizes:
     start = repairs[0].index
     scale = prompt.bytes_a_token
     saved = [pair for index in line.edited if (edit := line.sent[index].edit) is not None for pair in edit.saved]

@@ -228,6 +228,26 @@ def test_a_client_that_shortens_a_full_prompt_is_not_held_to_the_longer_one(eage
     assert "might not fit" in eager.decided[0]
 
 
+def test_a_change_that_no_turn_of_the_user_follows_is_sent_as_it_is(talk: Talk) -> None:
+    talk.send({"system": clock("10:00"), "messages": chat(2)})
+    request = {"system": clock("10:01"), "messages": [*chat(2), assistant("The answer is")]}
+    assert talk.send(request) == request
+    assert "no turn of the user follows" in talk.decided[0]
+
+
+def test_more_text_than_may_be_compared_is_sent_as_it_is(talk: Talk) -> None:
+    long = "Read before you write.\n" * 9_000
+    for turn, repaired in ((1, False), (2, True)):
+        request = {"system": f"{long}Current time: 10:0{turn}", "messages": chat(turn)}
+        assert (talk.send(request) != request) is repaired
+    files = [{"type": "text", "text": f"{long}Current time: 10:00"} for _ in range(2)]
+    talk.send({"system": files, "messages": chat(1)})
+    files = [{"type": "text", "text": f"{long}Current time: 10:01"} for _ in range(2)]
+    request = {"system": files, "messages": chat(2)}
+    assert talk.send(request) == request
+    assert "too much text to compare" in talk.decided[0]
+
+
 def test_a_quoted_amendment_stays_in_the_text_that_quotes_it(talk: Talk) -> None:
     talk.send({"system": clock("10:00"), "messages": chat(1)})
     told = amendments(talk.send({"system": clock("10:01"), "messages": chat(2)}))[0]
