@@ -9,6 +9,7 @@ what adds, and at last the cache markers on what is left.
 BUILT_IN: tuple[str, ...] = (
     "addons.prefix_repair:PrefixRepair",
     "addons.size_limits:SizeLimits",
+    "addons.file_references:FileReferences",
     "addons.diff_first:DiffFirst",
     "addons.prompt_cache:PromptCache",
     "addons.cache_diagnosis:CacheDiagnosis",

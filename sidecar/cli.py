@@ -15,6 +15,7 @@ import typer
 
 from sidecar import __version__
 from sidecar.commands.accounts import accounts
+from sidecar.commands.files import files
 from sidecar.commands.projects import projects
 from sidecar.commands.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
 from sidecar.commands.terminal import console, fail, on_a_terminal, one_sentence, say, warn
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 app.add_typer(projects, rich_help_panel=LOOK)
 app.add_typer(accounts)
+app.add_typer(files)
 
 
 def main() -> None:

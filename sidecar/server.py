@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from sidecar import __version__
+from sidecar import __version__, file_cache
 from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
@@ -26,6 +26,7 @@ from sidecar.assembly import Assembly
 from sidecar.config import Settings
 from sidecar.credentials import sdk_client
 from sidecar.exchange import Json
+from sidecar.file_cache import FileCache
 from sidecar.gateway import Gateway
 from sidecar.home import Home
 from sidecar.limits.metering import LazyDatabase, Metering, metering
@@ -116,8 +117,16 @@ async def sidecar_app(
         holdout_percent=settings.holdout_percent,
         reduce_with_thinking=settings.reduce_with_thinking,
     )
+    resent = shelves(file_cache.NAMESPACE, file_cache.SIZE_LIMIT_BYTES, shared=False)
+    files = FileCache(resent.store, resent.writer)
     services = Services(
-        settings=settings, home=home, catalogue=catalogue, prices=prices, memory=memory, shelves=shelves
+        settings=settings,
+        home=home,
+        catalogue=catalogue,
+        prices=prices,
+        memory=memory,
+        shelves=shelves,
+        files=files,
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, shelves.close)
@@ -154,6 +163,7 @@ async def sidecar_app(
             database=database,
             health=lambda: {"ledger": books.health(), **meters.health()},
             metrics=books.metrics if settings.prometheus_enabled else None,
+            files=files,
         )
         listener = Listener(
             gateway,
@@ -163,6 +173,7 @@ async def sidecar_app(
             health=_health(gateway, url, books, meters),
             more_routes=admin.routes(),
         )
+        remember = asyncio.create_task(asyncio.to_thread(files.load), name="read what is known of files")
         refresh = asyncio.create_task(
             _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url), name="refresh the model list"
         )
@@ -170,7 +181,7 @@ async def sidecar_app(
             yield listener.app()
         finally:
             refresh.cancel()
-            await asyncio.wait({refresh})
+            await asyncio.wait({refresh, remember})
 
 
 async def serve(

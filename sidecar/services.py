@@ -9,6 +9,7 @@ from sidecar.config import Settings
 
 if TYPE_CHECKING:
     from sidecar.accounts.prices import Prices
+    from sidecar.file_cache import FileCache
     from sidecar.home import Home
     from sidecar.memory import ConversationMemory
     from sidecar.models.catalogue import Catalogue
@@ -22,5 +23,6 @@ class Services:
     catalogue: Catalogue
     prices: Prices
     memory: ConversationMemory
+    files: FileCache
     shelves: Shelves
     """What outlives the process: `shelves("cuts", size_limit_bytes)` has `get` (blocks) and `put` (does not)."""

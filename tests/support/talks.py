@@ -12,6 +12,7 @@ import orjson
 from sidecar.accounts.prices import Prices
 from sidecar.config import Settings
 from sidecar.exchange import Exchange, Json, Usage
+from sidecar.file_cache import NAMESPACE, SIZE_LIMIT_BYTES, FileCache
 from sidecar.home import Home
 from sidecar.memory import ConversationMemory
 from sidecar.models.catalogue import Catalogue
@@ -35,7 +36,8 @@ class Talk:
             catalogue=catalogue,
             prices=Prices(catalogue.same_line),
             memory=self.memory,
-            shelves=Shelves(Home(home), None),
+            shelves=(shelves := Shelves(Home(home), None)),
+            files=FileCache((seen := shelves(NAMESPACE, SIZE_LIMIT_BYTES)).store, seen.writer),
         )
         self.layers = [layer(self.services) for layer in layers]
         self._pipeline = Pipeline([self.memory, *self.layers])
