@@ -59,8 +59,8 @@ class WatchedClaude(Simulator):
 class Stage:
     """Use as an async context manager; nothing can be asked before `start`."""
 
-    def __init__(self, home: Home) -> None:
-        self.claude = WatchedClaude()
+    def __init__(self, home: Home, claude: WatchedClaude | None = None) -> None:
+        self.claude = claude or WatchedClaude()
         self._home = home
         self._stack = AsyncExitStack()
         self._sidecar = AsyncExitStack()
