@@ -41,6 +41,8 @@ WORDS: Final = ("text_delta", "text")
 LAST: Final = frozenset({b"message_delta", b"message_stop"})
 """Events behind which no block goes on."""
 
+_FIRST_CHARACTER: Final = re.compile(r"\[|\\(?=u|\Z)")
+"""Of every marker, in every spelling."""
 _ESCAPE: Final = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 _HALF_AN_ESCAPE: Final = re.compile(r"\\(?:u(?:0(?:0[2-7]?)?)?)?\Z")
 _ANY_DIGIT: Final = str.maketrans("123456789", "000000000")
@@ -131,6 +133,8 @@ class Guard:
         return _Waiting(event, block, block.taken)
 
     def _search(self, text: str) -> None:
+        if _FIRST_CHARACTER.search(text) is None:
+            return
         plain = _plain(text)
         for marker, layer in self._layers.items():
             if marker in plain:
@@ -138,11 +142,10 @@ class Guard:
 
     def _beginning(self, text: str) -> int:
         """Where a marker begins that the end of the text breaks off; the text's length where none does."""
-        for start in range(max(0, len(text) - LONGEST), len(text)):
-            if text[start] in "[\\":
-                begun = _plain(text[start:])
-                if any(marker.startswith(begun) for marker in self._layers):
-                    return start
+        for found in _FIRST_CHARACTER.finditer(text, max(0, len(text) - LONGEST)):
+            begun = _plain(text[found.start() :])
+            if any(marker.startswith(begun) for marker in self._layers):
+                return found.start()
         return len(text)
 
 
