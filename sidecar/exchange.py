@@ -15,6 +15,7 @@ from sidecar.errors import GatewayError
 
 if TYPE_CHECKING:
     from sidecar.accounts.account import Account
+    from sidecar.call import Call, Reader
     from sidecar.prompt import Prompt
 from sidecar.projects.policy import FREE, Policy
 
@@ -133,6 +134,8 @@ class Timing:
     received: float = field(default_factory=time.perf_counter)
     """The body is here, and not read yet."""
     upstream_sent: float | None = None
+    joined: float | None = None
+    """From here on it waited for the call of an equal request."""
     first_byte: float | None = None
     upstream_ended: float | None = None
     """Claude's answer has been passed on to its end, or will never come to it."""
@@ -151,9 +154,10 @@ class Timing:
         """
         if self.finished is None:
             return None
-        if self.upstream_sent is None or self.upstream_ended is None:
+        sent = self.joined if self.upstream_sent is None else self.upstream_sent
+        if sent is None or self.upstream_ended is None:
             return self.finished - self.received
-        return (self.upstream_sent - self.received) + (self.finished - self.upstream_ended)
+        return (sent - self.received) + (self.finished - self.upstream_ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,8 @@ class Exchange:
     """The same for every request of one conversation, see `sidecar.conversations`."""
     client: str = "unknown"
     kind: Literal["generate", "count_tokens"] = "generate"
+    choices: int = 1
+    """How many answers the client wants to the same request (`n`); each is an exchange of its own."""
     prompt: Prompt | None = None
     """The request position by position; None where there is nothing for layers to do: token counts, turns of a
     server-held thread, shapes that are the API's to judge."""
@@ -228,6 +234,14 @@ class Exchange:
 
     answer: Json | None = None
     """The complete Anthropic message, once there is one."""
+    reply_key: str | None = None
+    """The same for equal requests, that may have the same answer; None where each is to have its own."""
+    call: Call | None = None
+    """Its own call to Claude, which equal requests may join."""
+    joined: Reader | None = None
+    """Its place at an equal request's call, where it makes none itself."""
+    spared: Usage | None = None
+    """What its answer cost the exchange whose call it joined."""
     cache: Literal["HIT", "MISS"] = "MISS"
     usage: Usage = field(default_factory=Usage)
     """As Claude reported it; completed by an estimate where `account` is marked estimated."""
@@ -255,6 +269,11 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self.now = self.now or self.started.timestamp()
+
+    @property
+    def goes_upstream(self) -> bool:
+        """Whether Claude is to be asked for it: it has no answer yet, and joined no call."""
+        return self.answer is None and self.joined is None
 
     @property
     def billed(self) -> Usage:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
+from typing import Any
 
 import orjson
 
+from sidecar import incoming
 from sidecar.assembly import Assembly
+from sidecar.call import Call, Reader, share
 from sidecar.conversations import conversation_id
 from sidecar.dialects.anthropic_messages import delta_size, error_of_event, stream_of
 from sidecar.errors import GatewayError, invalid_request
@@ -35,13 +38,13 @@ PATHS = {"generate": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"
 BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
 """Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
 
-COUNTED = frozenset({b"message_start", b"message_delta", b"message_stop"})
-"""Events the gateway reads whatever the dialect; the rest only passes, but for the size of what is in a delta."""
-
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that left; it only stands in logs and ledgers."""
 
 WriteEvents = Callable[[list[ServerSentEvent]], Awaitable[None]]
+
+Ask = Callable[[Exchange, Call], Coroutine[Any, Any, None]]
+"""Asks Claude for the answer of an exchange, and hands what comes to its call."""
 
 
 class Gateway:
@@ -105,9 +108,24 @@ class Gateway:
             raise inner from cause
         finally:
             self.in_flight -= 1
+            self._settle(exchange)
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Tell the listeners: of the leader of a call once the call has ended, since what it costs is known only then
+        and others may go on reading."""
+
+        def tell() -> None:
             exchange.timing.finished = perf_counter()
             for listener in self._listeners:
                 listener(exchange)
+
+        if exchange.joined is not None:
+            exchange.joined.call.leave(exchange.joined)
+        if exchange.call is None:
+            tell()
+        else:
+            exchange.call.abandon()
+            exchange.call.when_ended(tell)
 
     async def _failed(self, exchange: Exchange, error: GatewayError) -> None:
         exchange.error = error
@@ -118,7 +136,7 @@ class Gateway:
         """Addons, then what the chosen model needs. Raises GatewayError under `X-Gateway-Strict: 1` if anything is
         lost."""
         await self.pipeline.request(exchange)
-        if exchange.answer is None:
+        if exchange.goes_upstream:
             await self._fit(exchange)
         if exchange.client_headers.get("x-gateway-strict") == "1":
             _refuse_losses(exchange)
@@ -146,60 +164,96 @@ class Gateway:
         """The body of a non-streamed answer, as Claude sent it."""
         if exchange.answer is not None:
             return orjson.dumps(exchange.answer)
-        guard = guard_of(exchange)
-        async with self._post(exchange) as answer:
-            body = await answer.body()
-        _read_answer(exchange, body)
-        if exchange.answer is not None and guard is not None:
-            try:
-                guard.check(exchange.answer)
-            except QuotedMarkerError as quoted:
-                self._take_back(exchange, quoted)
-                await self._prepare_again(exchange)
-                return await self.whole(exchange)
-        if exchange.kind == "generate":
-            self._has_begun(exchange)
-        return body
-
-    def _has_begun(self, exchange: Exchange) -> None:
-        if self._accepted is not None and exchange.usage.prompt_tokens:
-            self._accepted(exchange)
+        reader = self._reader(exchange, self._ask)
+        await self._read(exchange, reader, _nowhere, fold=True)
+        return reader.call.body or orjson.dumps(exchange.answer)
 
     async def stream(self, exchange: Exchange, write: WriteEvents, *, fold: bool = False) -> None:
         """Hand the events of the answer to `write`, those of one network read together.
 
         Nothing is written before the first event that carries content, so that an overload inside a 200 still raises
-        GatewayError as if it had been a status. With `fold` (or when an addon asks for it) `exchange.answer` is
-        complete at the end. With `fold` nobody reads along: the answer may begin anew behind events that were written.
+        GatewayError as if it had been a status. With `fold` nothing is written at all: `exchange.answer` is complete at
+        the end (as it is when an addon asks for it), and until then the answer may begin anew.
         """
-        if exchange.answer is not None:
+        if exchange.answer is None:
+            await self._read(exchange, self._reader(exchange, self._ask_for_stream), write, fold=fold)
+        elif not fold:
             await write(stream_of(exchange.answer))
-            return
-        folding = MessageFold() if fold or self.pipeline.reads_answers else None
+
+    def _reader(self, exchange: Exchange, ask: Ask) -> Reader:
+        """Its place at the call that it joined, or at its own, which begins now."""
+        if exchange.joined is not None:
+            return exchange.joined
+        call = exchange.call = exchange.call or Call(exchange)
+        reader = call.join()
+        call.begin(ask(exchange, call))
+        return reader
+
+    async def _read(self, exchange: Exchange, reader: Reader, write: WriteEvents, *, fold: bool) -> None:
+        call = reader.call
+        reader.may_rewind = fold
+        folding: MessageFold | None = None
+        try:
+            while (batch := await call.read(reader)) is not None:
+                if exchange.joined is not None:
+                    share(exchange, call)
+                if fold or self.pipeline.reads_answers:
+                    if folding is None or reader.begins:
+                        folding = MessageFold()
+                    incoming.fold(folding, batch)
+                if not fold:
+                    await write(batch)
+        finally:
+            call.leave(reader)
+            if exchange.joined is not None:
+                share(exchange, call)
+        if call.body is None:
+            exchange.answer = folding.message if folding is not None else None
+        elif exchange.kind == "generate":
+            exchange.answer = exchange.answer or incoming.json_object(call.body)
+            if exchange.answer is not None and not fold:
+                await write(stream_of(exchange.answer))
+
+    async def _ask(self, exchange: Exchange, call: Call) -> None:
+        guard = guard_of(exchange)
+        async with self._post(exchange) as answer:
+            body = await answer.body()
+        incoming.read_answer(exchange, body)
+        if exchange.answer is not None and guard is not None:
+            try:
+                guard.check(exchange.answer)
+            except QuotedMarkerError as quoted:
+                self._take_back(exchange, quoted)
+                await self._ask_again(self._ask, exchange, call)
+                return
+        if exchange.kind == "generate":
+            self._has_begun(exchange)
+        call.body = body
+
+    async def _ask_for_stream(self, exchange: Exchange, call: Call) -> None:
         try:
             async with self._post(exchange) as answer:
                 if not answer.is_stream:
                     raise GatewayError(
                         "api_error", "Claude's address sent no event stream: is ANTHROPIC_BASE_URL right?", status=502
                     )
-                complete = await self._pump(exchange, answer, write, folding)
+                complete = await self._pump(exchange, answer, call)
         except QuotedMarkerError as quoted:
             self._take_back(exchange, quoted)
-            if not fold:
+            if not call.begin_anew(otherwise=marker_in_arguments()):
                 raise marker_in_arguments() from quoted
-            await self._prepare_again(exchange)
-            await self.stream(exchange, write, fold=fold)
+            await self._ask_again(self._ask_for_stream, exchange, call)
             return
         if not complete:
             raise GatewayError(
                 "api_error", "Claude's answer broke off before its end.", status=502, code="upstream_broken"
             )
-        if folding is not None:
-            exchange.answer = folding.message
 
-    async def _pump(
-        self, exchange: Exchange, answer: UpstreamAnswer, write: WriteEvents, folding: MessageFold | None
-    ) -> bool:
+    def _has_begun(self, exchange: Exchange) -> None:
+        if self._accepted is not None and exchange.usage.prompt_tokens:
+            self._accepted(exchange)
+
+    async def _pump(self, exchange: Exchange, answer: UpstreamAnswer, call: Call) -> bool:
         held: list[ServerSentEvent] | None = []
         guard = guard_of(exchange)
         complete = False
@@ -213,41 +267,33 @@ class Gateway:
                     break
                 if event.name == b"content_block_delta":
                     exchange.delivered += delta_size(event.data)
-                elif event.name in COUNTED:
-                    complete = _count(exchange, event) or complete
+                elif event.name in incoming.COUNTED:
+                    complete = incoming.count(exchange, event) or complete
                     if event.name == b"message_start":
                         self._has_begun(exchange)
-            batch = await self._passed(exchange, batch, guard, folding)
+            batch = await self._passed(exchange, batch, guard)
             if held is None:
-                await write(batch)
+                await call.write(batch)
             else:
                 held += batch
                 if any(event.data and event.name not in BEFORE_CONTENT for event in batch):
-                    await write(held)
+                    await call.write(held)
                     held = None
             if failure is not None:
                 raise failure
         return complete
 
     async def _passed(
-        self, exchange: Exchange, batch: list[ServerSentEvent], guard: Guard | None, folding: MessageFold | None
+        self, exchange: Exchange, batch: list[ServerSentEvent], guard: Guard | None
     ) -> list[ServerSentEvent]:
         """The events that may go on, once those who read along have seen them."""
         if guard is not None:
             batch = guard.feed(batch)
-        if folding is not None or self.pipeline.reads_events:
-            await self._parsed(exchange, batch, folding)
+        if self.pipeline.reads_events:
+            for event in batch:
+                if event.data:  # not a comment
+                    await self.pipeline.response_event(exchange, incoming.parse(event))
         return batch
-
-    async def _parsed(self, exchange: Exchange, batch: list[ServerSentEvent], folding: MessageFold | None) -> None:
-        for event in batch:
-            if not event.data:
-                continue  # a comment
-            parsed = _parse(event)
-            if folding is not None:
-                folding.feed(parsed)
-            if self.pipeline.reads_events:
-                await self.pipeline.response_event(exchange, parsed)
 
     def _take_back(self, exchange: Exchange, quoted: QuotedMarkerError) -> None:
         log.warning("request %s: %s; its conversation goes on without references", exchange.id, quoted)
@@ -262,13 +308,16 @@ class Gateway:
         if self._taken_back is not None:
             self._taken_back(exchange)
 
-    async def _prepare_again(self, exchange: Exchange) -> None:
+    async def _ask_again(self, ask: Ask, exchange: Exchange, call: Call) -> None:
         """Another request of the same exchange, from a prompt that was taken back."""
         exchange.message_id = exchange.cache_miss = exchange.timing.first_byte = None
         exchange.upstream_headers = {}
         await self.pipeline.request(exchange, since=Assembly)
         if exchange.answer is None:
             await self._fit(exchange)
+            await ask(exchange, call)
+        else:
+            call.body = orjson.dumps(exchange.answer)
 
     @asynccontextmanager
     async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
@@ -305,6 +354,10 @@ class Gateway:
         )
 
 
+async def _nowhere(_: list[ServerSentEvent]) -> None:
+    return
+
+
 def _serialised(request: Json) -> bytes:
     try:
         return orjson.dumps(request)
@@ -327,53 +380,3 @@ def _refuse_losses(exchange: Exchange) -> None:
             f"X-Gateway-Strict: 1 was asked for, and Claude would not get this as written: {'; '.join(lost)}.",
             code="not_honoured",
         )
-
-
-def _count(exchange: Exchange, event: ServerSentEvent) -> bool:
-    """Take usage and stop reason from one event; True at the end of the message."""
-    if event.name == b"message_stop":
-        return True
-    wire = _parse(event)
-    message = wire.get("message") or wire.get("delta") or {}
-    exchange.usage.update(wire.get("usage") or message.get("usage") or {})
-    exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
-    _identify(exchange, message)
-    return False
-
-
-def _identify(exchange: Exchange, message: Json) -> None:
-    exchange.message_id = message.get("id") or exchange.message_id
-    exchange.cache_miss = (message.get("diagnostics") or {}).get("cache_miss_reason") or exchange.cache_miss
-
-
-def _parse(event: ServerSentEvent) -> Json:
-    wire = _json_object(event.data)
-    if wire is None:
-        raise GatewayError(
-            "api_error",
-            "Claude's answer makes no sense: an event in it is no JSON object.",
-            status=502,
-            code="upstream_broken",
-        )
-    return wire
-
-
-def _json_object(body: bytes) -> Json | None:
-    try:
-        wire = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return wire if isinstance(wire, dict) else None
-
-
-def _read_answer(exchange: Exchange, body: bytes) -> None:
-    message = _json_object(body)
-    if message is None:
-        raise GatewayError(
-            "api_error", "Claude's address did not answer in JSON: is ANTHROPIC_BASE_URL right?", status=502
-        )
-    if exchange.kind == "generate":
-        exchange.answer = message
-        exchange.usage.update(message.get("usage") or {})
-        exchange.stop_reason = message.get("stop_reason")
-        _identify(exchange, message)

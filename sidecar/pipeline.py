@@ -53,10 +53,10 @@ class Pipeline:
         return bool(self._hooks["response"])
 
     async def request(self, exchange: Exchange, *, since: type[object] = object) -> None:
-        """Runs until an addon answers; with `since`, from the first addon of that class on."""
+        """Runs until one answers or joins an equal request; with `since`, from the first addon of that class on."""
         for addon, hook in dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"]):
             await self._run(addon, hook, exchange)
-            if exchange.answer is not None:
+            if not exchange.goes_upstream:
                 return
 
     async def response_event(self, exchange: Exchange, event: Json) -> None:
