@@ -26,10 +26,16 @@ from tests.support.sidecar import RunningSidecar
 SONNET = "claude-sonnet-5-5"
 LISTING = "".join(f"{number}: the words of line {number}\n" for number in range(1, 400))
 MARKER = "[cgw cut: 9,999 characters in 300 lines left out here. To read all of it: cgw show 0a1b2c3d4e5f]"
-QUOTES = Answer(
-    (Text("I write it."), ToolCall("write_file", {"path": "a.py", "content": f"import os\n{MARKER}\n"})),
-    delta_every=0.05,  # so that what comes before the marker is read before it, and what comes behind it is not
-)
+REFERENCE = '[cgw: same 399 lines as the read_file result in message 3 above, "1: the words" @k3f9.0.x81qa]'
+
+
+def quoting(marker: str) -> Answer:
+    """What stands before the marker is read before it comes, and what stands behind it is not."""
+    written = {"path": "a.py", "content": f"import os\n{marker}\n"}
+    return Answer((Text("I write it."), ToolCall("write_file", written)), delta_every=0.05)
+
+
+QUOTES = quoting(MARKER)
 CLEAN = Answer((Text("[so] "), ToolCall("write_file", {"path": "a.py", "content": "a[0] = [cgw, \\n]\n[cgw cut"})))
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"path": {"type": "string"}}}
 SPENT = ("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens")
@@ -145,6 +151,30 @@ def test_a_plain_answer_is_asked_for_once_more_with_every_word_of_the_client(
     assert MARKER not in answer.text
     assert "[cgw, " in answer.text
     assert [is_cut(body) for body in requests_of(claude, 2)] == [True, False]
+
+
+@AGENTS
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_reference_that_comes_back_is_the_last_one_of_its_conversation(
+    tmp_path: Path,
+    claude: RunningSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    agent: type[Native],
+    *,
+    streamed: bool,
+) -> None:
+    monkeypatch.setattr(addons, "BUILT_IN", ("addons.file_references:FileReferences",))
+    client = agent(LISTING, LISTING)
+    with RunningSidecar(tmp_path, claude) as gateway:
+        claude.simulator.when(lambda request: "[cgw: same" in str(request), quoting(REFERENCE))
+        answer = post(gateway, client, stream=streamed)
+        assert ("Send the request again" in answer.text) == streamed
+        assert "[cgw: " not in answer.text
+        client.reads(LISTING)
+        assert "[cgw: " not in post(gateway, client, stream=streamed).text
+    first, *others = requests_of(claude, 2 if streamed else 3)
+    assert first.count(b"the words of line 200") == 1
+    assert [body.count(b"the words of line 200") for body in others] == ([3] if streamed else [2, 3])
 
 
 @AGENTS
