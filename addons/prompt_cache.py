@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import OrderedDict
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -93,11 +94,10 @@ class PromptCache:
 
     def _mark(self, exchange: Exchange, prompt: Prompt, pace: Pace | None) -> None:
         client = dict(prompt.client_marks)
-        markable = [_can_be_marked(prompt, index) for index in range(len(prompt.positions))]
         free = breakpoints.MOST - len(client)
         automatic = exchange.request.get("cache_control")
         if isinstance(automatic, dict):
-            newest = next((index for index in reversed(range(len(markable))) if markable[index]), None)
+            newest = _last_markable(prompt, len(prompt.positions))
             if newest is not None and newest not in client:
                 client[newest] = str(automatic.get("ttl") or "5m")
                 free -= 1
@@ -108,10 +108,16 @@ class PromptCache:
         warm, requests = _warm(exchange, prompt)
         newest_end = self._tail(exchange, warm, requests, total, pace)
         tools, system = _zones(prompt)
-        heading = self._head(exchange, prompt, system, markable, shortest, pace)
+        heading = self._head(exchange, prompt, system, shortest, pace)
         only_tools = tools - 1 if tools < system and prompt.tokens_until(tools) >= shortest else None
         marks = breakpoints.wanted(
-            [at.kind for at in prompt.positions], markable, warm, tail=newest_end, head=heading, tools=only_tools
+            len(prompt.positions),
+            lambda index: prompt.positions[index].kind,
+            lambda index: _can_be_marked(prompt, index),
+            warm,
+            tail=newest_end,
+            head=heading,
+            tools=only_tools,
         )
         for index, ttl in breakpoints.place(marks, client, free=free).items():
             prompt.mark(index, ttl)
@@ -138,7 +144,15 @@ class PromptCache:
                 chance=client.hour,
             )
         else:
-            chosen = whole_prompt(rates, requests, prompt=total, read=read, hour=client.hour, later=client.later)
+            chosen = whole_prompt(
+                rates,
+                requests,
+                prompt=total,
+                read=read,
+                alive=warm[-1].ttl if warm else None,
+                hour=client.hour,
+                later=client.later,
+            )
         _tell_tail(exchange, chosen, "each part of a prompt is paid for by itself" if not hours_hold else "")
         return chosen.ttl
 
@@ -147,11 +161,10 @@ class PromptCache:
         exchange: Exchange,
         prompt: Prompt,
         end: int,
-        markable: list[bool],
         shortest: int,
         pace: Pace | None,
     ) -> breakpoints.Wanted | None:
-        last = next((index for index in reversed(range(end)) if markable[index]), None)
+        last = _last_markable(prompt, end)
         if last is None or (tokens := prompt.tokens_until(last + 1)) < shortest:
             return None
         if self._fixed is not None or pace is None:
@@ -260,11 +273,14 @@ def _can_be_marked(prompt: Prompt, index: int) -> bool:
     return bool((edit := prompt.edit(index)) and edit.behind) or breakpoints.can_be_marked(prompt.block(index))
 
 
+def _last_markable(prompt: Prompt, end: int) -> int | None:
+    return next((index for index in range(end - 1, -1, -1) if _can_be_marked(prompt, index)), None)
+
+
 def _zones(prompt: Prompt) -> tuple[int, int]:
     """Where the tools end, and where the system text does."""
-    tools = next((i for i, at in enumerate(prompt.positions) if at.zone != "tools"), len(prompt.positions))
-    system = next((i for i, at in enumerate(prompt.positions) if at.zone == "messages"), len(prompt.positions))
-    return tools, system
+    tools = bisect_left(prompt.positions, True, key=lambda at: at.zone != "tools")
+    return tools, bisect_left(prompt.positions, True, key=lambda at: at.zone == "messages")
 
 
 def _marked_before(line: Line | None) -> bool:

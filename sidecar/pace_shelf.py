@@ -27,7 +27,10 @@ class PaceShelf:
         self.known: Pace | None = None
 
     async def read(self) -> None:
-        self.known = Pace.from_bytes(await asyncio.to_thread(self._shelf.get, KEY))
+        """Once; later it is known better here."""
+        kept = await asyncio.to_thread(self._shelf.get, KEY)
+        if self.known is None:
+            self.known = Pace.from_bytes(kept)
 
     def save(self) -> None:
         if self.known is not None:

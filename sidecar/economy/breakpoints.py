@@ -7,7 +7,7 @@ on thinking or on empty text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from sidecar.conversation import THINKING, Lifetime
@@ -30,62 +30,54 @@ def can_be_marked(block: Json | None) -> bool:
     return block.get("type") != "text" or bool(str(block.get("text") or "").strip())
 
 
-def steps(kinds: Iterable[str]) -> list[int]:
-    """The position of each block as the lookback counts: a run of calls, or of results, is one."""
-    counted: list[int] = []
-    before = ""
-    for kind in kinds:
-        same = kind == before and kind in RUNS
-        counted.append((counted[-1] if counted else -1) + (0 if same else 1))
-        before = kind
-    return counted
+def within_reach(newest: int, kind: Callable[[int], str]) -> int:
+    """The first of the blocks that a marker on `newest` looks at. A run of calls, or of results, is one position."""
+    steps = 0
+    for index in range(newest - 1, -1, -1):
+        if kind(index) != kind(index + 1) or kind(index) not in RUNS:
+            steps += 1
+            if steps > REACH:
+                return index + 1
+    return 0
 
 
 def wanted(
-    kinds: Sequence[str],
-    markable: Sequence[bool],
+    length: int,
+    kind: Callable[[int], str],
+    markable: Callable[[int], bool],
     warm: Sequence[Entry],
     *,
     tail: Lifetime,
     head: Wanted | None,
     tools: int | None = None,
 ) -> list[Wanted]:
-    """The markers that a request would like, the one it needs most first.
+    """The markers that a request of `length` blocks would like, the one it needs most first.
 
     The newest end, so that the next request finds it; the entry that this request goes on from, where it is too far
     back to be found from there; the newest entry that lives an hour, to keep it alive and in reach; one in between
     where much is new; the head, for other conversations; the entry in reach, against surprises; and the tools alone,
-    for other system texts. `warm` are the entries there are, `head` and `tools` the last of each to be marked.
+    for other system texts. `warm` are the entries there are, `head` and `tools` the last of each to be marked. Looks at
+    the end of the request only: its work does not grow with the history.
     """
-    newest = next((index for index in range(len(kinds) - 1, -1, -1) if markable[index]), None)
+    newest = next((index for index in range(length - 1, -1, -1) if markable(index)), None)
     if newest is None:
         return []
-    counted = steps(kinds)
-    ends = [entry for entry in warm if entry.until - 1 <= newest and markable[entry.until - 1]]
-    previous: Wanted | None = (ends[-1].until - 1, ends[-1].ttl) if ends else None
-    reached = previous[0] if previous is not None else -1
-    hour = next((entry.until - 1 for entry in reversed(ends) if entry.ttl == "1h"), None)
-    far = counted[newest] - (counted[reached] if previous is not None else -1) > REACH
-    between = _between(counted, markable, newest) if far else None
+    ends = [(one.until - 1, one.ttl) for one in warm if one.until - 1 <= newest and markable(one.until - 1)]
+    hours = [end for end in ends if end[1] == "1h"]
+    reach = within_reach(newest, kind)
+    far = not ends or ends[-1][0] < reach
     marks: list[Wanted] = [(newest, tail)]
-    if previous is not None and far:
-        marks.append(previous)
-    if hour is not None:
-        marks.append((hour, "1h"))
-    if between is not None and between > reached:
-        marks.append((between, "5m"))
+    if far:
+        marks += ends[-1:]
+    marks += hours[-1:]
+    if far and reach:
+        marks += [(index, "5m") for index in range(reach, newest) if markable(index)][:1]
     if head is not None:
         marks.append(head)
-    if previous is not None:
-        marks.append(previous)
+    marks += ends[-1:]
     if tools is not None:
         marks.append((tools, head[1] if head else "5m"))
     return marks
-
-
-def _between(counted: Sequence[int], markable: Sequence[bool], newest: int) -> int | None:
-    """The first block that the newest end still reaches: from there the walk can go on."""
-    return next((i for i in range(newest) if markable[i] and counted[i] >= counted[newest] - REACH), None)
 
 
 def place(marks: Iterable[Wanted], client: Mapping[int, str], *, free: int) -> dict[int, Lifetime]:

@@ -180,20 +180,27 @@ def _as_five(rates: Rates, one: Accepted, warm: int) -> int:
 
 
 def whole_prompt(
-    rates: Rates, requests: Sequence[Accepted], *, prompt: int, read: int, hour: Fraction, later: Fraction
+    rates: Rates,
+    requests: Sequence[Accepted],
+    *,
+    prompt: int,
+    read: int,
+    alive: Lifetime | None,
+    hour: Fraction,
+    later: Fraction,
 ) -> Tail:
     """The lifetime where each part of a prompt must be paid for by itself to live an hour: one for all of it.
 
     An hour costs least where q1 > 3/4 (growth + q2) / (w - r), with q1 and q2 the chances of a pause of up to and over
-    an hour. (Anthropic's own crossover, 3.1 to 3.3 % at a growth of 5 %, agrees.)
+    an hour. (Anthropic's own crossover, 3.1 to 3.3 % at a growth of 5 %, agrees.) It is chosen when all is written
+    anyway; while the prompt is `alive`, its parts go on as they began.
     """
-    growth = Fraction(prompt - read, prompt) if read else _growth(requests)
-    extra = rates.cache_write_1h - rates.cache_write_5m
-    cost = int(prompt * (growth + later) * extra)
+    growth = _growth(requests)
+    cost = int(prompt * (growth + later)) * (rates.cache_write_1h - rates.cache_write_5m)
     saves = int(prompt * hour) * (rates.cache_write_5m - rates.cache_read)
-    ttl: Lifetime = "1h" if saves > cost else "5m"
+    better: Lifetime = "1h" if saves > cost else "5m"
     why = f"an hour for the whole prompt costs {dollars(cost)} a request and saves {dollars(saves)} on average"
-    return Tail(ttl, prompt - read, prompt, hour, cost, saves, why)
+    return Tail(alive or better, prompt - read, prompt, hour, cost, saves, why)
 
 
 def _growth(requests: Sequence[Accepted]) -> Fraction:

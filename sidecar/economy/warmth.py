@@ -70,17 +70,18 @@ def tokens_of(line: Line) -> TokensAt:
     """Tokens at every position of a line: exact where requests ended, in between by bytes."""
     points = [(0, 0), *line.known_tokens()]
     ends = [until for until, _ in points]
-    sizes = [0, *line.sizes]
+
+    def size(until: int) -> int:
+        return line.sizes[min(until, len(line.sizes)) - 1] if until and line.sizes else 0
 
     def tokens_at(until: int) -> int:
         above = bisect_left(ends, until)
         if above == len(ends):
             last, tokens = points[-1]
-            size = sizes[min(until, len(sizes) - 1)]
-            return tokens + round((size - sizes[last]) * (tokens / sizes[last] if sizes[last] else 1 / 3))
+            return tokens + round((size(until) - size(last)) * (tokens / size(last) if last else 1 / 3))
         if ends[above] == until:
             return points[above][1]
         (low, few), (high, many) = points[above - 1], points[above]
-        return few + (many - few) * (sizes[until] - sizes[low]) // max(1, sizes[high] - sizes[low])
+        return few + (many - few) * (size(until) - size(low)) // max(1, size(high) - size(low))
 
     return tokens_at

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.conversation import Lifetime
-from sidecar.economy.breakpoints import REACH, can_be_marked, place, steps, surplus, wanted
+from sidecar.economy.breakpoints import REACH, can_be_marked, place, surplus, wanted, within_reach
 from sidecar.economy.warmth import Entry
 
 LIFETIMES = st.sampled_from(["5m", "1h"])
@@ -23,7 +23,8 @@ def entry(until: int, ttl: Lifetime = "5m") -> Entry:
 def marks(kinds: list[str], *warm: Entry, client: dict[int, str] | None = None, **more: Any) -> dict[int, Lifetime]:
     client = client or {}
     asked = {"tail": FIVE, "head": None} | more
-    return place(wanted(kinds, [True] * len(kinds), warm, **asked), client, free=4 - len(client))
+    asked_for = wanted(len(kinds), kinds.__getitem__, lambda _: True, warm, **asked)
+    return place(asked_for, client, free=4 - len(client))
 
 
 @pytest.mark.parametrize(
@@ -44,9 +45,18 @@ def test_thinking_empty_text_and_what_is_left_out_take_no_marker(block: dict[str
     assert can_be_marked(block) is takes
 
 
-def test_a_run_of_calls_is_one_step_and_so_is_a_run_of_results() -> None:
-    kinds = ["text", "tool_use", "tool_use", "tool_result", "tool_result", "text", "text"]
-    assert steps(kinds) == [0, 1, 1, 2, 2, 3, 4]
+@pytest.mark.parametrize(
+    ("kinds", "first"),
+    [
+        (["text"] * 20, 0),
+        (["text"] * 21, 1),
+        (["text"] * 30, 10),
+        (["tool_use"] * 30 + ["tool_result"] * 30, 0),
+        (["text"] * 5 + ["tool_use"] * 9 + ["tool_result"] * 9 + ["text"] * 18, 5),
+    ],
+)
+def test_a_marker_looks_at_twenty_positions_and_a_run_of_calls_or_results_is_one(kinds: list[str], first: int) -> None:
+    assert within_reach(len(kinds) - 1, kinds.__getitem__) == first
 
 
 def test_a_first_request_is_marked_at_its_head_and_at_its_end() -> None:
@@ -95,7 +105,7 @@ def test_a_client_that_uses_all_places_gets_none_of_ours() -> None:
     assert marks(["text"] * 9, entry(3), head=(0, "5m"), client={1: "5m", 2: "5m", 3: "5m", 5: "5m"}) == {}
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     kinds=st.lists(st.sampled_from(["text", "tool_use", "tool_result"]), min_size=1, max_size=60),
     markable=st.lists(st.booleans(), min_size=60, max_size=60),
@@ -116,7 +126,8 @@ def test_never_more_than_four_never_on_what_takes_none_and_hours_always_first(
 ) -> None:
     client = {index: "1h" if index < hours else "5m" for index in client if index < len(kinds)}
     known = [Entry(until, until, ttl, 1e12) for until, ttl in sorted(warm) if until <= len(kinds)]
-    asked = wanted(kinds, markable[: len(kinds)], known, tail=tail, head=(0, head) if markable[0] else None)
+    heading = (0, head) if markable[0] else None
+    asked = wanted(len(kinds), kinds.__getitem__, markable.__getitem__, known, tail=tail, head=heading)
     ours = place(asked, client, free=4 - len(client))
     assert len(ours) + len(client) <= 4
     assert not ours.keys() & client.keys()

@@ -146,16 +146,31 @@ def test_a_whole_prompt_lives_an_hour_from_the_crossover_that_anthropic_measured
 
     def chosen(percent: float) -> str:
         hour = Fraction(round(percent * 100), 10_000)
-        return whole_prompt(rates, [], prompt=100_000, read=95_000, hour=hour, later=Fraction(0)).ttl
+        return whole(rates, [], hour=hour).ttl
 
     assert (chosen(crossover - 0.02), chosen(crossover + 0.02)) == ("5m", "1h")
 
 
-def test_a_cold_whole_prompt_is_judged_by_how_fast_its_conversation_grew() -> None:
-    fast, slow = conversation(8, step=6_000), conversation(8, step=50)
-    odds: dict[str, Any] = {"prompt": 60_000, "read": 0, "hour": Fraction(4, 100), "later": Fraction(0)}
-    assert whole_prompt(RATES, fast, **odds).ttl == "5m"
-    assert whole_prompt(RATES, slow, **odds).ttl == "1h"
+def whole(rates: Rates, requests: Sequence[Accepted], **more: Any) -> Tail:
+    usual: dict[str, Any] = {
+        "prompt": 100_000,
+        "read": 0,
+        "alive": None,
+        "hour": Fraction(4, 100),
+        "later": Fraction(0),
+    }
+    return whole_prompt(rates, requests, **usual | more)
+
+
+def test_a_whole_prompt_is_judged_by_how_fast_its_conversation_grew() -> None:
+    assert whole(RATES, conversation(8, step=6_000)).ttl == "5m"
+    assert whole(RATES, conversation(8, step=50)).ttl == "1h"
+
+
+def test_a_whole_prompt_that_is_alive_goes_on_as_it_was_written() -> None:
+    slow = conversation(8, step=50)
+    assert whole(RATES, slow, read=90_000, alive="5m").ttl == "5m"
+    assert whole(RATES, slow, read=90_000, alive="1h", hour=Fraction(0)).ttl == "1h"
 
 
 def test_a_head_lives_an_hour_where_conversations_follow_each_other_within_it() -> None:
