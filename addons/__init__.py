@@ -8,6 +8,8 @@ what adds, and at last the cache markers on what is left.
 
 BUILT_IN: tuple[str, ...] = (
     "addons.prefix_repair:PrefixRepair",
+    "addons.context_pruning:ContextPruning",
+    "addons.boilerplate:Boilerplate",
     "addons.size_limits:SizeLimits",
     "addons.file_references:FileReferences",
     "addons.diff_first:DiffFirst",

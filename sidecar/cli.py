@@ -17,7 +17,10 @@ from sidecar import __version__
 from sidecar.commands.accounts import accounts
 from sidecar.commands.files import files
 from sidecar.commands.projects import projects
+from sidecar.commands.record import record
+from sidecar.commands.replay import replay
 from sidecar.commands.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
+from sidecar.commands.show import show
 from sidecar.commands.terminal import console, fail, on_a_terminal, one_sentence, say, warn
 from sidecar.home import Home
 
@@ -44,10 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-app.add_typer(projects, rich_help_panel=LOOK)
-app.add_typer(accounts)
-app.add_typer(files)
 
 
 def main() -> None:
@@ -294,3 +293,11 @@ def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
     return (
         f"cgw {__version__} listens on {url}. {ending}\nKey: {key_place(key_file)}\n{connection_lines(url, key_file)}"
     )
+
+
+app.add_typer(projects, rich_help_panel=LOOK)
+app.add_typer(accounts)
+app.add_typer(files)
+app.add_typer(show)
+app.command(rich_help_panel=LOOK)(record)
+app.command(rich_help_panel=OFFLINE)(replay)

@@ -78,6 +78,14 @@ def _database_address(url: SecretStr) -> SecretStr:
     return url
 
 
+def _boilerplate_rows(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if tables:
+        from sidecar.boilerplate.catalogue import checked_rows
+
+        checked_rows(tables)
+    return tables
+
+
 def _bindable(host: str) -> str:
     if not host or any(character in host for character in "/ ") or host.count(":") == 1:
         raise ValueError("a host name or an IP address, without a port")
@@ -146,7 +154,7 @@ class Settings(BaseSettings):
     """Leave out editor boilerplate that says nothing new."""
     strip_when_cold: bool = True
     """Where the prompt cache has expired anyway, also leave out the state of the editor in earlier turns."""
-    boilerplate: list[dict[str, Any]] = Field(default_factory=list)
+    boilerplate: Annotated[list[dict[str, Any]], AfterValidator(_boilerplate_rows)] = Field(default_factory=list)
     """Tables `[[boilerplate]]`: your own tools' boilerplate, with the fields of the built-in catalogue."""
     context_pruning: Literal["overflow", "cold", "off"] = "overflow"
     """When old tool results become one-line stubs: only where the request would not fit the model, or also where the

@@ -7,7 +7,8 @@ An addon is any object with some of these methods, plain or async:
     response(exchange)                the answer is complete, with usage
     error(exchange)                   the exchange ended without a complete answer
 
-An addon that raises is reported and skipped for the rest of that exchange; it never breaks the answer.
+An addon that raises is reported and skipped for the rest of that exchange; it never breaks the answer. Only a
+GatewayError is more than that: the refusal of the request, for the client to read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any, cast
 
+from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.services import Services
 
@@ -79,6 +81,8 @@ class Pipeline:
         try:
             if (waiting := hook(exchange, *more)) is not None:
                 await waiting
+        except GatewayError:
+            raise  # a refusal is what it wants
         except Exception:
             exchange.failed_addons.add(name)
             if exchange.prompt is not None and before is not None:

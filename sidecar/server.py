@@ -36,6 +36,7 @@ from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
+from sidecar.recording import Recorder
 from sidecar.services import Services
 from sidecar.store.shelves import Shelves
 from sidecar.upstream import Upstream
@@ -111,6 +112,7 @@ async def sidecar_app(
     database = LazyDatabase(database_url, home.path)
     prices = Prices(catalogue.same_line)
     books = Books(database, home.path, prices)
+    recorder = Recorder(home)
     shelves = Shelves(home, settings.redis_url.get_secret_value() if settings.redis_url else None)
     memory = ConversationMemory(
         shelves("conversations", CONVERSATIONS_BYTES),
@@ -130,6 +132,7 @@ async def sidecar_app(
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, shelves.close)
+        running.push_async_callback(asyncio.to_thread, recorder.close)
         await running.enter_async_context(upstream)
         try:
             meters = await running.enter_async_context(
@@ -151,7 +154,7 @@ async def sidecar_app(
         )
         await running.enter_async_context(
             books.kept(
-                [log_line, meters.toll.settle],
+                [log_line, meters.toll.settle, recorder],
                 after=upstream.api_version(),
                 knows_model=catalogue.knows,
                 in_flight=lambda: gateway.in_flight,

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.pipeline import AddonFileError, Pipeline, load_addon_file, user_addons
 from tests.support.exchanges import an_exchange
@@ -108,3 +109,14 @@ def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(AddonFileError, match=r"\.py"):
         load_addon_file(path)
+
+
+def test_an_addon_may_refuse_a_request() -> None:
+    class Refuses:
+        def request(self, exchange: Exchange) -> None:
+            raise GatewayError("request_too_large", "too long", status=413)
+
+    exchange = an_exchange()
+    with pytest.raises(GatewayError, match="too long"):
+        asyncio.run(Pipeline([Refuses()]).request(exchange))
+    assert not exchange.failed_addons
