@@ -86,9 +86,10 @@ def _traced(trace: Json, path: Path) -> Session:
         raise _NoSessionError("it has no `messages` with a `role` each")
     times = _times(trace.get("timestamps"), len(messages))
     tools = trace.get("tools") or []
+    # A request goes out once its newest message is there; the time of the answer has Claude's own in it.
     head = {"tools": tools} if tools else {}
     turns = [
-        Turn({"messages": messages[:index], **head}, message, times[index])
+        Turn({"messages": messages[:index], **head}, message, times[index - 1])
         for index, message in enumerate(messages)
         if message["role"] == "assistant" and index
     ]

@@ -39,7 +39,7 @@ def test_every_message_of_the_assistant_answered_all_that_stood_before_it(tmp_pa
         {"messages": MESSAGES[:4], "tools": tools},
     ]
     assert [turn.answer for turn in session.turns] == [MESSAGES[2], MESSAGES[4]]
-    assert [turn.at for turn in session.turns] == [2.5, 4]
+    assert [turn.at for turn in session.turns] == [1.0, 3]
 
 
 def test_without_tools_and_times_none_are_made_up(tmp_path: Path) -> None:
