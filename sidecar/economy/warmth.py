@@ -20,6 +20,10 @@ TOLERANCE: Final = 1.05
 """Between two known ends, tokens are interpolated: an entry may be that much longer than what was read of it."""
 
 
+LOOKED_AT: Final = 12
+"""Requests: the work must not grow with a conversation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One cached prefix."""
@@ -36,34 +40,38 @@ def entries(requests: Sequence[Accepted], tokens_at: TokensAt, *, model: str, no
     """What a request to `model` at `now` can find, the shortest first.
 
     Usage has the last word: an entry above what a request read was not there for it, and where nothing was written
-    nothing can be found.
+    nothing can be found. Every request marks what must stay alive, so the newest few tell all of it.
     """
-    known: dict[int, Entry] = {}
-    for one in requests:
+    known: dict[int, Entry] | None = None
+    for one in requests[-LOOKED_AT:]:
         if one.model == model:
             known = _after(one, known, tokens_at)
-    return sorted((entry for entry in known.values() if now < entry.expires), key=lambda entry: entry.until)
+    return sorted((entry for entry in (known or {}).values() if now < entry.expires), key=_until)
 
 
-def _after(one: Accepted, known: dict[int, Entry], tokens_at: TokensAt) -> dict[int, Entry]:
-    """The entries once `one` was answered."""
+def _after(one: Accepted, known: dict[int, Entry] | None, tokens_at: TokensAt) -> dict[int, Entry]:
+    """The entries once `one` was answered; `known` is None where nobody knows what there was before."""
+    if not (one.read or one.written_5m or one.written_1h):
+        return {}
     found = {
         until: entry
-        for until, entry in known.items()
+        for until, entry in (known or {}).items()
         if one.now < entry.expires and entry.tokens <= one.read * TOLERANCE and until <= one.until
     }
     hit = max(found, default=0)
     for until, entry in found.items():
         if until == hit or until - 1 in one.marks:
-            expires = max(entry.expires, one.now + LIFETIME_SECONDS[entry.ttl])
-            found[until] = Entry(until, entry.tokens, entry.ttl, expires)
-    if one.written_5m or one.written_1h:
-        for index, ttl in one.marks.items():
-            if index >= hit:
-                lifetime: Lifetime = "1h" if ttl == "1h" else "5m"
-                expires = one.now + LIFETIME_SECONDS[lifetime]
-                found[index + 1] = Entry(index + 1, tokens_at(index + 1), lifetime, expires)
+            found[until] = Entry(until, entry.tokens, entry.ttl, one.now + LIFETIME_SECONDS[entry.ttl])
+    for index, ttl in one.marks.items():
+        tokens = tokens_at(index + 1)
+        if index + 1 not in found and (known is None or tokens * TOLERANCE >= one.read):
+            lifetime: Lifetime = "1h" if ttl == "1h" else "5m"
+            found[index + 1] = Entry(index + 1, tokens, lifetime, one.now + LIFETIME_SECONDS[lifetime])
     return found
+
+
+def _until(entry: Entry) -> int:
+    return entry.until
 
 
 def tokens_of(line: Line) -> TokensAt:
