@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sidecar.conversation import with_texts
 from sidecar.exchange import Exchange
 from sidecar.prompt import Prompt
+from sidecar.references.budget import Budget
 from sidecar.references.files import files_in
-from sidecar.references.index import Budget, LineIndex
+from sidecar.references.index import LineIndex
 from sidecar.references.reduce import DEFAULT_GRAIN, Grain, Reducer, Taken
-from sidecar.references.slots import Slot, Walk
+from sidecar.references.slots import Kind, Slot, Walk
 from sidecar.services import Services
 
-if TYPE_CHECKING:
-    from sidecar.file_cache import FileCache
-
 LAYER: Final = "file_references"
-WORK: Final = 1_000_000
+WORK: Final = 1_600_000
 """Bytes that one request may have looked at, for about 20 ms. Texts past it stay as they are."""
-ON_THE_LOOP: Final = 256 * 1024
-"""Bytes of blocks above which it is done in a thread."""
+ON_THE_LOOP: Final = 160 * 1024
+"""Bytes of blocks above which it is done in a thread: about 5 ms."""
 MOST_CONVERSATIONS: Final = 64
 MOST_CHARACTERS: Final = 24_000_000
 """Of all conversations that are indexed: about five bytes of memory each."""
@@ -55,7 +53,7 @@ class FileReferences:
         self._enabled = settings.enable_file_hash_cache
         characters = settings.reference_min_chars
         self._grain = DEFAULT_GRAIN if characters is None else Grain.of_characters(characters)
-        self._files: FileCache | None = getattr(services, "files", None)
+        self._files = services.files
         self._indexed: OrderedDict[str, Indexed] = OrderedDict()
         """By the id of the line; one that a request works with is not in it."""
 
@@ -83,24 +81,26 @@ class FileReferences:
             if block is not None and any(one.text != one.slot.text for one in taken):
                 prompt.replace(index, with_texts(block, [one.text for one in taken]), LAYER)
                 saved += sum(len(one.slot.text) - len(one.text) for one in taken)
-            if self._files is not None:
-                self._count(self._files, taken, exchange.now, prompt.bytes_a_token)
+            self._count(taken, exchange.now, prompt.bytes_a_token)
         if reducer.references:
-            said = f"{reducer.references} runs of lines that Claude has already, told by reference"
+            runs = f"{reducer.references} run{'s' * (reducer.references > 1)}"
+            said = f"{runs} of lines that Claude has already, told by reference"
             exchange.decide(LAYER, said, references=reducer.references, diffs=reducer.diffs, characters=saved)
         if reducer.passed_over:
-            said = f"{reducer.passed_over} texts kept as they are: too much to look through"
+            count = f"{reducer.passed_over} text{'s' * (reducer.passed_over > 1)}"
+            said = f"{count} kept as written: too much to look through"
             exchange.decide(LAYER, said, texts=reducer.passed_over)
 
-    def _count(self, files: FileCache, taken: list[Taken], now: float, bytes_a_token: float) -> None:
+    def _count(self, taken: list[Taken], now: float, bytes_a_token: float) -> None:
+        """Tell the machine's file cache what the client sent; what the model wrote is not sent by anybody."""
         for one in taken:
-            if one.reading is None:
+            if one.reading is None or one.slot.kind is Kind.SOURCE:
                 continue
             for file in files_in(one.reading, one.slot.origin):
                 size = one.reading.end_of(file.end - 1) - one.reading.starts[file.first]
                 saved = sum(used.saved for used in one.used if file.first <= used.stand.first < file.end)
-                tokens = files.tokens(file.digest) or round(size / bytes_a_token)
-                files.seen(file.path, file.digest, tokens=tokens, saved=round(saved / bytes_a_token), now=now)
+                tokens = self._files.tokens(file.digest) or round(size / bytes_a_token)
+                self._files.seen(file.path, file.digest, tokens=tokens, saved=round(saved / bytes_a_token), now=now)
 
     def _borrow(self, prompt: Prompt) -> Indexed:
         """What is indexed of this conversation. A fork shares only a part of it, and begins anew."""

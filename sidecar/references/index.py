@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from sidecar.references.budget import COMPARISON, Budget
 from sidecar.references.marker import references_in
 from sidecar.references.reading import GRAM, Reading
 from sidecar.references.sources import Origin, Source, Sources
@@ -18,8 +19,6 @@ from sidecar.references.sources import Origin, Source, Sources
 PLACES_A_GRAM: Final = 8
 ANY_MARKER: Final = "[cgw"
 """What the markers of all layers begin with."""
-COMPARISON: Final = 64
-"""Bytes of the work budget that comparing a line with another costs."""
 
 
 class Run(NamedTuple):
@@ -36,7 +35,7 @@ class Run(NamedTuple):
 
     @property
     def source(self) -> Source | None:
-        return None if self.lines is None else self.lines.sources[self.number]
+        return None if self.lines is None else self.lines.indexed(self.number)
 
 
 class LineIndex:
@@ -45,19 +44,30 @@ class LineIndex:
     def __init__(self) -> None:
         self.characters = 0
         self.sources = Sources()
+        """All that are known, for `expand`."""
         self._keys: list[str | None] = []
         """All lines; None ends a source, and stands for what must not be referred to."""
+        self._indexed: list[Source] = []
         self._starts: list[int] = []
-        """Where each source begins."""
+        """Where each indexed source begins."""
         self.grams: dict[int, int | list[int]] = {}
         """Where each three lines in a row stand."""
 
     def add(self, text: str, origin: Origin, reading: Reading | None = None) -> None:
         """Take in a text as it was sent."""
-        reading = self.sources.add(text, origin, reading).reading
+        self.index(self.know(text, origin, reading))
+
+    def know(self, text: str, origin: Origin, reading: Reading | None = None) -> Source:
+        """Take in a text by its name alone; `index` does the rest, once it is needed."""
+        self.characters += len(text)
+        return self.sources.add(text, origin, reading)
+
+    def index(self, source: Source) -> None:
+        """Let the lines of a text that is known be found."""
+        text, reading = source.text, source.reading
         start = len(self._keys)
         self._starts.append(start)
-        self.characters += len(text)
+        self._indexed.append(source)
         keys: list[str | None] = [*reading.keys]
         hidden: set[int] = set()
         if ANY_MARKER in text:
@@ -91,27 +101,13 @@ class LineIndex:
     def keys(self) -> Sequence[str | None]:
         return self._keys
 
+    def indexed(self, number: int) -> Source:
+        return self._indexed[number]
+
     def stretch(self, number: int, first: int, count: int) -> Sequence[str | None]:
         """`count` lines of the source with this number; None for each that must not be referred to."""
         start = self._starts[number] + first
         return self._keys[start : start + count]
-
-
-class Overspent(Exception):  # noqa: N818 - it is a decision of the budget, not a mistake
-    """A text would take more work than its request has left."""
-
-
-class Budget:
-    """Work that one request may cost, in bytes looked at: the same on every machine."""
-
-    def __init__(self, size: int) -> None:
-        self.left = size
-
-    def spend(self, size: int) -> None:
-        """Raises Overspent where there is not enough left."""
-        self.left -= size
-        if self.left < 0:
-            raise Overspent
 
 
 class Finder:
@@ -188,7 +184,7 @@ class Finder:
 
 def _repeated(grams: Sequence[int]) -> dict[int, list[int]]:
     """The grams that a text has more than once, and where."""
-    if len(set(grams)) == len(grams):
+    if len(set(grams)) >= len(grams) - max(0, grams.count(0) - 1):
         return {}
     places: dict[int, list[int]] = {}
     for index, gram in enumerate(grams):

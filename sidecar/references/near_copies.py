@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from sidecar.references.index import COMPARISON, Budget, Run
+from sidecar.references.budget import COMPARISON, Budget
+from sidecar.references.index import Run
 
 LARGEST_GAP: Final = 120
 """Lines on one side of a gap from which it is replaced whole: comparing takes their product."""
@@ -98,7 +99,7 @@ def _changes(gone: Sequence[str], new: Sequence[str], budget: Budget) -> Iterato
     if max(len(gone), len(new)) > LARGEST_GAP:
         yield 0, len(gone), 0, len(new)
         return
-    budget.spend(len(gone) * len(new) * COMPARISON // 4)
+    budget.spend(len(gone) * len(new) * COMPARISON)
     for tag, a, b, c, d in SequenceMatcher(None, gone, new, autojunk=False).get_opcodes():
         if tag != "equal":
             yield a, b, c, d

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 FEWEST: Final = 3
 """Lines in a row that make numbers line numbers."""
@@ -64,41 +64,45 @@ class Numbering:
         return cls(SEPARATORS[found[1]], int(found[2]), bool(found[3]), int(found[4]))
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
-    """Lines `first` to `end` (not included) are numbered in one style."""
+class Numbered(NamedTuple):
+    """Lines from `first` on are numbered in one style; `keys` is what stands behind the numbers."""
 
     first: int
-    end: int
     numbering: Numbering
+    keys: list[str]
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.keys)
 
 
 def maybe_numbered(lines: Sequence[str]) -> bool:
-    """A quick look: whether any line begins with a digit, blanks before it not counted."""
-    return not _DIGITS.isdisjoint([line[:1] for line in map(str.lstrip, lines)])
+    """A quick look at one line of each possible row: whether it begins with a digit, blanks not counted."""
+    return not _DIGITS.isdisjoint([line[:1] for line in map(str.lstrip, lines[FEWEST - 1 :: FEWEST])])
 
 
 def numbered_rows(lines: Sequence[str]) -> Iterator[Numbered]:
     """The numbered rows among lines, in order. Every line of a row is its prefix and what follows, exactly."""
-    first = 0
+    first, number = 0, -1
     row: list[re.Match[str]] = []
     for index, line in enumerate(lines):
         found = _PREFIX.match(line)
-        if found is not None and row and _goes_on(row[-1], found):
-            row.append(found)
+        if found is None:
+            if row:
+                yield from _row(first, row)
+                row = []
             continue
-        if len(row) >= FEWEST:
+        number += 1
+        if not row or int(found[2]) != number or found[3] != row[0][3]:
             yield from _row(first, row)
-        first, row = index, [found] if found is not None else []
-    if len(row) >= FEWEST:
-        yield from _row(first, row)
-
-
-def _goes_on(before: re.Match[str], found: re.Match[str]) -> bool:
-    return found[3] == before[3] and int(found[2]) == int(before[2]) + 1
+            first, number, row = index, int(found[2]), []
+        row.append(found)
+    yield from _row(first, row)
 
 
 def _row(first: int, row: list[re.Match[str]]) -> Iterator[Numbered]:
+    if len(row) < FEWEST:
+        return
     separator = row[0][3]
     if separator in _SPACED and all(found.string.startswith(" ", found.end()) for found in row):
         separator += " "
@@ -106,8 +110,11 @@ def _row(first: int, row: list[re.Match[str]]) -> Iterator[Numbered]:
     width = len(row[0][1]) + len(digits)
     zero_filled = len(digits) > 1 and digits.startswith("0")
     numbering = Numbering(separator, width, zero_filled, int(digits))
-    same = 0
-    while same < len(row) and row[same].string.startswith(numbering.prefix(same)):
-        same += 1
-    if same >= FEWEST:
-        yield Numbered(first, first + same, numbering)
+    keys = []
+    for offset, found in enumerate(row):
+        prefix = numbering.prefix(offset)
+        if not found.string.startswith(prefix):
+            break
+        keys.append(found.string[len(prefix) :])
+    if len(keys) >= FEWEST:
+        yield Numbered(first, numbering, keys)

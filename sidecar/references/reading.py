@@ -20,6 +20,7 @@ GRAM: Final = 3
 """Lines in a row that lead to a place."""
 TELLING: Final = 4
 """Characters, blanks around them not counted, from which a line says something."""
+_ALL_DULL: Final = bytes([True] * GRAM)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _FEWEST_ESCAPED: Final = 3
 """Escaped line ends that make a physical line JSON with lines inside."""
@@ -88,10 +89,13 @@ class Reading:
     def grams(self) -> list[int]:
         """For each line the hash of it and the next two; 0 where none of the three says anything."""
         keys = self.keys
-        telling = [len(key.strip()) >= TELLING for key in keys]
-        says = zip(telling, telling[1:], telling[2:], strict=False)
-        threes = zip(keys, keys[1:], keys[2:], strict=False)
-        return [hash(three) if a or b or c else 0 for three, (a, b, c) in zip(threes, says, strict=True)]
+        grams = [*map(hash, zip(keys, keys[1:], keys[2:], strict=False))]
+        dull = bytes([len(key.strip()) < TELLING for key in keys])
+        at = dull.find(_ALL_DULL)
+        while at >= 0:
+            grams[at] = 0
+            at = dull.find(_ALL_DULL, at + 1)
+        return grams
 
     @cached_property
     def starts(self) -> list[int]:
@@ -141,7 +145,7 @@ class Reading:
         if not lines:
             return
         base = len(self.keys)
-        returns = [line.endswith("\r") for line in lines] if any("\r" in line for line in lines) else None
+        returns = [line.endswith("\r") for line in lines] if "\r" in self.text else None
         keys = (
             lines if returns is None else [line[:-1] if cr else line for line, cr in zip(lines, returns, strict=True)]
         )
@@ -149,9 +153,7 @@ class Reading:
         if numbered:
             keys = [*keys]
             for row in numbered:
-                for offset in range(row.end - row.first):
-                    skip = len(row.numbering.prefix(offset))
-                    keys[row.first + offset] = keys[row.first + offset][skip:]
+                keys[row.first : row.end] = row.keys
         self.keys += keys
         for first, end, numbering in _rows(numbered, len(lines)):
             for start, stop, crlf in _alike(returns, first, end):

@@ -10,17 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from sidecar.references.budget import Budget, Overspent
 from sidecar.references.expand import expand_text
-from sidecar.references.index import Budget, Finder, LineIndex, Overspent, Run
-from sidecar.references.marker import seal
+from sidecar.references.index import Finder, LineIndex, Run
+from sidecar.references.marker import PREFIX, seal
 from sidecar.references.near_copies import near_copy
 from sidecar.references.reading import GRAM, Reading
 from sidecar.references.slots import Kind, Slot
+from sidecar.references.sources import Source
 from sidecar.references.writing import Stand, Used, compose, difference, reference
 from sidecar.references.zones import Zone, zones_of
 
 MOST_REFERENCES: Final = 3
 """In one text; with more, a diff against one earlier copy is tried."""
+A_LINE: Final = 32
+AN_ESCAPED_LINE: Final = 64
+A_MARKER: Final = 500
+"""Bytes of work that these cost besides their characters."""
 SHORTEST: Final = 80
 """Characters of a text below which nothing in it could pay."""
 
@@ -66,7 +72,7 @@ class Reducer:
     def __init__(self, frozen: LineIndex, grain: Grain, budget: Budget) -> None:
         self._frozen = frozen
         self._live = LineIndex()
-        self._waiting: list[Taken] = []
+        self._waiting: list[Source] = []
         """Texts that are not in the index yet."""
         self._grain = grain
         self._budget = budget
@@ -79,22 +85,26 @@ class Reducer:
     def take(self, slot: Slot) -> Taken:
         """The slot's text as it is to be sent; later ones may refer to it."""
         try:
-            self._budget.spend(len(slot.text))
+            self._budget.spend(_work_of(slot.text))
         except Overspent:
             self.passed_over += 1
-            return Taken(slot, self._as_written(slot), None)
+            text = self._as_written(slot)
+            self._live.know(text, slot.origin)
+            return Taken(slot, text, None)
         reading = Reading(slot.text)
+        reduced = None
         if slot.kind is not Kind.SOURCE:
-            self._take_in()
-        reduced = self._reduced(slot, reading) if slot.kind is not Kind.SOURCE else None
+            self._index_waiting()
+            reduced = self._reduced(slot, reading)
         taken = reduced or Taken(slot, self._as_written(slot), reading)
-        self._waiting.append(taken)
+        unchanged = reading if taken.text is slot.text else None
+        self._waiting.append(self._live.know(taken.text, slot.origin, unchanged))
         return taken
 
-    def _take_in(self) -> None:
-        """The texts so far can be referred to: done when another one comes, which the last of a request never sees."""
-        for slot, text, reading, _ in self._waiting:
-            self._live.add(text, slot.origin, reading if text is slot.text else None)
+    def _index_waiting(self) -> None:
+        """Only where a text comes that might refer to them: nothing follows the last one of a request."""
+        for source in self._waiting:
+            self._live.index(source)
         self._waiting.clear()
 
     def _as_written(self, slot: Slot) -> str:
@@ -156,3 +166,9 @@ class Reducer:
         stands = sorted([*around, difference(zone, copy, copy.base.source)], key=lambda stand: stand.first)
         with_diff = compose(reading, anchor, stands)
         return with_diff if len(with_diff[0]) < len(text) else (text, used)
+
+
+def _work_of(text: str) -> int:
+    """Bytes that reading a text counts for: its lines cost as much as its characters do."""
+    lines = text.count("\n") * A_LINE + text.count("\\n") * AN_ESCAPED_LINE
+    return len(text) + lines + text.count(PREFIX) * A_MARKER

@@ -36,25 +36,17 @@ class Source:
 
 
 class Sources:
-    """Texts by their number, and by the name that a marker gives."""
+    """Texts by the name that a marker gives them."""
 
     def __init__(self) -> None:
-        self._all: list[Source] = []
         self._named: defaultdict[str, list[Source]] = defaultdict(list)
 
     def add(self, text: str, origin: Origin, reading: Reading | None = None) -> Source:
         source = Source(text, origin)
         if reading is not None:
             source.reading = reading
-        self._all.append(source)
         self._named[name_of(source.digest)].append(source)
         return source
-
-    def __getitem__(self, number: int) -> Source:
-        return self._all[number]
-
-    def __len__(self) -> int:
-        return len(self._all)
 
     def named(self, name: str) -> Sequence[Source]:
         """All with this name: short names meet now and then."""

@@ -1,0 +1,190 @@
+"""File references, turn by turn: what goes upstream, what stays as it was, and who is told."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from addons.file_references import ON_THE_LOOP, FileReferences
+from sidecar.exchange import Json
+from sidecar.pipeline import Pipeline
+from sidecar.projects.policy import Policy
+from sidecar.references.expand import expand
+from tests.support.exchanges import an_exchange
+from tests.support.talks import Talk, assistant, call, result, texts, user
+
+LINES = [f"    return line_{number}(of_the_file)" for number in range(40)]
+FILE = "\n".join(LINES)
+
+
+@pytest.fixture
+def talking(tmp_path: Path) -> Iterator[Callable[..., Talk]]:
+    talks: list[Talk] = []
+
+    def begin(**settings: Any) -> Talk:
+        talks.append(Talk(tmp_path, FileReferences, **settings))
+        return talks[-1]
+
+    yield begin
+    for talk in talks:
+        talk.close()
+
+
+def reads(count: int, content: str = FILE, path: str = "src/app.py") -> Json:
+    """A conversation in which a file is read again and again."""
+    messages = [user("go")]
+    for number in range(count):
+        messages += [
+            assistant(f"Reading it, {number}.", call(f"t{number}", path=path)),
+            user(result(f"t{number}", f"{content}\n# {number}")),
+        ]
+    return {"messages": messages}
+
+
+def test_a_file_that_is_read_again_is_told_by_reference(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    request = reads(2)
+    sent = talk.send(request)
+    assert texts(sent)[-1].startswith("[cgw: same 40 lines as src/app.py:1-40 above, ")
+    assert texts(sent)[-1].endswith("]\n# 1")
+    assert expand(sent) == request
+    assert talk.decided == ["file_references: 1 run of lines that Claude has already, told by reference"]
+
+
+def test_turn_by_turn_what_was_sent_stays_and_what_is_new_refers_to_it(talking: Callable[..., Talk]) -> None:
+    talk, before = talking(), []
+    for turn in range(1, 6):
+        sent = talk.send(reads(turn))
+        assert sent["messages"][: len(before)] == before
+        assert expand(sent) == reads(turn)
+        before = sent["messages"]
+    assert sum("[cgw: same 40 lines" in text for text in texts(talk.sent)) == 4
+
+
+def test_after_a_restart_references_lead_into_the_whole_history(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    before = talk.send(reads(2))["messages"]
+    layers: list[object] = [talk.memory, FileReferences(talk.services)]
+    exchange = an_exchange(request=reads(3), conversation="c", project="web")
+    asyncio.run(Pipeline(layers).request(exchange))
+    assert exchange.prompt is not None
+    sent = exchange.prompt.assemble(exchange.request, takes_mid_system=True)
+    assert sent["messages"][: len(before)] == before
+    assert texts(sent)[-1].startswith("[cgw: same 40 lines")
+    assert expand(sent) == reads(3)
+
+
+def test_a_fork_refers_only_to_what_it_shares(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    talk.send(reads(1))
+    other = FILE.replace("line", "row")
+    gone = reads(1)
+    gone["messages"] += [assistant(call("t8")), user(result("t8", other))]
+    talk.send(gone)
+    forked = reads(1)
+    forked["messages"] += [assistant("no", call("t9")), user(result("t9", other))]
+    sent = talk.send(forked)
+    assert sent == forked
+    again = {"messages": [*forked["messages"], assistant(call("t10")), user(result("t10", other))]}
+    sent = talk.send(again)
+    assert expand(sent) == again
+    assert "[cgw: same 40 lines" in texts(sent)[-1]
+
+
+def test_large_requests_come_out_the_same(talking: Callable[..., Talk]) -> None:
+    """They are worked on in a thread."""
+    large = "\n".join(f"line {number} of a large file that goes on and on" for number in range(ON_THE_LOOP // 40))
+    request = reads(2, large)
+    sent = talking(reference_min_chars=200).send(request)
+    assert expand(sent) == request
+    assert len(orjson.dumps(sent)) < len(orjson.dumps(request)) * 0.6
+
+
+def test_the_finest_grain_is_a_users_choice(talking: Callable[..., Talk]) -> None:
+    few = "\n".join(LINES[:8])
+    assert talking().send(reads(2, few)) == reads(2, few)
+    assert "[cgw: same 8 lines" in texts(talking(reference_min_chars=200).send(reads(2, few)))[-1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({"enable_file_hash_cache": False}, {}),
+        ({}, {"policy": Policy(switches={"enable_file_hash_cache": False})}),
+        ({}, {"bypass": True}),
+    ],
+    ids=["switched off", "switched off for the project", "bypassed"],
+)
+def test_whoever_does_not_want_references_gets_none(
+    talking: Callable[..., Talk], settings: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    assert talking(**settings).send(reads(2), **fields) == reads(2)
+
+
+def test_switching_it_off_leaves_what_was_sent(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    before = talk.send(reads(2))["messages"]
+    sent = talk.send(reads(3), bypass=True)
+    assert sent["messages"] == before + reads(3)["messages"][len(before) :]
+    assert expand(sent) == reads(3)
+
+
+def test_where_a_marker_came_back_in_a_tool_call_there_are_no_more(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    before = talk.send(reads(2))["messages"]
+    assert talk.exchange.prompt is not None
+    assert talk.exchange.prompt.line is not None
+    talk.exchange.prompt.line.references_off = True
+    assert talk.send(reads(3))["messages"] == before + reads(3)["messages"][len(before) :]
+
+
+def test_signed_thinking_keeps_a_conversation_as_it_is(talking: Callable[..., Talk]) -> None:
+    request = reads(2)
+    request["messages"][1]["content"].insert(0, {"type": "thinking", "thinking": "hm", "signature": "s"})
+    assert talking().send(request) == request
+    assert "[cgw" in texts(talking(reduce_with_thinking=True).send(request))[-1]
+
+
+def test_requests_of_one_conversation_at_the_same_time_do_not_mix(talking: Callable[..., Talk]) -> None:
+    """An editor that asks twice at once; both are large enough for a thread."""
+    large = "\n".join(f"line {number} of a large file that goes on and on" for number in range(ON_THE_LOOP // 40))
+    talk = talking()
+    before = talk.send(reads(1, large))["messages"]
+    layers = Pipeline([talk.memory, *talk.layers])
+    exchanges = [an_exchange(request=reads(number, large), conversation="c", project="web") for number in (2, 3)]
+
+    async def both() -> None:
+        await asyncio.gather(*map(layers.request, exchanges))
+
+    asyncio.run(both())
+    for exchange, number in zip(exchanges, (2, 3), strict=True):
+        assert exchange.prompt is not None
+        sent = exchange.prompt.assemble(exchange.request, takes_mid_system=True)
+        assert sent["messages"][: len(before)] == before
+        assert "[cgw: same " in texts(sent)[-1]
+        assert expand(sent) == reads(number, large)
+
+
+def test_what_was_too_much_to_look_through_is_said(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    request = reads(2, "aaa b\n" * 60_000)
+    assert talk.send(request) == request
+    assert talk.decided == ["file_references: 2 texts kept as written: too much to look through"]
+
+
+def test_the_machines_file_cache_hears_of_each_reading_once(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    for turn in (1, 2, 3):
+        talk.send(reads(turn))
+    files = {file.path: file for file in talk.services.files.most_resent(9)}
+    assert files == {}  # every reading ended in a line of its own
+    request: Json = {"messages": [user("go")]}
+    for number in range(3):
+        request["messages"] += [assistant(call(f"t{number}", path="a.py")), user(result(f"t{number}", FILE))]
+        talk.send(request)
+    (file,) = talk.services.files.most_resent(9)
+    assert (file.path, file.times) == ("a.py", 3)
+    assert 0 < file.tokens < file.saved_tokens < 2 * file.tokens
