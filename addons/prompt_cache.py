@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
 from sidecar.accounts.account import MICRO_USD
+from sidecar.accounts.prices import PICODOLLARS
 from sidecar.conversation import Accepted, Lifetime, Line
 from sidecar.economy import breakpoints
 from sidecar.economy.lifetimes import Head, Tail, head, hour_held, tail, whole_prompt
 from sidecar.economy.warmth import Entry, entries, tokens_of
+from sidecar.keep_warm import KeepWarm
 from sidecar.pace import ClientPace, Pace
 from sidecar.pace_shelf import PaceShelf
 from sidecar.services import Services
@@ -49,6 +52,9 @@ class PromptCache:
     first pause; where it is not, whole prompts get one lifetime.
     """
 
+    response: Callable[[Exchange], None]
+    """Only there where the user turned keeping warm on."""
+
     def __init__(self, services: Services) -> None:
         self._enabled = services.settings.enable_anthropic_cache_control
         self._fixed: Lifetime | None = None if services.settings.cache_ttl == "auto" else services.settings.cache_ttl
@@ -59,6 +65,16 @@ class PromptCache:
         """When the tools and system text of a client were last sent."""
         self._terms: OrderedDict[str, _Terms] = OrderedDict()
         self._opening: asyncio.Task[None] | None = None
+        self._keep_warm: KeepWarm | None = None
+        if services.settings.keep_warm and services.own_requests is not None:
+            self._keep_warm = KeepWarm(
+                services.own_requests,
+                services.prices,
+                budget_picos=int(services.settings.keep_warm_budget_usd * PICODOLLARS),
+                simulated=services.settings.test_clock,
+            )
+            # Only now: a hook for whole answers makes every stream be put together.
+            self.response = self._consider_keeping_warm
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
@@ -68,10 +84,24 @@ class PromptCache:
             self._opening = asyncio.create_task(self.opened(), name="read prices and paces")
         if (pace := self._pace.known) is not None:
             self._observe(exchange, prompt, pace)
+        kept = None
+        if self._keep_warm is not None:
+            await self._keep_warm.resumed(exchange)
+            kept = self._keep_warm.entry(exchange, prompt)
         if exchange.bypass and not _marked_before(prompt.line):
             return
         self._trim(exchange, prompt)
-        self._mark(exchange, prompt, pace)
+        self._mark(exchange, prompt, pace, kept)
+
+    def _consider_keeping_warm(self, exchange: Exchange) -> None:
+        """The `response` hook where the user turned keeping warm on."""
+        prompt, pace = exchange.prompt, self._pace.known
+        if prompt is None or prompt.line is None or not prompt.marks or pace is None or self._keep_warm is None:
+            return
+        line = prompt.line  # this request is part of it by now
+        warm = entries(line.requests, tokens_of(line), model=exchange.model, now=exchange.now)
+        covered = max((entry.tokens for entry in warm if entry.ttl == "1h"), default=0)
+        self._keep_warm.answered(exchange, covered=covered, chance=pace.of(exchange.client).returns)
 
     async def opened(self) -> None:
         """What decisions need is read. No request waits for it: the first few go with five minutes."""
@@ -92,7 +122,7 @@ class PromptCache:
             del marks[index]
         exchange.note("cache_control", "ignored", detail)
 
-    def _mark(self, exchange: Exchange, prompt: Prompt, pace: Pace | None) -> None:
+    def _mark(self, exchange: Exchange, prompt: Prompt, pace: Pace | None, kept: Entry | None) -> None:
         client = dict(prompt.client_marks)
         free = breakpoints.MOST - len(client)
         automatic = exchange.request.get("cache_control")
@@ -106,6 +136,7 @@ class PromptCache:
         if free <= 0 or 2 * total < shortest:
             return
         warm, requests = _warm(exchange, prompt)
+        warm += [kept] if kept is not None else []
         newest_end = self._tail(exchange, warm, requests, total, pace)
         tools, system = _zones(prompt)
         heading = self._head(exchange, prompt, system, shortest, pace)

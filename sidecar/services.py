@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ if TYPE_CHECKING:
     from sidecar.accounts.prices import Prices
     from sidecar.file_cache import FileCache
     from sidecar.home import Home
+    from sidecar.keep_warm import Asks
     from sidecar.memory import ConversationMemory
     from sidecar.models.catalogue import Catalogue
+    from sidecar.replies.replies import Replies
     from sidecar.store.shelves import Shelves
 
 
@@ -26,3 +29,9 @@ class Services:
     files: FileCache
     shelves: Shelves
     """What outlives the process: `shelves("cuts", size_limit_bytes)` has `get` (blocks) and `put` (does not)."""
+    replies: Replies
+    """Claude's answers, for requests that come again."""
+    api_version: Callable[[], Awaitable[str]]
+    """The `anthropic-version` of requests that name none."""
+    own_requests: Asks | None = None
+    """How a layer asks Claude by itself, on its own account."""
