@@ -1,6 +1,6 @@
 """The text that tells the model, behind what was sent, how an earlier part of the conversation reads now.
 
-    [Amendment 482913 to the system prompt, replacing any earlier one]
+    [Amendment 482913 to the system prompt; replaces earlier ones]
     @@ -12 +12 @@
     +Current time: 10:04
 
@@ -37,7 +37,7 @@ SHOWN_CHARACTERS: Final = 100
 AS_FIRST_SENT: Final = "It reads as first sent again."
 
 _PLACE = r"(?:block (\d{1,9}) of )?(?:the system prompt|message (\d{1,9}))"
-_HEADER = re.compile(rf"\[Amendment (\d{{6}}) to {_PLACE}, replacing any earlier one\]")
+_HEADER = re.compile(rf"\[Amendment (\d{{6}}) to {_PLACE}; replaces earlier ones\]")
 _RANGES = re.compile(
     r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@"
     r"(?: text (\d{1,9}))?(?: characters (\d{1,9})-(\d{1,9}))?"
@@ -123,7 +123,7 @@ def amended(frozen: Sequence[str], found: Amendment, turn: int) -> list[str] | N
 
 
 def _header(place: Place, checksum: str) -> str:
-    return f"[Amendment {checksum} to {place}, replacing any earlier one]"
+    return f"[Amendment {checksum} to {place}; replaces earlier ones]"
 
 
 def _checksum(place: Place, turn: int, frozen: Sequence[str], now: Sequence[str]) -> str:

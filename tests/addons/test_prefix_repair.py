@@ -121,7 +121,7 @@ def test_state_of_the_editor_in_an_early_message_is_amended(talk: Talk) -> None:
     sent = talk.send(request)
     assert sent["messages"][:3] == [first, *later[:2]]
     (told,) = amendments(sent)
-    assert "to block 2 of message 1," in told
+    assert "to block 2 of message 1;" in told
     assert same(expanded(sent), request)
 
 

@@ -76,7 +76,7 @@ def test_a_copy_that_stands_elsewhere_or_speaks_of_another_text_is_not_applied(
 def test_a_minute_clock_takes_few_tokens() -> None:
     text = told(f"{RULES}Current time: 10:04\n", f"{RULES}Current time: 10:05\n")
     header, *diff = text.split("\n")
-    assert header.endswith("to the system prompt, replacing any earlier one]")
+    assert header.endswith("to the system prompt; replaces earlier ones]")
     assert diff == ["@@ -60 +60 @@", "+Current time: 10:05"]
     estimator = TokenEstimator()
     assert estimator.tokens("claude-sonnet-5-5", "default", estimator.count_text(text)) <= 60
