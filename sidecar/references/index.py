@@ -130,6 +130,11 @@ class Finder:
         self._followed: dict[tuple[int, int], int] = {}
         """For each index (-1 for the text itself) and diagonal, the line up to which it was followed."""
 
+    @property
+    def knows_any(self) -> bool:
+        """Whether three lines in a row stand anywhere else at all."""
+        return bool(self._known)
+
     def runs(self, first: int, end: int, admits: Callable[[int, int], bool]) -> Iterator[Run]:
         """The longest run at each line from `first` to `end` (not included), left to right, without overlap. `admits`
         says from first and end line whether a run is long enough."""

@@ -15,14 +15,14 @@ from sidecar.references.expand import expand_text
 from sidecar.references.index import Finder, LineIndex, Run
 from sidecar.references.marker import PREFIX, seal
 from sidecar.references.near_copies import near_copy
-from sidecar.references.reading import GRAM, Reading
+from sidecar.references.reading import Reading
 from sidecar.references.slots import Kind, Slot
 from sidecar.references.sources import Source
 from sidecar.references.writing import Stand, Used, compose, difference, reference
 from sidecar.references.zones import Zone, zones_of
 
 MOST_REFERENCES: Final = 3
-"""In one text; with more, a diff against one earlier copy is tried."""
+"""That a text may need; with more, a diff against one earlier copy is tried."""
 A_LINE: Final = 32
 AN_ESCAPED_LINE: Final = 64
 A_MARKER: Final = 500
@@ -121,24 +121,28 @@ class Reducer:
         if len(slot.text) < SHORTEST:
             return None
         try:
-            finder = Finder(reading, (self._frozen, self._live), self._budget)
-            found = [(zone, self._runs(reading, zone, finder)) for zone in zones_of(slot, reading)]
-            stands = [reference(reading, zone, run) for zone, runs in found for run in runs]
-            text, used = compose(reading, slot.anchor, stands)
-            if len(used) > MOST_REFERENCES:
-                text, used = self._nearer(reading, slot.anchor, found, stands, text, used)
+            finder = self._finder(reading)
+            if not finder.knows_any:
+                return None
+            zones = zones_of(slot, reading)
+            stands = [reference(reading, zone, run) for zone in zones for run in self._runs(reading, zone, finder)]
         except Overspent:
             self.passed_over += 1
             return None
+        text, used = compose(reading, slot.anchor, stands)
+        patched = self._patched(reading, slot.anchor, zones, stands)
+        if patched is not None and len(patched[0]) < len(text):
+            text, used = patched
         if not used or not self._expands(text, slot):
             return None
         self.references += len(used)
         self.diffs += sum(one.stand.patch is not None for one in used)
         return Taken(slot, text, reading, used)
 
+    def _finder(self, reading: Reading) -> Finder:
+        return Finder(reading, (self._frozen, self._live), self._budget)
+
     def _runs(self, reading: Reading, zone: Zone, finder: Finder) -> list[Run]:
-        if zone.end - zone.first < GRAM:
-            return []
         grain = ENVIRONMENT_GRAIN if zone.environment else self._grain
 
         def admits(first: int, end: int) -> bool:
@@ -146,26 +150,25 @@ class Reducer:
 
         return [*finder.runs(zone.first, zone.end, admits)]
 
-    def _nearer(
-        self,
-        reading: Reading,
-        anchor: bytes,
-        found: Sequence[tuple[Zone, Sequence[Run]]],
-        stands: Sequence[Stand],
-        text: str,
-        used: list[Used],
-    ) -> tuple[str, list[Used]]:
-        """The text with a diff in the place of its references, where that is shorter."""
-        zone, runs = max(found, key=lambda one: len(one[1]))
-        copy = None if zone.form.escaped else near_copy(reading.keys, runs, self._budget)
+    def _patched(
+        self, reading: Reading, anchor: bytes, zones: Sequence[Zone], stands: Sequence[Stand]
+    ) -> tuple[str, list[Used]] | None:
+        """The text with a diff against one earlier copy, where it has more than a few runs, however short."""
+        zone = max(zones, key=lambda one: (not one.environment, one.end - one.first), default=None)
+        if zone is None or zone.environment or zone.form.escaped:
+            return None
+        try:
+            runs = [*self._finder(reading).runs(zone.first, zone.end, lambda first, end: end > first)]
+            copy = near_copy(reading.keys, runs, self._budget) if len(runs) > MOST_REFERENCES else None
+        except Overspent:
+            return None
         if copy is None or copy.base.source is None:
-            return text, used
+            return None
         # A reference further up must not lead into what the diff takes away.
         outside = [stand for stand in stands if stand.end <= copy.first or stand.first >= copy.end]
         around = [stand for stand in outside if not stand.own]
-        stands = sorted([*around, difference(zone, copy, copy.base.source)], key=lambda stand: stand.first)
-        with_diff = compose(reading, anchor, stands)
-        return with_diff if len(with_diff[0]) < len(text) else (text, used)
+        everything = sorted([*around, difference(zone, copy, copy.base.source)], key=lambda stand: stand.first)
+        return compose(reading, anchor, everything)
 
 
 def _work_of(text: str) -> int:

@@ -89,13 +89,18 @@ def test_what_the_model_wrote_into_a_file_need_not_be_shown_to_it_again() -> Non
 
 
 def test_many_small_changes_become_one_diff() -> None:
-    changed = [f"changed {number}" if number % 9 == 4 else line for number, line in enumerate(LINES * 5)]
-    numbered = "\n".join(f"{line} # {number}" for number, line in enumerate(LINES * 5))
-    now = "\n".join(f"{line} # {number}" for number, line in enumerate(changed))
-    short = told(numbered, now, Grain.of_characters(150))
-    assert "\n[cgw: these 195 lines are src/app.py:6-200 above with this 63-line diff @" in short
-    assert "\n-    return line_13(of_the_file) # 13\n+changed 13 # 13\n" in short
-    assert len(short) < len(now) / 2
+    """No run of lines between them is long enough for a reference of its own."""
+    before = [f"{line} # {number}" for number, line in enumerate(LINES * 5)]
+    now = [f"changed # {number}" if number % 9 == 4 else line for number, line in enumerate(before)]
+    short = told("\n".join(before), "\n".join(now))
+    assert short.startswith("[cgw: these 200 lines are src/app.py:1-200 above with this 66-line diff @")
+    assert f"\n@@ -14 +14 @@\n-{before[13]}\n+changed # 13\n" in short
+    assert len(short) < len("\n".join(now)) / 2
+
+
+def test_a_few_changes_are_no_reason_for_a_diff() -> None:
+    now = [*LINES[:18], "changed", *LINES[19:]]
+    assert told(FILE, "\n".join(now)).count("[cgw: same ") == 2
 
 
 def test_a_reference_never_leads_to_a_reference() -> None:
