@@ -110,7 +110,7 @@ class ConversationMemory:
     def _best(self, exchange: Exchange, prompt: Prompt, keys: list[str]) -> Match | None:
         session = _session(exchange)
         candidates = {line_id for key in keys for line_id in self._groups.get(key, ())}
-        best: tuple[tuple[int, int, float], Match, list[Position]] | None = None
+        best: tuple[tuple[int, int, int, float], Match, list[Position]] | None = None
         for line_id in candidates:
             if (line := self._lines.get(line_id)) is None or line.project != exchange.project:
                 continue
@@ -120,7 +120,12 @@ class ConversationMemory:
             same = positions is prompt.positions
             chain = prompt.chain if same else rolling(prompt.project, [at.digest for at in positions])
             found = match(line, positions, chain)
-            rank = (len(line.sent) if found.changed else found.common, found.common, line.last_used)
+            rank = (
+                len(line.sent) if found.changed else found.common,
+                found.common,
+                -len(found.changed),
+                line.last_used,
+            )
             if found.common + len(found.changed) and (best is None or rank > best[0]):
                 best = (rank, found, positions)
         if best is None:

@@ -211,3 +211,22 @@ def test_a_line_is_read_back_as_it_was_written() -> None:
     turn(memory, talk("task", "answer", "more", system="s"))
     [line] = memory._lines.values()
     assert decode_line(line.id, encode_head(line, 1), [encode_segment(line, 0)]) == line
+
+
+def test_of_two_conversations_that_read_alike_the_one_with_less_changed_goes_on() -> None:
+    memory = ConversationMemory()
+    for state in ("state A", "state B"):
+        opening = {"role": "user", "content": [{"type": "text", "text": "task"}, {"type": "text", "text": state}]}
+        for rest in ((), ("answer", "more")):
+            request = talk("x", *rest, system="10:01")
+            request["messages"][0] = opening
+            turn(memory, request)
+    request = talk("x", "answer", "more", "yes", "go", system="10:02")
+    request["messages"][0] = {
+        "role": "user",
+        "content": [{"type": "text", "text": "task"}, {"type": "text", "text": "state A"}],
+    }
+    exchange = an_exchange(request=request, project="web")
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    assert [change.index for change in exchange.prompt.repairable] == [0]
