@@ -7,21 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from addons.prompt_cache import PromptCache
-from sidecar.exchange import Exchange, Json, Usage
+from sidecar.exchange import Json
 from sidecar.projects.policy import Policy
-from sidecar.simulator.cache_rules import check_marks
 from sidecar.simulator.caching import PromptCache as Billing
 from sidecar.simulator.caching import Reading
-from sidecar.simulator.models import Model, find
-from sidecar.simulator.prompt import PromptBlock, render
-from tests.support.exchanges import an_exchange
-from tests.support.talks import Talk, assistant, call, result, user
+from sidecar.simulator.models import Model
+from sidecar.simulator.prompt import PromptBlock
+from tests.support.billed_talks import Claude
+from tests.support.talks import assistant, call, result, user
 
 MINUTE = 60.0
 SYSTEM = "You are an agent. " * 300
@@ -42,57 +39,6 @@ class EachPartForItself(Billing):
             self.clear()
         self.last = now
         return super().read(request, blocks, model, workspace, now)
-
-
-class Claude:
-    """Conversations through the layer, billed as documented."""
-
-    def __init__(self, home: Path, *, billing: Billing | None = None, **chosen: Any) -> None:
-        self._talk = Talk(home, PromptCache, **chosen)
-        self._layer: PromptCache = self._talk.layers[0]  # type: ignore[assignment]
-        self.billing = Billing() if billing is None else billing
-        self.now = 1_800_000_000.0
-        self.exchange: Exchange = an_exchange()
-        self.sent: Json = {}
-        self.usage = Usage()
-
-    async def ask(
-        self, request: Json, *, after: float = 20.0, conversation: str = "c", **fields: Any
-    ) -> dict[str, str]:
-        """One request, some seconds after the one before; the markers that went upstream, by their place."""
-        self.now += after
-        request = orjson.loads(orjson.dumps(request))
-        usual = {"client": "cline", "conversation": conversation, "now": self.now, "project": "web"}
-        self.exchange = exchange = an_exchange(request=request, **usual | fields)
-        await self._talk.memory.request(exchange)
-        if (header := fields.get("bypass")) is not None:
-            exchange.bypass = header
-        await self._layer.request(exchange)
-        assert exchange.prompt is not None
-        self.sent = exchange.prompt.assemble(request, takes_mid_system=True)
-        model = find(exchange.model)
-        assert model is not None
-        blocks = render({"model": exchange.model, **self.sent}, model)
-        check_marks(self.sent, blocks)
-        reading = self.billing.read(self.sent, blocks, model, "w", self.now)
-        self.billing.begin(reading)
-        self.usage = exchange.usage = Usage(reading.input, reading.read, reading.write_5m, reading.write_1h)
-        self._talk.memory.accepted(exchange)
-        return {block.path: block.ttl for block in blocks if block.ttl is not None}
-
-    async def opened(self) -> None:
-        await self._layer.opened()
-
-    @property
-    def decided(self) -> list[str]:
-        return [str(decision) for decision in self.exchange.decisions]
-
-    @property
-    def noted(self) -> list[str]:
-        return [str(note) for note in self.exchange.notes]
-
-    def close(self) -> None:
-        self._talk.close()
 
 
 Begin = Callable[..., Any]
