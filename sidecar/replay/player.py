@@ -105,6 +105,7 @@ class Player:
         self._arrived = arrived
         self._catalogue = Catalogue()
         self._automatic = Cache()
+        self._last: _Heard | None = None
 
     async def play(
         self,
@@ -163,24 +164,38 @@ class Player:
         return model
 
     def _examine(self, heard: list[_Heard], rows: list[tuple[Row, SimulatedTurn | None]]) -> None:
-        """Bills and checks the requests of one session; what cgw asked Claude by itself counts too."""
+        """Bills and checks the requests of one session. What cgw asked Claude by itself in a pause, and sent with the
+        request that ended it, counts to the request before the pause."""
         prefixes = Prefixes()
         done = 0
         for one in heard:
-            asked, done = rows[done : one.until], one.until
-            if one is heard[-1]:
-                asked = [row for row in rows[done:] if row[1] is not None and not row[1].request["max_tokens"]] + asked
-            as_read = asked[-1][1]
-            assert as_read is not None, "Claude answers what it could read"
             played, model = one.played, one.model
-            meant, arrived = render(one.meant, model), as_read.blocks
+            meant = render(one.meant, model)
             played.plain = input_cost(model, uncached(sum(block.tokens for block in meant)))
             played.automatic = input_cost(model, self._automatic.automatic(one.meant, meant, model, one.at))
-            played.spent = sum((input_cost(model, reading_of(row)) for row, _ in asked), Decimal(0))
-            played.output = output_cost(model, asked[-1][0])
-            played.prefix = prefixes.look(meant, arrived, one.at)
-            played.lost = characters_lost(one.meant, as_read.request)
-            self._arrived(Arrived(as_read.request, arrived, model, one.at, one.pause, played))
+            if asked := rows[done : one.until]:  # else cgw had the answer already
+                *before, (row, as_read) = asked
+                assert as_read is not None, "Claude answers what it could read"
+                played.spent = self._bill_own(before) + input_cost(model, reading_of(row))
+                played.output = output_cost(model, row)
+                played.prefix = prefixes.look(meant, as_read.blocks, one.at)
+                played.lost = characters_lost(one.meant, as_read.request)
+                self._arrived(Arrived(as_read.request, as_read.blocks, model, one.at, one.pause, played))
+            self._last, done = one, one.until
+        self._bill_own(rows[done:])
+
+    def _bill_own(self, rows: list[tuple[Row, SimulatedTurn | None]]) -> Decimal:
+        """Bills those without output to the request before; gives what others cost, which are earlier attempts."""
+        attempts = Decimal(0)
+        for row, as_read in rows:
+            if as_read is None:
+                continue
+            cost = input_cost(as_read.model, reading_of(row))
+            if as_read.request["max_tokens"] or self._last is None:
+                attempts += cost
+            else:
+                self._last.played.spent += cost
+        return attempts
 
     def _read_ledger(self) -> None:
         """Takes savings and times from the sidecar's own books."""

@@ -13,6 +13,7 @@ import orjson
 from sidecar.config import Settings
 from sidecar.exchange import Json
 from sidecar.home import Home
+from sidecar.own_requests import CLOCK_HEADER
 from sidecar.replay.in_process import sidecar_in_process
 from sidecar.replay.sessions import Session, Turn
 from sidecar.simulator.answers import Answer
@@ -36,10 +37,13 @@ class WatchedClaude(Simulator):
 
     def __init__(self) -> None:
         super().__init__()
+        self.moment = 0.0
+        """Now, in seconds since the epoch, but for requests that say when they would have been sent."""
         self._turns: dict[int, SimulatedTurn] = {}
         """By the number of their row."""
 
     def accept(self, row: Row, workspace: str, *, counting: bool = False) -> SimulatedTurn:
+        self.clock.set(float(row.headers.get(CLOCK_HEADER, self.moment)))
         self._turns[row.number] = turn = super().accept(row, workspace, counting=counting)
         return turn
 
@@ -99,12 +103,12 @@ class Stage:
         """
         scripted = _answer(answer)
         self.claude.scripted.default = lambda _: scripted
-        self.claude.clock.set(at)
+        self.claude.moment = at
         headers = {
             **session.headers,
             "authorization": f"Bearer {self._key}",
             "content-type": "application/json",
-            "x-cgw-clock": f"{at:.3f}",
+            CLOCK_HEADER: f"{at:.3f}",
         }
         body = orjson.dumps({**turn.body, "model": model})
         async with self._client.post(self._url + PATHS[session.dialect], data=body, headers=headers) as response:
