@@ -2,11 +2,13 @@
 
 One file, one layer, one class. Names only: nothing here imports an addon before it is needed.
 
-What mends the frozen prefix comes first, then what shortens (whole results, boilerplate, long results, repeats), then
-what adds, and at last the cache markers on what is left.
+What answers without a new call comes before all else. Then comes what mends the frozen prefix, then what shortens
+(whole results, boilerplate, long results, repeats), then what adds, and at last the cache markers on what is left.
 """
 
 BUILT_IN: tuple[str, ...] = (
+    "addons.response_cache:ResponseCache",
+    "addons.coalesce:Coalesce",
     "addons.prefix_repair:PrefixRepair",
     "addons.context_pruning:ContextPruning",
     "addons.boilerplate:Boilerplate",

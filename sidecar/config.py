@@ -22,7 +22,6 @@ ONLY_IN_FILE = frozenset({"models", "boilerplate"})
 """Tables, which one environment variable cannot hold well."""
 
 WAITS_FOR = {
-    "cache_ttl_seconds": "the response cache",
     "circuit_breaker_enabled": "the circuit breaker",
     "retry_enabled": "retries",
     "enable_smart_routing": "smart routing",
@@ -129,8 +128,14 @@ class Settings(BaseSettings):
     """Redis for limits shared by a team."""
     database_url: DatabaseAddress | None = None
     """PostgreSQL for projects and a ledger shared by a team. Unset: SQLite in the home folder."""
+    enable_response_cache: bool = True
+    """Give a repeated request the answer that Claude gave before, and equal ones at one time the answer to one."""
     cache_ttl_seconds: Annotated[int, Field(ge=0)] = 1800
-    """How long a cached answer may be reused."""
+    """How long a cached answer may be reused; 0 keeps none."""
+    cache_tool_call_ttl_seconds: Annotated[int, Field(ge=0)] = 60
+    """The same for an answer that ends in tool calls: long enough for a retry, too short for a loop to feed on."""
+    cache_sampled: bool = True
+    """Reuse answers also where the client asks for a temperature above 0: most send one out of habit."""
     enable_anthropic_cache_control: bool = True
     """Place Claude's prompt-cache breakpoints."""
     cache_ttl: Literal["auto", "5m", "1h"] = "auto"

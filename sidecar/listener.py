@@ -120,6 +120,7 @@ class Listener:
             if index:
                 exchange.id = f"{exchanges[0].id}-{index}"
             exchange.edited = True
+            exchange.choices = decoded.n
             exchange.notes.extend(decoded.notes)
             exchanges.append(exchange)
         return ChatAnswer(

@@ -37,6 +37,8 @@ from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
 from sidecar.recording import Recorder
+from sidecar.replies import replies
+from sidecar.replies.replies import Replies
 from sidecar.services import Services
 from sidecar.store.shelves import Shelves
 from sidecar.upstream import Upstream
@@ -129,6 +131,8 @@ async def sidecar_app(
         memory=memory,
         shelves=shelves,
         files=files,
+        replies=Replies(shelves(replies.NAMESPACE, replies.SIZE_LIMIT_BYTES)),
+        api_version=upstream.api_version,
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, shelves.close)

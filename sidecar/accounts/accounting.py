@@ -2,7 +2,8 @@
 
 What is known of the cost depends on how the exchange ended:
 
-    nothing went to Claude    nothing was billed; an answer from a cache spared what it once cost
+    nothing went to Claude    nothing was billed; an answer from a cache spared what it once cost, a shared one what
+                              it costs the exchange that asked for it
     refused, unreachable      nothing was billed
     answered                  what usage says, exactly
     broken off, left early    Anthropic bills the prompt once the answer has begun, and the output up to the end:
@@ -32,6 +33,7 @@ BYTES_A_PIECE: Final = 4
 """Of an answer's deltas; English and code have 3.5 to 4.5 in the vocabulary that `tokens` counts with."""
 
 RESPONSE_CACHE: Final = "response_cache"
+COALESCE: Final = "coalesce"
 UNKNOWN_COST: Final = Account(0, 0, estimated=True)
 
 Listener = Callable[[Exchange], None]
@@ -138,6 +140,8 @@ class Accountant:
 
     def _spared(self, exchange: Exchange) -> Account:
         """Only a cache knows what its answer once cost; an answer that an addon made up has no price."""
+        if exchange.spared is not None and exchange.error is None:
+            return spared(COALESCE, self._cost(exchange, exchange.model_resolved, exchange.spared))
         if exchange.cache != "HIT" or exchange.answer is None:
             return UNBILLED
         usage = Usage()
@@ -189,6 +193,7 @@ def _prompt_is_unknown(exchange: Exchange) -> bool:
     """A plain answer that broke off in its body: Claude had finished it, and its usage stands at the end."""
     return (
         exchange.kind == "generate"
+        and exchange.timing.upstream_sent is not None
         and not exchange.usage.prompt_tokens
         and bool(exchange.upstream_headers)
         and not exchange.stream

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 SWITCHES: Final = (
+    "enable_response_cache",
     "enable_anthropic_cache_control",
     "enable_file_hash_cache",
     "strip_ide_boilerplate",

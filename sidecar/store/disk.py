@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ LOCKED_SECONDS: Final = 2.0
 LARGEST_SHARE: Final = 4
 """A value of more than one fourth of the bound is not kept: it would drive out all others."""
 DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+LIST: Final = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text' AND coalesce(expire_time > ?, 1)"
 
 SETTINGS: Final = {
     "eviction_policy": "least-recently-used",
@@ -64,6 +67,14 @@ class DiskStore:
 
     def delete(self, key: str) -> None:
         self._run(lambda cache: cache.delete(key))
+
+    def keys(self) -> Collection[str]:
+        def listed(_: Any) -> list[str]:
+            # Past diskcache, whose listing would end at the first row that somebody else put there.
+            with closing(sqlite3.connect(self._folder / "cache.db", timeout=LOCKED_SECONDS)) as connection:
+                return [key for (key,) in connection.execute(LIST, (time.time(),))]
+
+        return self._run(listed)
 
     def close(self) -> None:
         with suppress(TimeoutError):

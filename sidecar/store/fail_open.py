@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sidecar.store.complaints import Complaints
@@ -56,6 +56,9 @@ class FailOpen:
 
     def delete(self, key: str) -> None:
         self._try(lambda store: store.delete(key), None)
+
+    def keys(self) -> Collection[str]:
+        return self._try(lambda store: store.keys(), ())
 
     def close(self) -> None:
         """From here on every answer is a miss."""

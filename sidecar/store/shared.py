@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from redis import Redis
@@ -41,6 +41,10 @@ class RedisStore:
 
     def delete(self, key: str) -> None:
         self._redis.delete(self._prefix + key)
+
+    def keys(self) -> Collection[str]:
+        found = self._redis.scan_iter(match=f"{self._prefix}*", count=1000)
+        return {key.decode("utf-8", "replace").removeprefix(self._prefix) for key in found}
 
     def close(self) -> None:
         self._redis.close()

@@ -6,7 +6,7 @@ Nothing here imports diskcache or redis: a store opens itself when it is first a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
@@ -33,6 +33,9 @@ class Store(Protocol):
         """Keep it for that long, or until room is needed."""
 
     def delete(self, key: str) -> None: ...
+
+    def keys(self) -> Collection[str]:
+        """All that there are, in no order."""
 
     def close(self) -> None: ...
 

@@ -39,6 +39,7 @@ def running(home: Path, claude: RunningSimulator) -> Iterator[tuple[subprocess.P
         "ANTHROPIC_API_KEY": claude.api_key,
         "GATEWAY_API_KEY": KEY,
         "RATE_LIMIT_ENABLED": "0",
+        "ENABLE_RESPONSE_CACHE": "0",
     }
     environ = {name: value for name, value in os.environ.items() if name not in OURS} | settings
     command = [sys.executable, "-m", "sidecar", "up", "--headless"]

@@ -25,8 +25,9 @@ class RunningSidecar:
     ) -> None:
         url, key = (upstream, "sk-ant-none") if isinstance(upstream, str) else (upstream.url, upstream.api_key)
         given = {"anthropic_base_url": url, "anthropic_api_key": key, "gateway_api_key": GATEWAY_KEY}
-        # A whole module's tests come to one sidecar, more than the default of sixty a minute.
-        self.settings = Settings(**{**given, "rate_limit_enabled": False, **settings})
+        # A whole module's tests come to one sidecar: more than the default of sixty a minute, and with the same words.
+        usual = {"rate_limit_enabled": False, "enable_response_cache": False}
+        self.settings = Settings(**{**given, **usual, **settings})
         self.home = Home(home)
         self.home.open()
         self.key = GATEWAY_KEY

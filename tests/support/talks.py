@@ -17,6 +17,7 @@ from sidecar.home import Home
 from sidecar.memory import ConversationMemory
 from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline
+from sidecar.replies.replies import Replies
 from sidecar.services import Services
 from sidecar.store.shelves import Shelves
 from tests.support.exchanges import an_exchange
@@ -38,6 +39,8 @@ class Talk:
             memory=self.memory,
             shelves=(shelves := Shelves(Home(home), None)),
             files=FileCache((seen := shelves(NAMESPACE, SIZE_LIMIT_BYTES)).store, seen.writer),
+            replies=Replies(shelves("responses", SIZE_LIMIT_BYTES)),
+            api_version=_api_version,
         )
         self.layers = [layer(self.services) for layer in layers]
         self._pipeline = Pipeline([self.memory, *self.layers])
@@ -68,6 +71,10 @@ class Talk:
     @property
     def noted(self) -> list[str]:
         return [str(note) for note in self.exchange.notes]
+
+
+async def _api_version() -> str:
+    return "2026-10-21"
 
 
 def texts(request: Json) -> list[str]:

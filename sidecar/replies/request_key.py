@@ -1,0 +1,113 @@
+"""Which requests are equal, so that one answer serves them all.
+
+The key covers the whole request as the client meant it, before any layer acted, and in no dialect: the same question
+has the same key on `/v1/chat/completions` and on `/v1/messages`, streamed or not. Left out is only what cannot change
+the answer: whether it streams, cache markers, and who asks (`UNRELATED`). A field that nobody here has heard of counts.
+
+The order of keys inside tools, schemas and blocks counts as the client wrote it. It may change an answer (the
+properties of a schema come out in their order), and clients write the same request in the same order; only the order of
+the top-level fields, which is the dialects' own, does not count.
+
+The model counts as it was resolved, since two names of one model are one question, together with what may still
+change it afterwards: the effort that the name carried, whether routing is on, which models the project may use, and
+whether the choice was left to us (`auto`). What routing then chooses, by the task or by what is warm, is a good answer
+to the question, and serves the next one who asks it.
+
+Where the answer comes from counts too (the address, the API version): a simulated Claude must never answer for the
+real one, whatever Redis two sidecars share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from sidecar.exchange import Exchange, Json
+from sidecar.prompt import Prompt
+
+FORMAT: Final = 1
+"""Part of every key: raise it when the same key would mean something else."""
+KEY_BYTES: Final = 20
+
+IN_THE_PROMPT: Final = frozenset({"tools", "system", "messages"})
+"""Hashed already, block by block and without their cache markers."""
+UNRELATED: Final = frozenset({"model", "stream", "cache_control", "diagnostics", "metadata", "service_tier"})
+"""Top-level fields that do not change the answer, or (`model`) count in another form."""
+
+SERVER_HELD: Final = ("thread", "container", "mcp_servers")
+"""Fields of requests whose answer depends on what somebody else holds, or changes it."""
+CLIENT_SIDE_TOOLS: Final = ("custom", "bash_", "text_editor_", "memory_", "computer_", "browser_", "tool_search_tool_")
+"""How the types begin of tools that run at the client, or that only look into the request (tool search). All others
+run at Anthropic's, with effects (code execution) or on a world that changes (web search)."""
+
+OUR_OWN: Final = frozenset({"x-gateway-bypass", "x-gateway-cache-ttl"})
+"""Of the headers that begin with `x-gateway-`, those that say nothing of the answer."""
+
+
+def may_share(exchange: Exchange, *, sampled: bool) -> bool:
+    """Whether the answer may be somebody else's too. With `sampled`, also where a temperature asks for variety."""
+    request = exchange.request
+    return (
+        exchange.prompt is not None
+        and exchange.choices == 1
+        and not exchange.bypass
+        and not any(request.get(name) for name in SERVER_HELD)
+        and all(_runs_at_the_client(tool) for tool in request.get("tools") or ())
+        and (sampled or not _varies(request))
+    )
+
+
+def request_key(exchange: Exchange, prompt: Prompt, *, upstream: str, api_version: str, routing: bool) -> str:
+    """In hexadecimal. `upstream` is Claude's address, `api_version` what is spoken where the client names none,
+    `routing` whether the gateway may choose another model."""
+    policy = exchange.policy
+    told = [
+        FORMAT,
+        upstream,
+        exchange.project,
+        exchange.model_resolved,
+        exchange.effort_hint,
+        routing and [exchange.model_asked.strip().lower() == "auto", policy.models],
+        prompt.chain[-1].hex(),
+        [*_shape(exchange.request)],
+        sorted(_fields(exchange.request)),
+        sorted(_headers(exchange, api_version)),
+        exchange.query,
+    ]
+    return blake2b(orjson.dumps(told), digest_size=KEY_BYTES).hexdigest()
+
+
+def _shape(request: Json) -> Iterator[list[Any]]:
+    """Where messages begin and end, and what they say beside their content: the chain knows only blocks."""
+    for message in request["messages"]:
+        content = message.get("content")
+        blocks = len(content) if isinstance(content, list) else content is not None
+        beside = {name: value for name, value in message.items() if name not in ("role", "content", "cache_control")}
+        yield [message["role"], int(blocks), beside]
+
+
+def _fields(request: Json) -> Iterator[tuple[str, Any]]:
+    for name, value in request.items():
+        if value is not None and name not in UNRELATED and name not in IN_THE_PROMPT:
+            yield name, value
+
+
+def _headers(exchange: Exchange, api_version: str) -> Iterator[tuple[str, Any]]:
+    headers = {"anthropic-version": api_version, **exchange.client_headers}
+    for name, value in headers.items():
+        if name == "anthropic-beta":
+            yield name, sorted({beta.strip() for beta in value.split(",")} - {""})
+        elif name.startswith(("anthropic-", "x-gateway-")) and name not in OUR_OWN:
+            yield name, value
+
+
+def _runs_at_the_client(tool: Json) -> bool:
+    return str(tool.get("type") or "custom").startswith(CLIENT_SIDE_TOOLS)
+
+
+def _varies(request: Json) -> bool:
+    temperature = request.get("temperature")
+    return isinstance(temperature, int | float) and temperature > 0
