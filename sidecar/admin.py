@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sidecar.file_cache import FileCache
     from sidecar.ledger.database import Database
     from sidecar.metrics import Metrics
+    from sidecar.replies.replies import Replies
 
 FORMATS: Final = ("json", "csv")
 MOST_FILES: Final = 1000
@@ -43,15 +45,17 @@ class AdminRoutes:
         health: Callable[[], Json],
         metrics: Callable[[], Awaitable[Metrics]] | None,
         files: FileCache | None = None,
+        replies: Replies | None = None,
     ) -> None:
-        """`key_name` tells the user which key is meant. `database` blocks and runs in a thread. Without `metrics` or
-        `files` there is no such route."""
+        """`key_name` tells the user which key is meant. `database` blocks and runs in a thread. Without `metrics`,
+        `files` or `replies` there is no such route."""
         self._key = key.encode()
         self._key_name = key_name
         self._database = database
         self._health = health
         self._metrics = metrics
         self._files = files
+        self._replies = replies
 
     def routes(self) -> Sequence[Route]:
         endpoints: list[tuple[str, Endpoint]] = [("usage", self.usage), ("health", self.health)]
@@ -59,7 +63,12 @@ class AdminRoutes:
             endpoints.append(("metrics", self.metrics))
         if self._files is not None:
             endpoints.append(("files", self.files))
-        return [Route(f"/admin/{name}", endpoint, methods=["GET"]) for name, endpoint in endpoints]
+        if self._replies is not None:
+            endpoints.append(("cache", self.cache))
+        routes = [Route(f"/admin/{name}", endpoint, methods=["GET"]) for name, endpoint in endpoints]
+        if self._replies is not None:
+            routes.append(Route("/admin/cache", self.clear_cache, methods=["DELETE"]))
+        return routes
 
     async def usage(self, request: Request) -> Response:
         """`since`, `until` (as `moments`), `by`, `project` and `format`. Rows appear half a second after the answer."""
@@ -102,6 +111,24 @@ class AdminRoutes:
             raise invalid_request(f"`limit` is a number from 1 to {MOST_FILES}.", param="limit")
         found = as_json(self._files.most_resent(int(limit)))
         return Response(orjson.dumps(found), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def cache(self, request: Request) -> Response:
+        """What the response cache holds, and what became of the requests that could have used it."""
+        self._check(request)
+        assert self._replies is not None
+        from sidecar.replies.summary import summary
+
+        replies = self._replies
+        found = await asyncio.to_thread(lambda: summary(replies.all(), time.time()))
+        found["since_start"] = dict(replies.counts)
+        return Response(orjson.dumps(found), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def clear_cache(self, request: Request) -> Response:
+        """Forget the kept answers, those of one `project` where it is named."""
+        self._check(request)
+        assert self._replies is not None
+        cleared = await asyncio.to_thread(self._replies.clear, request.query_params.get("project"))
+        return Response(orjson.dumps({"cleared": cleared}), media_type="application/json")
 
     def _check(self, request: Request) -> None:
         """Raises GatewayError (401) unless one of the keys shown is the admin key; in constant time."""

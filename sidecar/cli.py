@@ -15,6 +15,7 @@ import typer
 
 from sidecar import __version__
 from sidecar.commands.accounts import accounts
+from sidecar.commands.cache import cache
 from sidecar.commands.files import files
 from sidecar.commands.projects import projects
 from sidecar.commands.record import record
@@ -296,6 +297,7 @@ def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
 
 
 app.add_typer(projects, rich_help_panel=LOOK)
+app.add_typer(cache, rich_help_panel=LOOK)
 app.add_typer(accounts)
 app.add_typer(files)
 app.add_typer(show)

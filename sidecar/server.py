@@ -171,6 +171,7 @@ async def sidecar_app(
             health=lambda: {"ledger": books.health(), **meters.health()},
             metrics=books.metrics if settings.prometheus_enabled else None,
             files=files,
+            replies=services.replies,
         )
         listener = Listener(
             gateway,
