@@ -11,7 +11,7 @@ Pure values: nothing here knows a store or a server. Sizes are bytes of compact 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
@@ -67,6 +67,19 @@ class Edit:
     """Whether `behind` went as a system message of its own."""
     saved: tuple[tuple[str, int], ...] = ()
     """(layer, bytes it saved); negative where it added."""
+    ahead: tuple[Json, ...] = ()
+    """Claude's own signed thinking in front of an assistant's block, which its client does not send back."""
+    ahead_size: int = 0
+    """What `ahead` counts for, in bytes of text of as many tokens: a signature is longer than what it signs, or
+    shorter."""
+
+    @property
+    def size(self) -> int:
+        """Bytes sent for it."""
+        return sum(len(orjson.dumps(block)) for block in (*self.blocks, *self.behind)) + self.ahead_size
+
+    def without_ahead(self) -> Edit:
+        return replace(self, ahead=(), ahead_size=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,8 @@ class Accepted:
     written_1h: int = 0
     marks: Mapping[int, str] = field(default_factory=dict)
     """Marked positions and their lifetimes."""
+    answer: str | None = None
+    """Claude's id of its answer to it."""
 
 
 @dataclass(slots=True)
@@ -123,6 +138,8 @@ class Line:
     holdout: bool = False
     references_off: bool = False
     """Since a marker of ours came back inside a tool call."""
+    thinking_off: bool = False
+    """Since Claude refused thinking that was put back."""
     last_message: str | None = None
     """Claude's id of its last answer."""
     turns: int = 0
@@ -172,6 +189,7 @@ class Line:
             session=self.session,
             holdout=self.holdout,
             references_off=self.references_off,
+            thinking_off=self.thinking_off,
         )
         fork.extend(self.sent[:at])
         fork.renewed = {index: digest for index, digest in self.renewed.items() if index < at}

@@ -30,6 +30,7 @@ def encode_head(line: Line, segments: int) -> bytes:
             "session": line.session,
             "holdout": line.holdout,
             "references_off": line.references_off,
+            "thinking_off": line.thinking_off,
             "last_message": line.last_message,
             "turns": line.turns,
             "renewed": {str(index): digest.hex() for index, digest in line.renewed.items()},
@@ -60,6 +61,7 @@ def decode_line(line_id: str, head: bytes, segments: Sequence[bytes | None]) -> 
             session=kept["session"],
             holdout=kept["holdout"],
             references_off=kept["references_off"],
+            thinking_off=kept["thinking_off"],
             last_message=kept["last_message"],
             turns=kept["turns"],
         )
@@ -89,5 +91,7 @@ def _read_sent(kept: list[Any]) -> Sent:
             behind=tuple(edit["behind"]),
             as_system=edit["as_system"],
             saved=tuple((layer, saved) for layer, saved in edit["saved"]),
+            ahead=tuple(edit["ahead"]),
+            ahead_size=edit["ahead_size"],
         )
     return Sent(bytes.fromhex(digest), raw.encode(), zone, role, size, edit)

@@ -153,6 +153,7 @@ class ConversationMemory:
             line = line.fork(uuid.uuid4().hex, start)
         line.session = _session(exchange) or line.session
         line.references_off = line.references_off or prompt.taken_back is not None
+        line.thinking_off = line.thinking_off or prompt.thinking_refused
         if prompt.renewed:
             line.renew(prompt.renewed)
         line.extend(prompt.sent())
@@ -167,6 +168,7 @@ class ConversationMemory:
                 written_5m=usage.cache_write_5m_tokens,
                 written_1h=usage.cache_write_1h_tokens,
                 marks={**prompt.client_marks, **prompt.marks},
+                answer=exchange.message_id,
             )
         )
         line.last_message = exchange.message_id or line.last_message

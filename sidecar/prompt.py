@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import orjson
@@ -25,6 +25,7 @@ from sidecar.conversation import (
 from sidecar.exchange import Json
 
 REPAIR: Final = "prefix_repair"
+THINKING_MEMORY: Final = "thinking_memory"
 SYSTEM_TAG: Final = "<system>\n{}\n</system>"
 """As `fit` writes system text that stands in mid-conversation."""
 
@@ -79,6 +80,8 @@ class Prompt:
         self.reordered = False
         self.thinks = any(at.role == "assistant" and at.kind in THINKING for at in positions)
         """Whether the client itself returns signed thinking: it is bound to everything before it."""
+        self.thinking_refused = False
+        """Whether Claude refused thinking that was put back."""
 
     # --- what is known
 
@@ -123,11 +126,16 @@ class Prompt:
         self._renewed.clear()
 
     def take_back(self) -> None:
-        """Send all of it as the client wrote it. What stands before the first edit stays frozen."""
-        self.taken_back = min(self.edited, default=len(self.positions))
+        """Send all of it as the client wrote it. What stands before the first edit stays as it was sent, with the
+        thinking that was put back there: only behind a change it would be bound to another conversation."""
+        edits = {index: edit for index in self.edited if (edit := self.edit(index)) is not None}
+        self.taken_back = min(
+            (index for index, edit in edits.items() if edit.without_ahead() != Edit((self.positions[index].block,))),
+            default=len(self.positions),
+        )
         self.frozen = min(self.frozen, self.taken_back)
         self.repairable = ()
-        self._edits.clear()
+        self._edits = {index: edit for index, edit in self._edits.items() if index < self.taken_back}
         self._renewed.clear()
 
     # --- what layers read
@@ -167,7 +175,7 @@ class Prompt:
         if index < self.frozen and self.line is not None:
             return self.line.sent[index].size
         edit = self._edits.get(index)
-        return len(self.positions[index].raw) if edit is None else _size(edit)
+        return len(self.positions[index].raw) if edit is None else edit.size
 
     def tokens_until(self, index: int) -> int:
         """Tokens of the first `index` positions: as returned usage said where requests ended, else interpolated."""
@@ -203,8 +211,12 @@ class Prompt:
         """What layers keep from this request, those of earlier turns included."""
         for index in self.edited:
             edit = self.edit(index)
-            for layer, saved in edit.saved if edit is not None else ():
+            if edit is None:
+                continue
+            for layer, saved in edit.saved:
                 yield Saving(layer, index, saved, index < self.frozen)
+            if edit.ahead:
+                yield Saving(THINKING_MEMORY, index, -edit.ahead_size, index < self.frozen)
 
     # --- what layers do
 
@@ -224,16 +236,31 @@ class Prompt:
         index = self._end_of_user_turn()
         before = self._edits.get(index) or Edit((self.positions[index].block,))
         block = {"type": "text", "text": text if as_system else SYSTEM_TAG.format(text)}
-        self._edits[index] = Edit(
-            before.blocks,
-            (*before.behind, block),
+        self._edits[index] = replace(
+            before,
+            behind=(*before.behind, block),
             as_system=as_system,
             saved=(*before.saved, (layer, -len(orjson.dumps(block)))),
         )
 
+    def put_back(self, index: int, thinking: Sequence[Json], size: int) -> None:
+        """Send Claude's own thinking in front of the assistant's block that came behind it; from then on it stays
+        there. `size` is what it counts for, see `Edit`. ValueError where the block is frozen, or is not sent as it
+        came: Claude takes thinking only in front of what it really said."""
+        if index < self.frozen or index in self._edits or self.positions[index].role != "assistant":
+            raise ValueError(f"no thinking can stand in front of position {index}")
+        self._edits[index] = Edit((self.positions[index].block,), ahead=tuple(thinking), ahead_size=size)
+
+    @property
+    def puts_back(self) -> bool:
+        """Whether it holds thinking that the client did not send."""
+        return any(edit is not None and edit.ahead for edit in map(self.edit, self.edited))
+
     def leave_out_thinking(self) -> None:
-        """Claude refused the thinking that the client sent back: from now on the conversation goes without."""
-        self._edits = {index: edit for index in self.edited if (edit := self.edit(index)) is not None}
+        """Claude refused the thinking in it: from now on the conversation goes without. Of what the client sends back
+        itself, without what there is now."""
+        self.thinking_refused = self.puts_back
+        self._edits = {index: edit.without_ahead() for index in self.edited if (edit := self.edit(index)) is not None}
         for index, at in enumerate(self.positions):
             if at.kind in THINKING:
                 self._edits[index] = Edit(())
@@ -256,8 +283,10 @@ class Prompt:
         if index < self.frozen:
             raise ValueError(f"position {index} went upstream before; it stays as it was sent")
         before = self._edits.get(index) or Edit((self.positions[index].block,))
-        saved = _size(before) - _size(Edit(blocks, before.behind))
-        self._edits[index] = Edit(blocks, before.behind, before.as_system, (*before.saved, (layer, saved)))
+        if before.ahead:
+            raise ValueError(f"position {index} has its thinking in front of it; it stays as Claude said it")
+        edit = replace(before, blocks=blocks)
+        self._edits[index] = replace(edit, saved=(*before.saved, (layer, before.size - edit.size)))
 
     def _end_of_user_turn(self) -> int:
         for index in range(len(self.positions) - 1, self.frozen - 1, -1):
@@ -319,7 +348,7 @@ class Prompt:
 
     def _emitted(self, index: int) -> list[Json]:
         edit = self.edit(index)
-        blocks = [self.positions[index].block] if edit is None else [*edit.blocks]
+        blocks = [self.positions[index].block] if edit is None else [*edit.ahead, *edit.blocks]
         if edit is not None:
             blocks += [_tagged(block) if edit.as_system else block for block in edit.behind]
         if blocks:
@@ -345,10 +374,6 @@ class Prompt:
 
 def _marks_of(positions: Sequence[Position]) -> dict[int, str]:
     return {index: at.ttl for index, at in enumerate(positions) if at.ttl is not None}
-
-
-def _size(edit: Edit) -> int:
-    return sum(len(orjson.dumps(block)) for block in (*edit.blocks, *edit.behind))
 
 
 def _marked(block: Json, ttl: str | None) -> Json:

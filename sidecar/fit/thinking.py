@@ -26,6 +26,9 @@ OFF = ("disabled", "between_tools")
 """Ways to say no, the plainest first: between tool calls the model may still leave short notes."""
 
 
+LACKING = "the running tool calls came back without the thinking that led to them"
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """`thinking` and `output_config.effort` of one request."""
@@ -110,8 +113,8 @@ _RULES: dict[str | None, Callable[[Draft, Wish], Wish]] = {
 
 def _within_budget(draft: Draft, wish: Wish) -> Wish:
     budget = min(BUDGETS.get(wish.effort or "high", BUDGETS["high"]), draft.get("max_tokens") // 2)
-    if _loop_lacks_thinking(draft):
-        draft.note("thinking", "dropped", "the running tool calls came back without the thinking that led to them")
+    if lacks_thinking(draft.get("messages")):
+        draft.note("thinking", "dropped", LACKING)
         return replace(wish, thinking=None)
     if budget < LEAST_BUDGET:
         draft.note("thinking", "dropped", f"max_tokens leaves no room: {LEAST_BUDGET} tokens of thinking is the least")
@@ -161,15 +164,15 @@ def _effort_of(budget: object) -> str:
     return next((level for level in ("low", "medium") if budget <= BUDGETS[level]), "high")
 
 
-def _loop_lacks_thinking(draft: Draft) -> bool:
-    """Whether the conversation stands in tool calls that were sent back without their thinking.
+def lacks_thinking(messages: list[Json]) -> bool:
+    """Whether the conversation stands in tool calls that are sent back without their thinking.
 
     With a budget the API wants the assistant's turn that a run of calls began with to start with thinking; OpenAI
     clients have nowhere to keep it.
     """
     first: Json | None = None
     answered = any
-    for message in reversed(draft.get("messages")):
+    for message in reversed(messages):
         if message["role"] == "user":
             # The newest turn may say something beside its results; before it, words of the user begin a new run.
             if not answered(block.get("type") == "tool_result" for block in blocks_of(message)):

@@ -201,6 +201,87 @@ def test_without_thinking_the_other_blocks_stay_as_they_were_sent() -> None:
     assert len([*prompt.sent()]) == len(prompt.positions)
 
 
+THOUGHT = {"type": "thinking", "thinking": "", "signature": "s" * 40}
+
+
+def thoughtful() -> tuple[Line, dict[str, Any]]:
+    """A line whose second request has thinking in front of the answer to the first, and a third request of it."""
+    prompt = a_prompt(a_request(*TURNS), remembered(a_prompt(a_request(("user", "one")))))
+    prompt.put_back(1, [THOUGHT], 30)
+    return remembered(prompt), a_request(*TURNS, ("assistant", "four"), ("user", "five"))
+
+
+def test_thinking_that_is_put_back_stands_in_front_of_its_block_and_stays_there() -> None:
+    line, request = thoughtful()
+    prompt = a_prompt(request, line)
+    assert (prompt.frozen, prompt.block(1), prompt.puts_back, prompt.thinks) == (3, text("two"), True, False)
+    messages = prompt.assemble(request, takes_mid_system=True)["messages"]
+    assert messages[1] == {"role": "assistant", "content": [THOUGHT, text("two")]}
+    assert [*prompt.savings()] == [Saving("thinking_memory", 1, -30, True)]
+    assert prompt.size(1) == len(prompt.positions[1].raw) + 30
+
+
+def test_a_mark_never_stands_on_thinking() -> None:
+    line, request = thoughtful()
+    prompt = a_prompt(request, line)
+    prompt.mark(1, "5m")
+    content = prompt.assemble(request, takes_mid_system=True)["messages"][1]["content"]
+    assert ["cache_control" in block for block in content] == [False, True]
+
+
+def test_thinking_stands_only_in_front_of_what_the_assistant_really_said() -> None:
+    line, request = thoughtful()
+    prompt = a_prompt(request, line)
+    prompt.replace(3, text("fore"), "size_limits")
+    for index in (1, 3, 4):
+        with pytest.raises(ValueError, match="no thinking can stand"):
+            prompt.put_back(index, [THOUGHT], 30)
+    prompt = a_prompt(request, line)
+    prompt.put_back(3, [THOUGHT], 30)
+    with pytest.raises(ValueError, match="stays as Claude said it"):
+        prompt.replace(3, text("fore"), "size_limits")
+
+
+def test_a_thawed_prompt_goes_without_the_thinking_that_was_put_back() -> None:
+    line, request = thoughtful()
+    prompt = a_prompt(request, line)
+    prompt.thaw()
+    assert prompt.assemble(request, takes_mid_system=True) is request
+    assert not prompt.puts_back
+
+
+def test_thinking_that_was_refused_is_left_out_and_what_else_was_edited_stays() -> None:
+    line, request = thoughtful()
+    prompt = a_prompt(request, line)
+    prompt.replace(4, text("5"), "size_limits")
+    prompt.leave_out_thinking()
+    assert prompt.thinking_refused
+    messages = prompt.assemble(request, takes_mid_system=True)["messages"]
+    assert [message["content"] for message in messages] == ["one", [text("two")], "three", "four", [text("5")]]
+    assert sum(prompt.size(index) for index in range(5)) == sum(len(at.raw) for at in prompt.positions) - 3
+
+
+def test_what_is_taken_back_keeps_the_thinking_that_stands_before_it() -> None:
+    line, request = thoughtful()
+    prompt = a_prompt(request, line)
+    prompt.put_back(3, [THOUGHT], 30)
+    prompt.replace(4, text("5"), "size_limits")
+    prompt.take_back()
+    assert (prompt.taken_back, prompt.frozen) == (4, 3)
+    messages = prompt.assemble(request, takes_mid_system=True)["messages"]
+    assert [len(message["content"]) for message in messages[1::2]] == [2, 2]
+    assert messages[4]["content"] == "five"
+
+
+def test_thinking_behind_what_is_taken_back_goes_with_it() -> None:
+    first = a_prompt(a_request(("user", "one")))
+    first.replace(0, text("1"), "size_limits")
+    prompt = a_prompt(a_request(*TURNS), remembered(first))
+    prompt.put_back(1, [THOUGHT], 30)
+    prompt.take_back()
+    assert prompt.assemble(a_request(*TURNS), takes_mid_system=True) == a_request(*TURNS)
+
+
 def test_the_newest_turn_is_all_that_no_assistant_said_at_the_end() -> None:
     assert a_prompt(a_request(*TURNS, ("user", "four"))).newest == 2
     assert a_prompt(a_request(("user", "one"), ("assistant", "begun"))).newest == 2
