@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from sidecar.conversation import THINKING
 from sidecar.exchange import Json
 from sidecar.recording import FORMAT, read_lines
 from sidecar.replay.sessions import Session, Turn
@@ -113,17 +114,29 @@ def _times(times: Any, count: int) -> Sequence[float | None]:
 
 
 def _recorded(lines: list[bytes], path: Path) -> Session:
-    """What `cgw record` wrote; requests that were refused are left out."""
+    """What `cgw record` wrote, but for requests that were refused, and for signed thinking: only the Claude that signed
+    it takes it back."""
     turns: list[Turn] = []
     exchange: Json = {}
     try:
         for exchange in read_lines(lines):
             body = orjson.loads(exchange["body"])
             if exchange["status"] < 400 and isinstance(body["messages"], list) and body["messages"]:
-                turns.append(Turn(body, exchange["answer"], float(exchange["time"]), str(exchange["model"])))
+                answer = exchange["answer"] and _without_thinking(exchange["answer"])
+                body["messages"] = [
+                    said for said in map(_without_thinking, body["messages"]) if said.get("content") != []
+                ]
+                turns.append(Turn(body, answer, float(exchange["time"]), str(exchange["model"])))
         if not turns:
             raise _NoSessionError("no request in it was answered")
         name = path.name.removesuffix(".gz").removesuffix(".jsonl")
         return Session(name, exchange["client"], turns, exchange["dialect"], exchange["headers"])
     except (KeyError, TypeError, ValueError) as error:
         raise _NoSessionError(f"line {len(turns) + 1} or one near it holds no exchange") from error
+
+
+def _without_thinking(message: Json) -> Json:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [block for block in content if block.get("type") not in THINKING]}

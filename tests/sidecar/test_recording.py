@@ -98,6 +98,31 @@ def test_a_recorder_that_starts_anew_goes_on_with_the_same_file(home: Home) -> N
     assert len(read_file(file).turns) == 2
 
 
+def test_signed_thinking_is_kept_but_not_replayed(home: Home) -> None:
+    """Only the Claude that signed it takes it back."""
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    said = {"type": "text", "text": "hi"}
+    messages = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": [thinking, said]},
+        {"role": "user", "content": "more"},
+        {"role": "assistant", "content": [thinking]},
+        {"role": "user", "content": "go on"},
+    ]
+    exchange = spoken("hello")
+    exchange.client_body = json.dumps({"model": "sonnet", "messages": messages}).encode()
+    exchange.answer = {"type": "message", "role": "assistant", "content": [thinking, said]}
+    exchange.dialect = "anthropic_messages"
+    Recordings(home).turn_on()
+    record(home, exchange)
+    [file] = Recordings(home).files()
+    assert b"c2ln" in file.read_bytes()
+    [turn] = read_file(file).turns
+    assert turn.body["messages"] == [messages[0], {"role": "assistant", "content": [said]}, messages[2], messages[4]]
+    assert turn.answer is not None
+    assert turn.answer["content"] == [said]
+
+
 def test_a_conversation_grows_with_what_was_said_and_not_with_its_square(home: Home) -> None:
     Recordings(home).turn_on()
     texts = [f"{number} " + "words " * 200 for number in range(30)]
