@@ -37,8 +37,8 @@ class Sums:
     overheads: list[float] = field(default_factory=list)
 
     def add(self, played: Played) -> None:
-        if not played.id:
-            self.failed += 1
+        if not played.id:  # one that was broken off has no error either
+            self.failed += bool(played.error)
             return
         self.requests += 1
         self.plain += played.plain
