@@ -3,7 +3,8 @@
 One file, one layer, one class. Names only: nothing here imports an addon before it is needed.
 
 What answers without a new call comes before all else. Then comes what mends the frozen prefix, then what shortens
-(whole results, boilerplate, long results, repeats), then what adds, and at last the cache markers on what is left.
+(whole results, boilerplate, long results) or adds, then references to what all of these leave, and at last the cache
+markers.
 """
 
 BUILT_IN: tuple[str, ...] = (
@@ -13,8 +14,9 @@ BUILT_IN: tuple[str, ...] = (
     "addons.context_pruning:ContextPruning",
     "addons.boilerplate:Boilerplate",
     "addons.size_limits:SizeLimits",
-    "addons.file_references:FileReferences",
     "addons.diff_first:DiffFirst",
+    "addons.stable_head:StableHead",
+    "addons.file_references:FileReferences",
     "addons.prompt_cache:PromptCache",
     "addons.cache_diagnosis:CacheDiagnosis",
 )

@@ -72,6 +72,8 @@ class Edit:
     ahead_size: int = 0
     """What `ahead` counts for, in bytes of text of as many tokens: a signature is longer than what it signs, or
     shorter."""
+    split: bool = False
+    """Whether `blocks` are the client's one text in two: a cache marker goes on the first, which is stable."""
 
     @property
     def size(self) -> int:

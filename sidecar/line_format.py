@@ -93,5 +93,6 @@ def _read_sent(kept: list[Any]) -> Sent:
             saved=tuple((layer, saved) for layer, saved in edit["saved"]),
             ahead=tuple(edit["ahead"]),
             ahead_size=edit["ahead_size"],
+            split=edit["split"],
         )
     return Sent(bytes.fromhex(digest), raw.encode(), zone, role, size, edit)

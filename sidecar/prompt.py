@@ -230,6 +230,16 @@ class Prompt:
             raise ValueError("nothing would be left of the message")
         self._edit(index, (), layer)
 
+    def split(self, index: int, at: int) -> None:
+        """Send a text block as two, so that a cache marker stands on its first `at` characters. Not where the client
+        has put a marker of its own: that one is for all of it."""
+        block = self.block(index)
+        if index < self.frozen or block is None or index in self.client_marks:
+            raise ValueError(f"position {index} cannot be split")
+        text, edit = block["text"], self._edits.get(index)
+        parts = {**block, "text": text[:at]}, {**block, "text": text[at:]}
+        self._edits[index] = replace(edit or Edit(()), blocks=parts, split=True)
+
     def append(self, text: str, layer: str, *, as_system: bool = False) -> None:
         """Say something behind the newest user's turn; it stays there in later turns. ValueError where there is no
         such turn that is live."""
@@ -352,7 +362,8 @@ class Prompt:
         if edit is not None:
             blocks += [_tagged(block) if edit.as_system else block for block in edit.behind]
         if blocks:
-            blocks[-1] = _marked(blocks[-1], self._ttl(index))
+            marked = 0 if edit is not None and edit.split else -1
+            blocks[marked] = _marked(blocks[marked], self._ttl(index))
         return blocks
 
     def _ttl(self, index: int) -> str | None:

@@ -26,8 +26,8 @@ LAYERS_IN_ORDER: Final = (
     "context_pruning",
     "boilerplate",
     "size_limits",
-    "file_references",
     "diff_first",
+    "file_references",
 )
 """As they act. A user's own come after them."""
 

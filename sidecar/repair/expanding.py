@@ -29,8 +29,10 @@ class _Block(NamedTuple):
 def expanded(request: Json) -> Json:
     """The request with amended texts as the client has them now, and without the amendments.
 
-    Texts that other layers wrote as references must be in full again. What only looks like an amendment stays.
+    Texts that other layers wrote as references must be in full again. What only looks like an amendment stays. A system
+    text that went in two, stable part and rest, comes back in one where it was amended.
     """
+    request = _joined(request)
     known: dict[Place, _Block] = {}
     now: dict[Place, list[str]] = {}
     gone: set[_Path] = set()
@@ -54,6 +56,25 @@ def expanded(request: Json) -> Json:
     if "system" in request:
         expansion["system"] = _rewritten(request["system"], ("system",), changed, gone)
     return expansion
+
+
+def _joined(request: Json) -> Json:
+    """With a system text in one again that an amendment shows to have been split: its checksum fits both together."""
+    system = request.get("system")
+    if not isinstance(system, list) or not (found := [*_amendments(request)]):
+        return request
+    for number in range(len(system) - 1):
+        texts = [texts_of(block) for block in system[number : number + 2]]
+        if all(texts) and any(amended([texts[0][0] + texts[1][0]], one, turn) is not None for one, turn in found):
+            whole = with_texts(system[number], [texts[0][0] + texts[1][0]])
+            return {**request, "system": [*system[:number], whole, *system[number + 2 :]]}
+    return request
+
+
+def _amendments(request: Json) -> Iterator[tuple[Amendment, int]]:
+    for block in _blocks(request):
+        if block.may_amend and (found := read(_untagged(block.texts[0]))) is not None and found.place.zone == "system":
+            yield found, block.turn
 
 
 def _amends(known: dict[Place, _Block], found: Amendment, turn: int) -> tuple[Place, list[str]] | None:
