@@ -151,6 +151,8 @@ class Settings(BaseSettings):
     prefix_repair: Literal["volatile", "all", "off"] = "volatile"
     """What to do when a client changes something old: keep the old text and tell Claude the difference, for
     recognised dates, times, costs and open tabs or for every small change."""
+    enable_thinking_memory: bool = True
+    """Give Claude its own thinking back where the client does not send it: OpenAI's chat has no place for it."""
     reduce_with_thinking: bool = False
     """Shorten prompts also where the client returns Claude's signed thinking."""
     holdout_percent: Annotated[float, Field(ge=0, le=100)] = 0.0

@@ -56,6 +56,7 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("KEEP_WARM_BUDGET_USD", "0.5", Decimal("0.5")),
     ("REFERENCE_MIN_CHARS", "200", 200),
     ("PREFIX_REPAIR", "all", "all"),
+    ("ENABLE_THINKING_MEMORY", "0", False),
     ("REDUCE_WITH_THINKING", "yes", True),
     ("HOLDOUT_PERCENT", "5", 5.0),
     ("STRIP_WHEN_COLD", "0", False),

@@ -1,0 +1,85 @@
+"""Where the thinking of Claude's newest answers waits for the turn that it belongs to: in memory, and on a shelf that
+outlives the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict
+from hashlib import blake2b
+from typing import Final
+
+from sidecar.store.complaints import Complaints
+from sidecar.store.shelves import Shelf
+from sidecar.thinking import CorruptThinkingError, KeptThinking
+
+log = logging.getLogger(__name__)
+
+NAMESPACE: Final = "thinking"
+SIZE_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""On disk; in Redis its own `maxmemory` is the bound."""
+KEPT_SECONDS: Final = 14 * 24 * 3600
+"""As long as a conversation is remembered."""
+LARGEST_BYTES: Final = 2 * 1024 * 1024
+"""Of one answer's thinking. More is not kept."""
+MEMORY_BYTES: Final = 16 * 1024 * 1024
+MEMORY_ENTRIES: Final = 4_000
+
+
+class ThinkingShelf:
+    """By project and Claude's id of the answer. Belongs to the event loop."""
+
+    def __init__(self, shelf: Shelf, *, most_bytes: int = MEMORY_BYTES, most_entries: int = MEMORY_ENTRIES) -> None:
+        self._shelf: Final = shelf
+        self._most_bytes: Final = most_bytes
+        self._most_entries: Final = most_entries
+        self._recent: OrderedDict[str, tuple[KeptThinking | None, int]] = OrderedDict()
+        """And how many bytes each takes. None for an answer without: then the store need not be asked."""
+        self._bytes = 0
+        self._complaints: Final = Complaints(log)
+        self.counts: Final[Counter[str]] = Counter(kept=0, corrupt=0)
+        """Since the start."""
+
+    def keep(self, project: str, answer: str, thinking: KeptThinking | None) -> None:
+        key = _key(project, answer)
+        told = b"" if thinking is None else thinking.to_bytes(key)
+        if len(told) > LARGEST_BYTES:
+            thinking, told = None, b""
+        self._remember(key, thinking, len(told))
+        if thinking is not None:
+            self.counts["kept"] += 1
+            self._shelf.put(key, told, KEPT_SECONDS)
+
+    async def find(self, project: str, answer: str, now: float) -> KeptThinking | None:
+        """`now` in epoch seconds."""
+        key = _key(project, answer)
+        if key not in self._recent:
+            thinking, size = await asyncio.to_thread(self._read, key)
+            if key not in self._recent:  # kept while we looked
+                self._remember(key, thinking, size)
+        thinking, _ = self._recent[key]
+        return thinking if thinking is not None and now - thinking.at < KEPT_SECONDS else None
+
+    def _read(self, key: str) -> tuple[KeptThinking | None, int]:
+        told = self._shelf.get(key)
+        if told is None:
+            return None, 0
+        try:
+            return KeptThinking.from_bytes(key, told), len(told)
+        except CorruptThinkingError as error:
+            self.counts["corrupt"] += 1
+            self._complaints.say("Kept thinking is thrown away: %s.", error)
+            self._shelf.writer.delete(key)
+            return None, 0
+
+    def _remember(self, key: str, thinking: KeptThinking | None, size: int) -> None:
+        _, before = self._recent.pop(key, (None, 0))
+        self._recent[key] = (thinking, size)
+        self._bytes += size - before
+        while len(self._recent) > 1 and (len(self._recent) > self._most_entries or self._bytes > self._most_bytes):
+            _, (_, gone) = self._recent.popitem(last=False)
+            self._bytes -= gone
+
+
+def _key(project: str, answer: str) -> str:
+    return blake2b(f"{project}\0{answer}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
