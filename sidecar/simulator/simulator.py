@@ -63,7 +63,8 @@ class Simulator:
     """One simulated Claude. Script, ledger and clock may be used from any thread; all else belongs to its server.
 
     `keys` are the API keys it takes. `fast` answers every request with one canned message, unchecked and unbilled, for
-    benchmarks of what stands in front of it.
+    benchmarks of what stands in front of it. With `demands_thinking` every call must come back with the thinking that
+    led to it.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Simulator:
         *,
         keys: Collection[str] = (DEFAULT_KEY,),
         fast: bool = False,
+        demands_thinking: bool = False,
         keep_rows: int = 10_000,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
@@ -82,7 +84,7 @@ class Simulator:
         self.cache = PromptCache()
         self.closing = asyncio.Event()
         self._diagnoses = Diagnoses()
-        self._responses = ResponseMemory()
+        self._responses = ResponseMemory(demands_thinking=demands_thinking)
         self._fast = fast
 
     @property
@@ -176,7 +178,7 @@ class Simulator:
             output = min(output, max(1, progress.output_tokens))
             thinking = min(output, progress.thinking_tokens)
         else:
-            self._responses.remember(message.id, message.blocks)
+            self._responses.remember(message.id, turn.model, message.blocks)
         if not progress.started:
             reading, output, thinking = Reading(0, 0, 0, 0), 0, 0
         self.ledger.close(

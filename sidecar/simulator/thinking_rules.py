@@ -22,18 +22,32 @@ UNMODIFIED = (
 
 
 class ResponseMemory:
-    """The complete answers of the last `limit` requests, to compare the latest assistant turn with."""
+    """The complete answers of the last `limit` requests, to compare the latest assistant turn with.
 
-    def __init__(self, *, limit: int = 2_000) -> None:
+    With `demands_thinking` every call must come back with the thinking that led to it. Claude itself demands that only
+    of the call that a run begins with, and only where there is a budget for thinking.
+    """
+
+    def __init__(self, *, limit: int = 2_000, demands_thinking: bool = False) -> None:
+        self.demands_thinking = demands_thinking
         self._answers: OrderedDict[bytes, list[bytes]] = OrderedDict()
+        self._thought_about: OrderedDict[str, bytes] = OrderedDict()
+        """The marks of the models that made calls after some thinking, by the ids of the calls."""
         self._limit = limit
 
-    def remember(self, message_id: str, blocks: list[dict[str, Any]]) -> None:
+    def remember(self, message_id: str, model: Model, blocks: list[dict[str, Any]]) -> None:
         """Only answers with thinking are ever asked for."""
         if any(block["type"] in THINKING for block in blocks):
             self._answers[response_mark(message_id)] = [canonical(block) for block in blocks]
-            while len(self._answers) > self._limit:
-                self._answers.popitem(last=False)
+            calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+            self._thought_about |= dict.fromkeys(calls, model_mark(model.id))
+            for kept in (self._answers, self._thought_about):
+                while len(kept) > self._limit:
+                    kept.popitem(last=False)
+
+    def thought_about(self, call: str, model: bytes) -> bool:
+        """Whether this model thought before it made the call."""
+        return self._thought_about.get(call) == model
 
     def answer(self, mark: bytes) -> list[bytes] | None:
         return self._answers.get(mark)
@@ -60,6 +74,8 @@ def check_thinking(request: dict[str, Any], model: Model, memory: ResponseMemory
         _check_whole(latest, genuine, memory)
     if (request.get("thinking") or {}).get("type") == "enabled":
         _check_starts_with_thinking(turns)
+    if memory.demands_thinking:
+        _check_calls_have_thinking(turns, mine, memory)
 
 
 def _verified(path: str, block: dict[str, Any]) -> Provenance:
@@ -103,9 +119,22 @@ def _check_starts_with_thinking(turns: list[Turn]) -> None:
         return
     path, block = first_of_loop.blocks[0]
     if block["type"] not in THINKING:
-        sentence = (
-            f"Expected `thinking` or `redacted_thinking`, but found `{block['type']}`. When `thinking` is enabled, a "
-            "final `assistant` message must start with a thinking block (preceding the lastmost set of `tool_use` and "
-            "`tool_result` blocks). To avoid this requirement, disable `thinking`."
-        )
-        raise refuse(f"{path}.type", sentence)
+        raise _left_out(path, block["type"])
+
+
+def _check_calls_have_thinking(turns: list[Turn], mine: bytes, memory: ResponseMemory) -> None:
+    for turn in turns:
+        thinks = False
+        for path, block in turn.blocks:
+            thinks = thinks or block["type"] in THINKING
+            if block["type"] == "tool_use" and not thinks and memory.thought_about(block["id"], mine):
+                raise _left_out(path, block["type"])
+
+
+def _left_out(path: str, found: str) -> Exception:
+    sentence = (
+        f"Expected `thinking` or `redacted_thinking`, but found `{found}`. When `thinking` is enabled, a final "
+        "`assistant` message must start with a thinking block (preceding the lastmost set of `tool_use` and "
+        "`tool_result` blocks). To avoid this requirement, disable `thinking`."
+    )
+    return refuse(f"{path}.type", sentence)

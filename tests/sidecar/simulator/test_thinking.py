@@ -50,6 +50,25 @@ async def test_thinking_left_out_altogether_is_taken(ask: Any, tool_turn: Any) -
     assert (await ask(**request)).status == 200
 
 
+class TestAClaudeThatDemandsThinking:
+    @pytest.fixture
+    def simulator(self) -> Simulator:
+        return Simulator(demands_thinking=True)
+
+    async def test_wants_it_with_the_calls_that_it_led_to(self, ask: Any, tool_turn: Any) -> None:
+        request = await tool_turn(Thinking("hm"))
+        without = copy.deepcopy(request)
+        del without["messages"][1]["content"][0]
+        assert "Expected `thinking`" in (await ask(**without)).refusal
+        assert (await ask(**request)).status == 200
+
+    async def test_wants_none_of_another_model_and_none_that_never_was(self, ask: Any, tool_turn: Any) -> None:
+        request = await tool_turn(Thinking("hm"))
+        del request["messages"][1]["content"][0]
+        assert (await ask(**{**request, "model": "claude-sonnet-5-5"})).status == 200
+        assert (await ask(**await tool_turn(Text("I read it.")))).status == 200
+
+
 async def test_edited_thinking_has_an_invalid_signature(ask: Any, tool_turn: Any) -> None:
     request = await tool_turn(Thinking("hm"))
     request["messages"][1]["content"][0]["thinking"] = "ha"
