@@ -70,7 +70,7 @@ class PrefixRepair:
     def _repair(self, exchange: Exchange, prompt: Prompt, line: Line) -> None:
         repairs = _repairs(exchange, prompt)
         said = "; ".join(map(str, repairs))
-        if (against := self._reason_against(exchange, prompt, line, repairs)) is not None:
+        if (against := self._reason_against(exchange, prompt, repairs)) is not None:
             exchange.decide(REPAIR, f"not repaired, {against}: {said}")
             return
         sizes = _sizes(prompt, line, repairs)
@@ -83,8 +83,8 @@ class PrefixRepair:
             why = "it does not pay" if not costs.pays else "the longer prompt might not fit the model"
             exchange.decide(REPAIR, f"not repaired, {why}: {said}", **_numbers(sizes, costs))
 
-    def _reason_against(self, exchange: Exchange, prompt: Prompt, line: Line, repairs: list[Repair]) -> str | None:
-        new = prompt.positions[len(line.sent) :]
+    def _reason_against(self, exchange: Exchange, prompt: Prompt, repairs: list[Repair]) -> str | None:
+        new = prompt.positions[prompt.known :]
         reasons = (
             (self._mode == "off", "PREFIX_REPAIR is off"),
             (exchange.bypass, "bypassed"),
@@ -95,7 +95,7 @@ class PrefixRepair:
                 self._mode != "all" and not all(repair.is_volatile for repair in repairs),
                 "no change of the kind that comes by itself (PREFIX_REPAIR=all)",
             ),
-            (not _is_the_same_conversation(prompt, line, repairs), "it might be another conversation"),
+            (not _is_the_same_conversation(prompt, repairs), "it might be another conversation"),
             (any(repair.amendment is None for repair in repairs), "too much changed"),
             (not any(at.role == "user" for at in new), "no turn of the user follows to tell it behind"),
         )
@@ -106,8 +106,8 @@ class PrefixRepair:
         window = self._catalogue.card(exchange.model).max_input_tokens
         if window is None or sizes.grown - sizes.earlier >= 0:
             return True
-        new = sum(len(at.raw) for at in prompt.positions[len(line.sent) :])
-        return (line.sizes[-1] + new) / prompt.bytes_a_token + sizes.amendments <= FULLEST * window
+        new = sum(len(at.raw) for at in prompt.positions[prompt.known :])
+        return (line.sizes[prompt.known - 1] + new) / prompt.bytes_a_token + sizes.amendments <= FULLEST * window
 
 
 def _repairs(exchange: Exchange, prompt: Prompt) -> list[Repair]:
@@ -122,11 +122,11 @@ def _repairs(exchange: Exchange, prompt: Prompt) -> list[Repair]:
     return repairs
 
 
-def _is_the_same_conversation(prompt: Prompt, line: Line, repairs: list[Repair]) -> bool:
+def _is_the_same_conversation(prompt: Prompt, repairs: list[Repair]) -> bool:
     """Whether it opens with the same words of the user's and something in it was said before just so."""
     opening = next((at.message for at in prompt.positions if at.role == "user"), None)
     changed = {repair.index for repair in repairs}
-    said = (at for at in range(len(line.sent)) if prompt.positions[at].zone == "messages")
+    said = (at for at in range(prompt.known) if prompt.positions[at].zone == "messages")
     opens_alike = all(repair.is_volatile for repair in repairs if prompt.positions[repair.index].message == opening)
     return opens_alike and any(at not in changed for at in said)
 
@@ -144,9 +144,10 @@ def _place(prompt: Prompt, index: int, roles: list[str]) -> Place:
 def _sizes(prompt: Prompt, line: Line, repairs: list[Repair]) -> Sizes:
     start = repairs[0].index
     scale = prompt.bytes_a_token
-    saved = [pair for index in line.edited if (edit := line.sent[index].edit) is not None for pair in edit.saved]
+    edits = (line.sent[index].edit for index in line.edited if index < prompt.known)
+    saved = [pair for edit in edits if edit is not None for pair in edit.saved]
     return Sizes(
-        behind=round((line.sizes[-1] - (line.sizes[start - 1] if start else 0)) / scale),
+        behind=round((line.sizes[prompt.known - 1] - (line.sizes[start - 1] if start else 0)) / scale),
         amendments=round(sum(len(orjson.dumps(repair.amendment)) for repair in repairs) / scale),
         earlier=round(-sum(size for layer, size in saved if layer == REPAIR) / scale),
         grown=round(sum(repair.change.characters for repair in repairs if repair.change is not None) / scale),

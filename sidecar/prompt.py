@@ -62,6 +62,8 @@ class Prompt:
         self.chain = rolling(project, (position.digest for position in positions))
         self.frozen = 0
         self.line: Line | None = None
+        self.known = 0
+        """How many positions the line had when it was found: other requests may bring it further meanwhile."""
         self.repairable: tuple[Changed, ...] = ()
         """What the client changed in the frozen zone, where nothing else differs: for `mend`."""
         self.cold = False
@@ -88,6 +90,7 @@ class Prompt:
     def resume(self, found: Match, now: float) -> None:
         """Go on from a known line: what it shares with this request is frozen as it was sent."""
         self.line = line = found.line
+        self.known = len(line.sent)
         self.frozen = found.common
         self.cold = line.is_cold(now)
         self.repairable = tuple(
@@ -110,7 +113,7 @@ class Prompt:
         for index, change in changed.items():
             self._edits[index] = line.sent[index].edit or Edit((change.frozen,))
         self._renewed = {index: self.positions[index].digest for index in changed}
-        self.frozen = len(line.sent)
+        self.frozen = self.known
         self.repairable = ()
         for text in amendments:
             self.append(text, REPAIR, as_system=as_system)

@@ -159,6 +159,18 @@ def test_a_repair_leaves_what_else_was_edited_as_it_was_sent() -> None:
     assert prompt.block(1) == text("1")
 
 
+def test_a_repair_freezes_nothing_that_another_request_sent_meanwhile() -> None:
+    line = remembered(a_prompt(a_request(*TURNS, system="it is 10:01")))
+    request = a_request(*TURNS, ("assistant", "A"), ("user", "mine"), system="it is 10:02")
+    prompt = a_prompt(request, line)
+    other = a_prompt(a_request(*TURNS, ("assistant", "B"), ("user", "theirs"), system="it is 10:01"), line)
+    other.replace(5, text("cut"), "size_limits")
+    remembered(other)
+    prompt.mend(["now it is 10:02"], as_system=True)
+    assert prompt.frozen == 4
+    assert prompt.assemble(request, takes_mid_system=True)["messages"][4] == {"role": "user", "content": [text("mine")]}
+
+
 def test_a_thawed_prompt_is_the_clients_own_and_may_be_edited() -> None:
     first = a_prompt(a_request(("user", "one")))
     first.replace(0, text("1"), "size_limits")
