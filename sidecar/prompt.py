@@ -330,19 +330,22 @@ class Prompt:
         return assembled
 
     def _message(self, message: Json, indices: range, takes_mid_system: bool) -> list[Json]:
+        messages: list[Json] = []
         content: list[Json] = []
-        system: list[Json] = []
         for index in indices:
             edit = self.edit(index)
-            if edit is not None and edit.as_system and takes_mid_system:
-                *first, last = edit.behind
-                system += [*first, _marked(last, self._ttl(index))]
-                content += edit.blocks
-            else:
+            if edit is None or not edit.as_system or not takes_mid_system:
                 content += self._emitted(index)
-        messages = [{**message, "content": content}] if content else []
-        if system:
-            messages.append({"role": "system", "content": system})
+                continue
+            content += edit.blocks
+            if content:
+                messages.append({**message, "content": content})
+            # A message that the client went on with since then goes on behind: what was sent stays in its order.
+            content = []
+            *first, last = edit.behind
+            messages.append({"role": "system", "content": [*first, _marked(last, self._ttl(index))]})
+        if content:
+            messages.append({**message, "content": content})
         return messages
 
     @property

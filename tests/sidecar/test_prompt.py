@@ -171,6 +171,16 @@ def test_a_repair_freezes_nothing_that_another_request_sent_meanwhile() -> None:
     assert prompt.assemble(request, takes_mid_system=True)["messages"][4] == {"role": "user", "content": [text("mine")]}
 
 
+def test_a_message_that_its_client_went_on_with_keeps_what_was_said_behind_it_where_it_was() -> None:
+    request = a_request(("user", [text("one")]))
+    first = a_prompt(request)
+    first.append("amended", "prefix_repair", as_system=True)
+    sent = first.assemble(request, takes_mid_system=True)["messages"]
+    longer = a_request(("user", [text("one"), text("two")]))
+    again = a_prompt(longer, remembered(first)).assemble(longer, takes_mid_system=True)["messages"]
+    assert again == [*sent, {"role": "user", "content": [text("two")]}]
+
+
 def test_a_thawed_prompt_is_the_clients_own_and_may_be_edited() -> None:
     first = a_prompt(a_request(("user", "one")))
     first.replace(0, text("1"), "size_limits")
