@@ -79,6 +79,8 @@ class Prompt:
         self._edits: dict[int, Edit] = {}
         self._renewed: dict[int, bytes] = {}
         """Positions mended in this request, and the digest of what the client writes there now."""
+        self._mended: dict[int, bytes] = {}
+        """What repairs go on from, at positions that are live again and yet sent as they were."""
         self.reordered = False
         self.thinks = any(at.role == "assistant" and at.kind in THINKING for at in positions)
         """Whether the client itself returns signed thinking: it is bound to everything before it."""
@@ -139,6 +141,7 @@ class Prompt:
         self.frozen = min(self.frozen, self.taken_back)
         self.repairable = ()
         self._edits = {index: edit for index, edit in self._edits.items() if index < self.taken_back}
+        self._mended = {index: raw for index, raw in self._mended.items() if index < self.taken_back}
         self._renewed.clear()
 
     # --- what layers read
@@ -273,10 +276,13 @@ class Prompt:
         """Claude refused the thinking in it: from now on the conversation goes without. Of what the client sends back
         itself, without what there is now."""
         self.thinking_refused = self.puts_back
+        if self.line is not None:
+            self._mended |= {index: self.line.sent[index].raw for index in self.edited if index < self.frozen}
         self._edits = {index: edit.without_ahead() for index in self.edited if (edit := self.edit(index)) is not None}
         for index, at in enumerate(self.positions):
             if at.kind in THINKING:
                 self._edits[index] = Edit(())
+        self._renewed.clear()
         self.frozen = 0
         self.thawed = True
 
@@ -381,7 +387,7 @@ class Prompt:
         """The live positions as they go upstream."""
         for index in self.live:
             at = self.positions[index]
-            raw = at.raw if len(at.raw) <= LONGEST_KEPT else b""
+            raw = self._mended.get(index, at.raw if len(at.raw) <= LONGEST_KEPT else b"")
             yield Sent(at.digest, raw, at.zone, at.role, self.size(index), self._edits.get(index))
 
     @property

@@ -176,6 +176,26 @@ def test_reductions_are_opt_in_where_the_client_returns_signed_thinking() -> Non
         assert exchange.reduces is opted_in
 
 
+def test_a_repaired_conversation_is_remembered_when_its_thinking_was_refused() -> None:
+    memory = ConversationMemory()
+    turn(memory, talk("task", system="10:01"))
+    refused = an_exchange(request=talk("task", "answer", "more", system="10:02"), project="web")
+    asyncio.run(memory.request(refused))
+    assert refused.prompt is not None
+    refused.prompt.mend(["it is 10:02"], as_system=False)
+    refused.prompt.put_back(2, [{"type": "thinking", "thinking": "", "signature": "s"}], 10)
+    refused.prompt.leave_out_thinking()
+    accept(memory, refused)
+    for clock, frozen, first_sent in (("10:02", 4, []), ("10:03", 0, ["10:01"])):
+        later = an_exchange(request=talk("task", "answer", "more", "yes", "go", system=clock), project="web")
+        asyncio.run(memory.request(later))
+        prompt = later.prompt
+        assert prompt is not None
+        assert prompt.line is not None
+        assert prompt.line.thinking_off
+        assert (prompt.frozen, [change.frozen["text"] for change in prompt.repairable]) == (frozen, first_sent)
+
+
 def test_a_held_out_conversation_stays_held_out_when_the_share_changes() -> None:
     memory = ConversationMemory(holdout_percent=100)
     first = an_exchange(request=talk("task"), project="web")
