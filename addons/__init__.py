@@ -17,6 +17,7 @@ BUILT_IN: tuple[str, ...] = (
     "addons.diff_first:DiffFirst",
     "addons.stable_head:StableHead",
     "addons.file_references:FileReferences",
+    "addons.thinking_memory:ThinkingMemory",
     "addons.prompt_cache:PromptCache",
     "addons.cache_diagnosis:CacheDiagnosis",
 )
