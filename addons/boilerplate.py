@@ -40,6 +40,7 @@ class Boilerplate:
         self._strip_when_cold = settings.strip_when_cold
         self._catalogue = built_in().with_own(settings.boilerplate)
         self._words: OrderedDict[tuple[str, str], SentWords] = OrderedDict()
+        """By project and conversation; those that a request works with are not in it."""
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
@@ -48,24 +49,30 @@ class Boilerplate:
         if not exchange.policy.switch("strip_ide_boilerplate", self._enabled):
             return
         rows = self._catalogue.for_client(exchange.client)
+        words = self._words.pop((exchange.project, exchange.conversation), None) or SentWords()
         if sum(len(prompt.positions[index].raw) for index in prompt.live) > ON_THE_LOOP or prompt.cold:
-            await asyncio.to_thread(self._strip, exchange, prompt, rows)
+            await asyncio.to_thread(self._strip, exchange, prompt, rows, words)
         else:
-            self._strip(exchange, prompt, rows)
+            self._strip(exchange, prompt, rows, words)
+        self._words[exchange.project, exchange.conversation] = words
+        while len(self._words) > CONVERSATIONS:
+            self._words.popitem(last=False)
 
-    def _strip(self, exchange: Exchange, prompt: Prompt, rows: tuple[Row, ...]) -> None:
+    def _strip(self, exchange: Exchange, prompt: Prompt, rows: tuple[Row, ...], words: SentWords) -> None:
         work = _Work(WORK)
         try:
             strict = exchange.client_headers.get("x-gateway-strict") == "1"
             if self._strip_when_cold and prompt.cold and not strict:
                 _leave_out_stale(exchange, prompt, rows, work)
-            self._fold_repeats(exchange, prompt, rows, work)
+            words.follow(prompt)
+            self._fold_repeats(exchange, prompt, rows, words, work)
         except OverspentError:
             exchange.decide(LAYER, "the rest was kept as it is: too much text to look through")
 
-    def _fold_repeats(self, exchange: Exchange, prompt: Prompt, rows: tuple[Row, ...], work: _Work) -> None:
+    def _fold_repeats(
+        self, exchange: Exchange, prompt: Prompt, rows: tuple[Row, ...], words: SentWords, work: _Work
+    ) -> None:
         known = [row for row in rows if row.kind != "B"]
-        words = self._words_of(exchange, prompt)
         told: Counter[str] = Counter()
         saved = 0
         for index in prompt.live:
@@ -84,15 +91,6 @@ class Boilerplate:
                 saved += sum(map(len, before)) - sum(map(len, after))
         if told:
             exchange.decide(LAYER, f"told by a marker: {_listed(told)}", characters=saved)
-
-    def _words_of(self, exchange: Exchange, prompt: Prompt) -> SentWords:
-        key = (exchange.project, exchange.conversation)
-        words = self._words.pop(key, None) or SentWords()
-        self._words[key] = words
-        if len(self._words) > CONVERSATIONS:
-            self._words.popitem(last=False)
-        words.follow(prompt)
-        return words
 
 
 class _Work:

@@ -1,5 +1,7 @@
 """Boilerplate: what is told by a marker, what goes where the cache is cold, and what nobody touches."""
 
+import asyncio
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from addons.boilerplate import Boilerplate
 from sidecar.boilerplate.catalogue import Row, RowError, built_in
 from sidecar.boilerplate.repeats import expand
+from sidecar.boilerplate.segments import Segment, segments_in
 from sidecar.exchange import Json
+from tests.support.exchanges import an_exchange
 from tests.support.talks import Talk, assistant, call, result, texts, user
 
 SAMPLES = tomllib.loads((Path(__file__).parent.parent / "sidecar/boilerplate/samples.toml").read_text(encoding="utf-8"))
@@ -212,6 +216,45 @@ def test_more_text_than_may_be_looked_through_passes_as_it_is(
     request = {"messages": [user(RULES), assistant("ok"), user(RULES)]}
     assert talk.send(request, client="copilot") == request
     assert "too much text" in talk.decided[0]
+
+
+def test_requests_of_one_conversation_beside_each_other_take_nothing_for_their_own(
+    talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of agents that a client starts side by side in one session."""
+    talk = talking()
+    main = [user(RULES), assistant("ok"), user(RULES)]
+    talk.send({"messages": main}, client="copilot")
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def waiting(text: str, *rest: Any, **more: Any) -> list[Segment]:
+        if text.endswith("of the agent"):
+            begun.set()
+            may_go_on.wait(10)
+        return segments_in(text, *rest, **more)
+
+    monkeypatch.setattr("addons.boilerplate.ON_THE_LOOP", 0)
+    monkeypatch.setattr("addons.boilerplate.segments_in", waiting)
+    agent = {"messages": [user(RULES + " of the agent")]}
+    request = {"messages": [*main, assistant("ok"), user(RULES)]}
+
+    async def beside_each_other() -> Json:
+        one, other = (
+            an_exchange(request=asked, client="copilot", conversation="c", project="web") for asked in (agent, request)
+        )
+        for exchange in (one, other):
+            await talk.memory.request(exchange)
+        [layer] = talk.layers
+        assert isinstance(layer, Boilerplate)
+        first = asyncio.create_task(layer.request(one))
+        await asyncio.to_thread(begun.wait, 10)
+        await layer.request(other)
+        may_go_on.set()
+        await first
+        assert one.prompt is not None
+        return one.prompt.assemble(agent, takes_mid_system=True)
+
+    assert asyncio.run(beside_each_other()) == agent
 
 
 words = st.sampled_from(
