@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from addons.boilerplate import Boilerplate
-from sidecar.boilerplate.catalogue import Row, RowError, built_in
+from sidecar.boilerplate.catalogue import Row, built_in
 from sidecar.boilerplate.repeats import expand
 from sidecar.boilerplate.segments import Segment, segments_in
 from sidecar.exchange import Json
@@ -197,7 +198,7 @@ def test_a_row_of_ones_own_acts(talking: Callable[..., Talk]) -> None:
 
 
 def test_a_row_that_cannot_be_used_keeps_the_sidecar_from_starting(talking: Callable[..., Talk]) -> None:
-    with pytest.raises(RowError, match=r"\[\[boilerplate\]\] 1 \(`mine`\) has no `begin`"):
+    with pytest.raises(ValidationError, match=r"\[\[boilerplate\]\] 1 \(`mine`\) has no `begin`"):
         talking(boilerplate=[{"id": "mine", "class": "A"}])
 
 
