@@ -1,18 +1,25 @@
-"""Thinking for clients that have no place for it: tool loops through OpenAI's SDK, with all layers, in front of a Claude
-that demands the thinking behind every call."""
+"""Thinking for clients that have no place for it: tool loops through OpenAI's SDK, with all layers at work, in front of
+a Claude that demands the thinking behind every call."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 import orjson
 import pytest
 
+from sidecar.ledger.database import Database
+from sidecar.ledger.export import export
+from sidecar.ledger.queries import EVERY_PROJECT
 from sidecar.simulator.answers import Answer, Failure, Part, RedactedThinking, Text, Thinking, ToolCall
 from sidecar.simulator.ledger import Row
 from sidecar.simulator.server import RunningSimulator
@@ -21,6 +28,7 @@ from tests.support.messages_requests import assert_fits_the_sdk_types
 from tests.support.sidecar import RunningSidecar
 
 OPUS, SONNET, HAIKU, OLD_HAIKU = "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-haiku-4-5"
+MILLION = 10**6
 THINKING = ("thinking", "redacted_thinking")
 TOOLS: Any = [
     {
@@ -131,3 +139,174 @@ def test_a_tool_loop_keeps_its_thinking_and_its_cache(
         assert thoughts(after)[: len(thoughts(before))] == thoughts(before)
         assert after.cache_read_tokens >= before.cache_read_tokens + written(before) > 0
     assert b"[cgw: same" in rows[-1].body, "the file that was read again is a reference"
+
+
+def test_thinking_comes_back_byte_for_byte_in_its_place_between_parallel_calls(
+    tmp_path: Path, claude: RunningSimulator
+) -> None:
+    with RunningSidecar(tmp_path, claude) as gateway:
+        agent = Agent(gateway, claude, streamed=True)
+        parts: tuple[Part, ...] = (
+            Thinking('Größe "A"\n\u2028 🐈', tokens=60),
+            RedactedThinking(),
+            Text("I read three."),
+            Thinking("", tokens=40),
+            ToolCall("read_file", {"path": "a.py"}),
+            ToolCall("read_file", {"path": "b.py"}),
+            RedactedThinking(tokens=90),
+            ToolCall("read_file", {"path": "c.py"}),
+        )
+        agent.read(agent.say(*parts))
+        agent.say(Text("Done."))
+    [last] = [turn for row in claude.simulator.ledger.wait(2) for turn in assistant_turns(row)]
+    kinds = ["thinking", "redacted_thinking", "text", "thinking", "tool_use", "tool_use", "redacted_thinking"]
+    assert last == [*kinds, "tool_use"]
+
+
+@FORMS
+def test_a_restart_between_turns_loses_no_thinking(tmp_path: Path, claude: RunningSimulator, streamed: bool) -> None:
+    with RunningSidecar(tmp_path, claude) as gateway:
+        agent = Agent(gateway, claude, streamed=streamed)
+        agent.loop(2)
+    for turn in (2, 3):
+        with RunningSidecar(tmp_path, claude) as agent.gateway:
+            agent.loop(1, first=turn)
+    rows = claude.simulator.ledger.wait(4)
+    assert [len(thoughts(row)) for row in rows] == [0, 1, 2, 3]
+    for before, after in pairwise(rows):
+        assert after.cache_read_tokens >= before.cache_read_tokens + written(before) > 0
+
+
+def test_another_model_gets_no_thinking_of_this_one_and_every_turn_stays_as_it_was_sent(tmp_path: Path) -> None:
+    with RunningSimulator() as claude:
+        with RunningSidecar(tmp_path, claude) as gateway:
+            agent = Agent(gateway, claude, streamed=True)
+            for turn, model in enumerate([OPUS, OPUS, SONNET, SONNET, OPUS, OPUS]):
+                agent.asked["model"] = model
+                agent.loop(1, first=turn)
+        rows = claude.simulator.ledger.wait(6)
+    assert [row.status for row in rows] == [200] * 6
+    for before, after in pairwise(rows):
+        assert assistant_turns(after)[: len(assistant_turns(before))] == assistant_turns(before)
+    assert [turn[0] for turn in assistant_turns(rows[-1])] == ["thinking", "text", "thinking", "text", "thinking"]
+
+
+def test_thinking_behind_words_that_are_said_only_once_is_not_kept(tmp_path: Path) -> None:
+    """A forced call is asked for in words at the end of the prompt, on a model that cannot be forced."""
+    with RunningSimulator() as claude:
+        with RunningSidecar(tmp_path, claude) as gateway:
+            agent = Agent(gateway, claude, streamed=False)
+            agent.read(agent.say(Thinking("I must."), ToolCall("read_file", {"path": "a"}), tool_choice="required"))
+            agent.loop(2)
+        rows = claude.simulator.ledger.wait(3)
+    assert b"calling at least one of your tools" in rows[0].body
+    assert [row.status for row in rows] == [200] * 3
+    assert assistant_turns(rows[-1]) == [["tool_use"], ["thinking", "text", "tool_use"]]
+
+
+def test_answers_in_json_keep_their_thinking(tmp_path: Path, claude: RunningSimulator) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    held = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    for form in ({"type": "json_object"}, held):
+        with RunningSidecar(tmp_path, claude) as gateway:
+            agent = Agent(gateway, claude, streamed=False, response_format=form)
+            agent.loop(3)
+        assert len(thoughts(claude.simulator.ledger.messages[-1])) == 2
+
+
+def test_a_model_that_thinks_within_a_budget_goes_on_thinking_in_a_tool_loop(
+    tmp_path: Path, claude: RunningSimulator
+) -> None:
+    with RunningSidecar(tmp_path, claude) as gateway:
+        agent = Agent(gateway, claude, streamed=True, model=OLD_HAIKU, reasoning_effort="low")
+        agent.loop(3)
+        agent.say(Thinking("That was it."), Text("Found it."))
+        agent.history.append({"role": "user", "content": "Thank you."})
+        agent.say(Thinking("Polite."), Text("You are welcome."))
+    rows = claude.simulator.ledger.wait(5)
+    assert [orjson.loads(row.body)["thinking"]["type"] for row in rows] == ["enabled"] * 5
+    assert [len(thoughts(row)) for row in rows] == [0, 1, 2, 3, 3], "what is no part of a loop is forgotten anyway"
+
+
+def test_thinking_that_is_refused_is_left_out_once_and_for_all(tmp_path: Path) -> None:
+    refusal = Failure(400, message="messages.3.content.0: `thinking` block is bound to a different conversation: ...")
+    with RunningSimulator() as claude:
+        with RunningSidecar(tmp_path, claude) as gateway:
+            agent = Agent(gateway, claude, streamed=True)
+            agent.loop(3)
+            claude.simulator.script(refusal)
+            agent.loop(3, first=3)
+        with RunningSidecar(tmp_path, claude) as agent.gateway:
+            agent.loop(1, first=6)
+        rows = claude.simulator.ledger.wait(8)
+    assert [row.status for row in rows] == [200, 200, 200, 400, 200, 200, 200, 200]
+    assert [len(thoughts(row)) for row in rows] == [0, 1, 2, 3, 0, 0, 0, 0]
+    for before, after in pairwise(rows[4:]):
+        assert after.cache_read_tokens >= before.cache_read_tokens + written(before) > 0
+
+
+@pytest.mark.parametrize("turned_off", ["by setting", "by header"])
+def test_it_can_be_turned_off(tmp_path: Path, turned_off: str) -> None:
+    setting: Any = {"enable_thinking_memory": False} if turned_off == "by setting" else {}
+    asked = {"extra_headers": {"X-Gateway-Bypass": "1"}} if turned_off == "by header" else {}
+    with RunningSimulator() as claude, RunningSidecar(tmp_path, claude, **setting) as gateway:
+        agent = Agent(gateway, claude, streamed=False, **asked)
+        agent.loop(2)
+        assert thoughts(claude.simulator.ledger.wait(2)[-1]) == []
+
+
+def native_loop(gateway: RunningSidecar, claude: RunningSimulator, turns: int, *, keeps_thinking: bool) -> None:
+    tools: Any = [{"name": "read_file", "input_schema": {"type": "object"}}]
+    history: list[Any] = [{"role": "user", "content": "Find the bug."}]
+    with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as sdk:
+        for turn in range(turns):
+            claude.simulator.script(Answer((Thinking("Hm."), ToolCall("read_file", {"path": f"{turn}"}))))
+            answer = sdk.messages.create(model=OPUS, max_tokens=2000, system=RULES, tools=tools, messages=history)
+            blocks = [block.model_dump(exclude_none=True) for block in answer.content]
+            kept = [block for block in blocks if keeps_thinking or block["type"] not in THINKING]
+            result = {"type": "tool_result", "tool_use_id": blocks[-1]["id"], "content": SOURCE + str(turn)}
+            history += [{"role": "assistant", "content": kept}, {"role": "user", "content": [result]}]
+
+
+@pytest.mark.parametrize("keeps_thinking", [True, False])
+def test_the_native_route_adds_thinking_only_where_the_client_keeps_none(
+    tmp_path: Path, claude: RunningSimulator, keeps_thinking: bool
+) -> None:
+    with RunningSidecar(tmp_path, claude) as gateway:
+        native_loop(gateway, claude, 3, keeps_thinking=keeps_thinking)
+    [*_, last] = claude.simulator.ledger.wait(3)
+    assert assistant_turns(last) == [["thinking", "tool_use"]] * 2
+    saved = [row["saved_thinking_memory_usd"] for row in accounts(tmp_path)]
+    assert all((one < 0) != keeps_thinking for one in saved[1:])
+
+
+def accounts(home: Path) -> list[dict[str, Any]]:
+    exported = io.BytesIO()
+    with closing(Database.open(None, home)) as database:
+        export(database, exported, project=EVERY_PROJECT, file_format="jsonl")
+    return [json.loads(line, parse_float=Decimal) for line in exported.getvalue().splitlines()]
+
+
+def test_what_thinking_costs_as_input_is_accounted_for(tmp_path: Path) -> None:
+    """The same session with and without differs by what the accounts say."""
+    prompts = []
+    for enabled in (False, True):
+        home = tmp_path / str(enabled)
+        with RunningSimulator() as claude:
+            with RunningSidecar(home, claude, enable_thinking_memory=enabled) as gateway:
+                Agent(gateway, claude, streamed=True).loop(6)
+            prompts.append([row.prompt_tokens for row in claude.simulator.ledger.wait(6)])
+    without, with_thinking = prompts
+    assert [b - a for a, b in zip(without, with_thinking, strict=True)] == [150 * turn for turn in range(6)]
+    rows = accounts(tmp_path / "True")
+    lost = [-row["saved_thinking_memory_usd"] for row in rows]
+    assert lost == sorted(lost)
+    read, write = Decimal("0.2") / MILLION, Decimal(5) / MILLION
+    for turn, one in enumerate(lost):
+        expected = 150 * max(0, turn - 1) * read + 150 * min(1, turn) * write
+        assert abs(one - expected) <= expected / 4
