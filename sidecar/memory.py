@@ -10,7 +10,8 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -48,8 +49,8 @@ class Kept(Protocol):
 
     def get(self, key: str) -> bytes | None: ...
 
-    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        """Takes a write without blocking."""
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+        """Takes a write without blocking. A function is called once its turn has come, on another thread."""
 
 
 class ConversationMemory:
@@ -235,7 +236,7 @@ class ConversationMemory:
             return
         number = self._segments.get(line.id, 0)
         self._segments[line.id] = number + 1
-        self._kept.put(f"segment/{line.id}/{number}", encode_segment(line, start), KEPT_SECONDS)
+        self._kept.put(f"segment/{line.id}/{number}", partial(encode_segment, line.sent[start:]), KEPT_SECONDS)
         self._kept.put(f"line/{line.id}", encode_head(line, number + 1), KEPT_SECONDS)
         for key in keys:
             self._kept.put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode(), KEPT_SECONDS)

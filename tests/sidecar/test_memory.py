@@ -1,6 +1,7 @@
 """Conversations found again: what was sent stays sent, over turns, restarts and settings."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -18,8 +19,22 @@ from tests.support.exchanges import an_exchange
 class Shelf(dict[str, bytes]):
     """A store in a dict."""
 
-    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        self[key] = value
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+        self[key] = value if isinstance(value, bytes) else value()
+
+
+class LateShelf(Shelf):
+    """Writes when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str, bytes | Callable[[], bytes]]] = []
+
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+        self.waiting.append((key, value))
+
+    def write(self) -> None:
+        for key, value in self.waiting:
+            super().put(key, value, 0)
 
 
 def turn(memory: ConversationMemory, request: dict[str, Any], *, edit: str = "", **fields: Any) -> list[Any]:
@@ -230,7 +245,22 @@ def test_a_line_is_read_back_as_it_was_written() -> None:
     turn(memory, talk("task", system="s"), edit=" [cut]")
     turn(memory, talk("task", "answer", "more", system="s"))
     [line] = memory._lines.values()
-    assert decode_line(line.id, encode_head(line, 1), [encode_segment(line, 0)]) == line
+    assert decode_line(line.id, encode_head(line, 1), [encode_segment(line.sent)]) == line
+
+
+def test_a_line_that_went_on_before_it_was_written_is_read_back_whole() -> None:
+    shelf = LateShelf()
+    memory = ConversationMemory(shelf)
+    turn(memory, talk("task", system="10:01"), edit=" [cut]")
+    exchange = an_exchange(request=talk("task", "answer", "more", system="10:02"), project="web")
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    exchange.prompt.mend(["it is 10:02"], as_system=False)
+    accept(memory, exchange)
+    [line] = memory._lines.values()
+    shelf.write()
+    segments = [shelf[key] for key in sorted(shelf) if key.startswith("segment/")]
+    assert decode_line(line.id, shelf[f"line/{line.id}"], segments) == line
 
 
 def test_of_two_conversations_that_read_alike_the_one_with_less_changed_goes_on() -> None:
