@@ -10,10 +10,10 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sidecar.conversation import (
     Accepted,
@@ -40,6 +40,8 @@ KEPT_SECONDS: Final = 14 * 24 * 3600
 """A conversation that nobody went on with for so long is forgotten."""
 LINES_A_GROUP: Final = 16
 ANSWERS_LOOKED_AT: Final = 4
+MOST_ASKED: Final = 50_000
+"""Keys of which it is remembered that the store was asked."""
 ON_THE_LOOP: Final = 256 * 1024
 """Bytes of a request above which it is flattened and hashed in a thread."""
 
@@ -104,7 +106,7 @@ class ConversationMemory:
         if self._kept is None or (best is not None and best.whole):
             return best
         if unknown := [key for key in keys if key not in self._asked]:
-            self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown))
+            self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown, {*self._lines}))
             best = self._best(exchange, prompt, keys)
         return best
 
@@ -241,23 +243,31 @@ class ConversationMemory:
         for key in keys:
             self._kept.put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode(), KEPT_SECONDS)
 
-    def _take_in(self, groups: Iterable[tuple[str, list[tuple[Line, int]]]]) -> None:
-        for key, lines in groups:
+    def _take_in(self, read: _Read) -> None:
+        if len(self._asked) > MOST_ASKED:
+            self._asked.clear()
+        for key, line_ids in read.groups.items():
             self._asked.add(key)
-            for line, segments in lines:
-                if line.id not in self._lines:
-                    self._segments[line.id] = segments
-                self._add(self._lines.get(line.id, line), [key])
+            for line_id in line_ids:
+                if (line := self._lines.get(line_id)) is None and line_id in read.lines:
+                    line, self._segments[line_id] = read.lines[line_id]
+                if line is not None:
+                    self._add(line, [key])
 
 
-def _read_groups(kept: Kept, keys: Iterable[str]) -> list[tuple[str, list[tuple[Line, int]]]]:
-    """For each key, its lines and how many segments each has. Blocks."""
-    groups = []
-    for key in keys:
-        listed = kept.get(f"group/{key}")
-        lines = [_read_line(kept, line_id) for line_id in listed.decode().split("\n")] if listed else []
-        groups.append((key, [line for line in lines if line is not None]))
-    return groups
+class _Read(NamedTuple):
+    groups: dict[str, list[str]]
+    """For each key, the ids of its lines."""
+    lines: dict[str, tuple[Line, int]]
+    """Those that memory did not have, and how many segments each has."""
+
+
+def _read_groups(kept: Kept, keys: Iterable[str], known: Container[str]) -> _Read:
+    """Every line that the keys lead to is read once, and none that is known. Blocks."""
+    groups = {key: listed.decode().split("\n") if (listed := kept.get(f"group/{key}")) else [] for key in keys}
+    unknown = {line_id for line_ids in groups.values() for line_id in line_ids if line_id not in known}
+    lines = {line_id: read for line_id in unknown if (read := _read_line(kept, line_id)) is not None}
+    return _Read(groups, lines)
 
 
 def _read_line(kept: Kept, line_id: str) -> tuple[Line, int] | None:

@@ -1,6 +1,7 @@
 """Conversations found again: what was sent stays sent, over turns, restarts and settings."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -230,6 +231,34 @@ def test_memory_is_bounded_and_the_store_has_what_it_forgot(monkeypatch: pytest.
         turn(memory, talk(f"task {number}"), edit=" [cut]")
     assert len(memory) == 3
     assert turn(memory, talk("task 0", "answer", "more"))[0] == ("user", {"type": "text", "text": "task 0 [cut]"})
+
+
+def test_after_a_restart_each_line_is_read_once_however_many_keys_lead_to_it() -> None:
+    class CountingShelf(Shelf):
+        def __init__(self) -> None:
+            self.asked: Counter[str] = Counter()
+
+        def get(self, key: str, default: Any = None) -> Any:
+            self.asked[key] += 1
+            return super().get(key, default)
+
+    shelf = CountingShelf()
+    memory = ConversationMemory(shelf)
+    session = {"x-session-id": "one"}
+    for texts in (("task",), ("task", "answer", "more"), ("task", "answer", "else")):
+        turn(memory, talk(*texts), client_headers=session)
+    memory, shelf.asked = ConversationMemory(shelf), Counter()
+    turn(memory, talk("task", "answer", "else", "yes", "go"), client_headers=session)
+    assert len(memory) == 2
+    assert {key: times for key, times in shelf.asked.items() if times > 1} == {}
+
+
+def test_what_is_remembered_of_the_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.memory.MOST_ASKED", 10)
+    memory = ConversationMemory(Shelf())
+    for number in range(40):
+        asyncio.run(memory.request(an_exchange(request=talk(f"task {number}"), project="web")))
+    assert len(memory._asked) <= 11
 
 
 def test_a_line_that_cannot_be_read_is_a_new_conversation() -> None:
