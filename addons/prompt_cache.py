@@ -15,7 +15,7 @@ from sidecar.accounts.account import MICRO_USD
 from sidecar.accounts.prices import PICODOLLARS
 from sidecar.conversation import Accepted, Lifetime, Line
 from sidecar.economy import breakpoints
-from sidecar.economy.lifetimes import Head, Tail, head, hour_held, tail, whole_prompt
+from sidecar.economy.lifetimes import Head, Tail, has_paused, head, hour_held, tail, whole_prompt
 from sidecar.economy.warmth import Entry, entries, tokens_of
 from sidecar.keep_warm import KeepWarm
 from sidecar.pace import ClientPace, Pace
@@ -101,7 +101,8 @@ class PromptCache:
         line = prompt.line  # this request is part of it by now
         warm = entries(line.requests, tokens_of(line), model=exchange.model, now=exchange.now)
         covered = max((entry.tokens for entry in warm if entry.ttl == "1h"), default=0)
-        self._keep_warm.answered(exchange, covered=covered, chance=pace.of(exchange.client).returns)
+        chance = pace.of(exchange.client).returns
+        self._keep_warm.answered(exchange, covered=covered, chance=chance, returned=has_paused(line.requests))
 
     async def opened(self) -> None:
         """What decisions need is read. No request waits for it: the first few go with five minutes."""

@@ -131,10 +131,10 @@ class KeepWarm:
 
     # --- an answer is complete
 
-    def answered(self, exchange: Exchange, *, covered: int, chance: Fraction) -> None:
+    def answered(self, exchange: Exchange, *, covered: int, chance: Fraction, returned: bool) -> None:
         """Consider to keep this conversation warm. `covered` tokens live an hour already; `chance` is that of a paused
-        conversation to go on within the hour."""
-        if (idle := self._idle(exchange, covered, chance)) is None:
+        conversation to go on within the hour, `returned` whether this one has."""
+        if (idle := self._idle(exchange, covered, chance, returned)) is None:
             return
         exchange.decide(
             LAYER,
@@ -149,7 +149,7 @@ class KeepWarm:
         if not self._simulated:
             self._timers[name] = asyncio.create_task(self._wait(name), name=f"keep {name} warm")
 
-    def _idle(self, exchange: Exchange, covered: int, chance: Fraction) -> Idle | None:
+    def _idle(self, exchange: Exchange, covered: int, chance: Fraction, returned: bool) -> Idle | None:
         prompt, answer, usage = exchange.prompt, exchange.answer, exchange.usage
         if prompt is None or answer is None or self._mistakes.get(exchange.client, 0) >= MISTAKEN:
             return None
@@ -168,6 +168,7 @@ class KeepWarm:
             covered=covered,
             chance=chance,
             left=self._budget - self._spent.get(exchange.conversation, 0),
+            returned=returned,
         )
         digests = tuple(at.digest for at in positions)
         due = exchange.now + IDLE_SECONDS

@@ -16,6 +16,9 @@ from sidecar.ledger.money import dollars
 
 IDLE_SECONDS: Final = 280.0
 """After a request's start. Lifetimes count from there, and sending takes a moment too."""
+LIKELY: Final = Fraction(1, 2)
+"""Every conversation ends in a silence, and a mark there is lost: one that never paused before is kept warm only where
+most silences of its client end within the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,12 @@ class IdleMark:
     saves: int
     left: int
     """What may still be spent on this conversation."""
+    returned: bool
+    """Whether it has paused and gone on before."""
 
     @property
     def pays(self) -> bool:
-        return self.saves > self.cost and self.cost <= self.left
+        return self.saves > self.cost and self.cost <= self.left and (self.returned or self.chance >= LIKELY)
 
     def __str__(self) -> str:
         odds = f"{float(self.chance):.0%} return within the hour"
@@ -45,11 +50,15 @@ class IdleMark:
             return f"kept warm for {dollars(self.cost)}: saves {dollars(self.saves)} on average, {odds}"
         if self.cost > self.left:
             return f"left to expire: {dollars(self.cost)} is more than the {dollars(self.left)} of its budget left"
+        if self.saves > self.cost:
+            return f"left to expire: it never paused before, and only {odds}"
         return f"left to expire: would cost {dollars(self.cost)} to save {dollars(self.saves)}, {odds}"
 
 
-def idle_mark(rates: Rates, *, prefix: int, answer: int, covered: int, chance: Fraction, left: int) -> IdleMark:
+def idle_mark(
+    rates: Rates, *, prefix: int, answer: int, covered: int, chance: Fraction, left: int, returned: bool
+) -> IdleMark:
     """`prefix` and `answer` are the last request and its answer, in tokens; `left` is in pico-dollars."""
     cost = prefix * rates.cache_read + answer * rates.cache_write_1h
     spared = max(0, prefix + answer - covered) * (rates.cache_write_5m - rates.cache_read)
-    return IdleMark(prefix, answer, covered, chance, cost, int(spared * chance), left)
+    return IdleMark(prefix, answer, covered, chance, cost, int(spared * chance), left, returned)

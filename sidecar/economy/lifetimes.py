@@ -20,7 +20,7 @@ from sidecar.economy.warmth import TokensAt, entries
 from sidecar.ledger.money import dollars
 
 RISKED_BEFORE: Final = Fraction(45, 10_000)
-RISKED_AFTER: Final = Fraction(1, 100)
+RISKED_AFTER: Final = Fraction(2, 100)
 """How much of what a conversation costs may be spent on hours that have not paid: before and after its first pause of
 5 to 60 minutes."""
 PATIENCE: Final = Fraction(1, 8)
@@ -96,7 +96,7 @@ def tail(
     brought back stays below a share of the conversation's costs, so that no conversation gets dearer than that.
     `requests` are the conversation's, to the same model; `since_last` is the time since the last of them.
     """
-    pauses = _pauses(requests, since_last)
+    pauses = has_paused(requests, since_last)
     writes = prompt - read
     cost = writes * (rates.cache_write_1h - rates.cache_write_5m)
     earlier = sum(max(0, tokens - covered) for tokens in _waiting(requests, cold=read == 0))
@@ -128,10 +128,11 @@ def _waiting(requests: Sequence[Accepted], *, cold: bool) -> list[int]:
     return lengths
 
 
-def _pauses(requests: Sequence[Accepted], since_last: float | None) -> int:
+def has_paused(requests: Sequence[Accepted], since_last: float | None = None) -> bool:
+    """Whether a conversation went on after 5 to 60 minutes, or does so now."""
     gaps = [after.now - before.now for before, after in pairwise(requests)]
     gaps += [since_last] if since_last is not None else []
-    return sum(LIFETIME_SECONDS["5m"] < gap <= LIFETIME_SECONDS["1h"] for gap in gaps)
+    return any(LIFETIME_SECONDS["5m"] < gap <= LIFETIME_SECONDS["1h"] for gap in gaps)
 
 
 def _allowance(

@@ -29,8 +29,17 @@ ANSWER = {"type": "text", "text": "It is done."}
 async def claude(tmp_path: Path) -> AsyncIterator[Claude]:
     claude = Claude(tmp_path, keep_warm=True, test_clock=True)
     await claude.opened()
+    await paused_often(claude)
     yield claude
     await asyncio.to_thread(claude.close)
+
+
+async def paused_often(claude: Claude) -> None:
+    """A client whose user comes back, most times."""
+    messages = [user(LONG)]
+    for number in range(12):
+        await claude.ask({"messages": messages}, after=10 * MINUTE, conversation="before")
+        messages = [*messages, assistant("well"), user(f"and {number}?")]
 
 
 async def test_a_pause_of_half_an_hour_is_survived_by_one_request(claude: Claude) -> None:
@@ -85,6 +94,7 @@ async def test_conversations_that_never_return_turn_the_odds(claude: Claude) -> 
 async def test_the_budget_of_a_conversation_is_kept(tmp_path: Path) -> None:
     claude = Claude(tmp_path, keep_warm=True, test_clock=True, keep_warm_budget_usd="0.0001")
     await claude.opened()
+    await paused_often(claude)
     await claude.ask({"messages": [user(LONG)]})
     claude.answer(ANSWER)
     await claude.ask({"messages": [user(LONG), assistant("It is done."), user("thanks")]}, after=20 * MINUTE)
@@ -95,6 +105,7 @@ async def test_the_budget_of_a_conversation_is_kept(tmp_path: Path) -> None:
 async def test_nothing_is_kept_warm_unless_the_user_wants_it(tmp_path: Path) -> None:
     claude = Claude(tmp_path, test_clock=True)
     await claude.opened()
+    await paused_often(claude)
     await claude.ask({"messages": [user(LONG)]})
     claude.answer(ANSWER)
     await claude.ask({"messages": [user(LONG), assistant("It is done."), user("thanks")]}, after=20 * MINUTE)
@@ -189,7 +200,7 @@ HALF = Fraction(1, 2)
 async def test_in_real_time_a_timer_sends_it_shortly_before_five_minutes_are_over() -> None:
     heard, silence = Heard(), Silence()
     keep = keeping(heard, silence)
-    keep.answered(paused(), covered=0, chance=HALF)
+    keep.answered(paused(), covered=0, chance=HALF, returned=False)
     await asyncio.sleep(0)
     assert heard.requests == []
     assert silence.slept[0] <= 280
@@ -201,7 +212,7 @@ async def test_in_real_time_a_timer_sends_it_shortly_before_five_minutes_are_ove
 async def test_the_next_request_stops_the_timer() -> None:
     heard, silence = Heard(), Silence()
     keep = keeping(heard, silence)
-    keep.answered(paused(), covered=0, chance=HALF)
+    keep.answered(paused(), covered=0, chance=HALF, returned=False)
     await asyncio.sleep(0)
     await keep.resumed(paused())
     silence.over.set()
@@ -214,7 +225,7 @@ async def test_an_answer_that_took_longer_than_the_cache_lives_is_not_kept() -> 
     keep = keeping(heard, silence)
     exchange = paused()
     exchange.timing.upstream_ended = exchange.timing.received + 400
-    keep.answered(exchange, covered=0, chance=HALF)
+    keep.answered(exchange, covered=0, chance=HALF, returned=False)
     silence.over.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)

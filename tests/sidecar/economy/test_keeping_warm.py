@@ -12,8 +12,10 @@ RATES = Prices().row("claude-sonnet-5-5", datetime(2026, 11, 22, tzinfo=UTC)).ba
 CENT = 10**10
 
 
-def mark(*, chance: Fraction = Fraction(1, 4), covered: int = 0, left: int = 25 * CENT) -> IdleMark:
-    return idle_mark(RATES, prefix=100_000, answer=500, covered=covered, chance=chance, left=left)
+def mark(
+    *, chance: Fraction = Fraction(1, 4), covered: int = 0, left: int = 25 * CENT, returned: bool = True
+) -> IdleMark:
+    return idle_mark(RATES, prefix=100_000, answer=500, covered=covered, chance=chance, left=left, returned=returned)
 
 
 def test_a_long_prompt_whose_conversation_may_go_on_is_kept() -> None:
@@ -36,3 +38,9 @@ def test_a_spent_budget_ends_it() -> None:
     left = mark(left=CENT)
     assert not left.pays
     assert "budget" in str(left)
+
+
+def test_a_conversation_that_never_paused_is_kept_only_where_most_return() -> None:
+    assert not mark(returned=False).pays
+    assert str(mark(returned=False)) == "left to expire: it never paused before, and only 25% return within the hour"
+    assert mark(returned=False, chance=Fraction(3, 5)).pays

@@ -103,7 +103,7 @@ class Played:
             since_last=gap if before else None,
             chance=chance,
         )
-        written = {"written_1h" if chosen.ttl == "1h" else "written_5m": prompt - read}
+        written: dict[str, Any] = {"written_1h" if chosen.ttl == "1h" else "written_5m": prompt - read}
         marks = {entry.until - 1: str(entry.ttl) for entry in warm} | {prompt // 100 - 1: str(chosen.ttl)}
         accepted = Accepted(
             now=self.now, model=SONNET, until=prompt // 100, tokens=prompt, read=read, marks=marks, **written
