@@ -35,6 +35,10 @@ class WrongGapError(UserError):
     exit_code = 2
 
 
+class UnknownModelError(UserError):
+    exit_code = 2
+
+
 def replay(
     recordings: Annotated[
         list[Path],
@@ -64,6 +68,8 @@ def replay(
 
     with one_sentence():
         pace = _pacing(gap)
+        if model is not None:
+            _check(model)
         sessions, passed_over = reading.read(recordings)
         warn(passed_over)
         calendar = pacing.calendar(sessions, pace)
@@ -79,7 +85,8 @@ def replay(
             warn([f"Stopped after {len(player.played):,} of {sum(map(len, calendar)):,} requests."])
         if failures := [played for played in player.played if played.error]:
             name = sessions[failures[0].session].name
-            fail(f"{len(failures):,} requests were not answered; the first, of {name}, with {failures[0].error}")
+            count = f"{len(failures):,} requests were" if len(failures) > 1 else "1 request was"
+            fail(f"{count} not answered; the first, of {name}, with {failures[0].error}")
 
 
 def _play(player: Player, sessions: Sequence[Session], calendar: Sequence[Sequence[float]]) -> bool:
@@ -92,6 +99,17 @@ def _play(player: Player, sessions: Sequence[Session], calendar: Sequence[Sequen
         except KeyboardInterrupt:
             return True
     return False
+
+
+def _check(model: str) -> None:
+    """Raises UnknownModelError."""
+    from sidecar.errors import GatewayError
+    from sidecar.models.catalogue import Catalogue
+
+    try:
+        Catalogue().resolve(model)
+    except GatewayError as error:
+        raise UnknownModelError(f"--model: {error.message}") from error
 
 
 def _pacing(gap: str) -> Pacing:

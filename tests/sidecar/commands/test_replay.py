@@ -60,6 +60,7 @@ def test_people_get_a_table(recording: Path) -> None:
         ("one.json", json.dumps({"messages": MESSAGES}), ["--gap", "soon"], 2, "--gap is `recorded`"),
         ("one.json", json.dumps({"messages": MESSAGES}), ["--gap", "-1"], 2, "--gap is `recorded`"),
         ("one.json", json.dumps({"messages": MESSAGES}), ["--model", "claude-opus-9"], 1, "claude-opus-9"),
+        ("one.json", json.dumps({"messages": MESSAGES}), ["--model", "nonsense"], 2, "There is no model 'nonsense'"),
     ],
 )
 def test_what_cannot_be_played_is_said_in_a_sentence(
@@ -77,5 +78,5 @@ def test_a_session_with_a_refused_request_is_shown_and_fails(tmp_path: Path) -> 
     (tmp_path / "one.json").write_text(json.dumps({"messages": [*MESSAGES, *odd]}))
     ran = run(tmp_path / "one.json", "--json")
     assert ran.exit_code == 1
-    assert "1 requests were not answered" in ran.stderr
+    assert "1 request was not answered" in ran.stderr
     assert json.loads(ran.stdout)["lines"][-1]["requests"] == 2
