@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,14 +61,18 @@ def _list(cut_texts: CutTexts, *, as_json: bool) -> None:
         typer.echo(json.dumps([asdict(head) for head in heads]))
         return
     if not heads:
-        say("Nothing was cut yet. Tool results are, from TOOL_RESULT_MAX_CHARS on.")
+        say("Nothing was cut yet. Tool results longer than TOOL_RESULT_MAX_CHARS are (`cgw config` says how many).")
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("id", "cut at", "what", "characters", "lines", "project", "client"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading in {"characters", "lines"} else "left")
+    table.add_column("id", no_wrap=True, min_width=max(len(head.id) for head in heads))  # there to be copied
+    for heading in ("cut (UTC)", "what", "characters", "lines", "project", "client"):
+        number = heading in {"characters", "lines"}
+        table.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for head in heads:
         numbers = (f"{head.characters:,}", f"{head.lines:,}")
-        table.add_row(head.id, head.cut_at, head.what, *numbers, head.project, head.client)
+        at = f"{datetime.fromisoformat(head.cut_at):%Y-%m-%d %H:%M}"
+        table.add_row(head.id, at, Text(head.what), *numbers, Text(head.project), Text(head.client))
     console().print(table)

@@ -34,12 +34,12 @@ def keep(home: Home, *texts: str) -> None:
             cut_texts.keep(text, "result of run", at=NOON, project="web", client="cline")
 
 
-def cgw_show(home: Home, *arguments: str) -> Result:
+def cgw_show(home: Home, *arguments: str, columns: int = 120) -> Result:
     app = typer.Typer()
     app.callback()(lambda: None)
     app.add_typer(show)
     ran = CliRunner().invoke(
-        app, ["show", *arguments], env={"CGW_HOME": str(home.path), "COLUMNS": "120", "NO_COLOR": "1"}
+        app, ["show", *arguments], env={"CGW_HOME": str(home.path), "COLUMNS": str(columns), "NO_COLOR": "1"}
     )
     assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
     return ran
@@ -69,10 +69,18 @@ def test_the_list_begins_with_the_newest(home: Home) -> None:
     keep(home, "first", "second")
     keep(home, LOG)
     head, *rows = cgw_show(home).stdout.splitlines()
-    assert head.split() == ["id", "cut", "at", "what", "characters", "lines", "project", "client"]
+    assert head.split() == ["id", "cut", "(UTC)", "what", "characters", "lines", "project", "client"]
     assert [row.split()[0] for row in rows] == [cut_id(LOG), cut_id("second"), cut_id("first")]
     assert f"{len(LOG):,}" in rows[0]
     assert [head["id"] for head in json.loads(cgw_show(home, "--json").stdout)] == [row.split()[0] for row in rows]
+
+
+def test_in_a_narrow_terminal_the_ids_can_still_be_copied(home: Home) -> None:
+    keep(home, LOG)
+    ran = cgw_show(home, columns=60)
+    assert cut_id(LOG) in ran.stdout
+    assert f"{len(LOG):,}" in ran.stdout
+    assert "…" not in ran.stdout
 
 
 def test_a_text_that_is_cut_again_is_listed_once(home: Home) -> None:
