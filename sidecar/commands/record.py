@@ -48,7 +48,7 @@ def _tell(recordings: Recordings, *, as_json: bool) -> None:
         f"Recording is on: a running sidecar keeps every exchange from within {LOOK_SECONDS:.0f} s on, code and words "
         f"included, for {MOST_SECONDS // 86_400} days and up to {MOST_BYTES >> 20} MB. `cgw record off` stops it."
         if recordings.on
-        else "Recording is off."
+        else "Recording is off. `cgw record on` starts it."
     )
     if files:
         say(f"{len(files):,} conversations, {size / 1e6:,.1f} MB: play them with `cgw replay {recordings.folder}`.")

@@ -31,7 +31,7 @@ def run(*arguments: str) -> str:
 
 
 def test_it_is_off_until_it_is_turned_on_and_says_what_it_keeps(home: Home) -> None:
-    assert "Recording is off." in run()
+    assert "Recording is off. `cgw record on` starts it." in run()
     assert not home.path.joinpath("recordings").exists()
     said = run("on")
     assert "Recording is on" in said
