@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 LOOK = "Look"
 
 files = typer.Typer()
+
+NOTE: Final = (
+    "Tokens `resent` after the first time, and how many of them references `saved`. A file that was changed is another."
+)
 
 
 @files.command("files", rich_help_panel=LOOK)
@@ -43,7 +47,7 @@ def most_resent(
         if as_json:
             typer.echo(json.dumps(told(found)))
         elif not found:
-            say("No file was sent twice so far.")
+            say("No file was sent twice so far. A running sidecar counts them; one that was changed is another.")
         else:
             console().print(_screen(found, datetime.now(UTC)))
 
@@ -66,7 +70,7 @@ def _screen(found: Sequence[SeenFile], now: datetime) -> RenderableType:
             f"{file.saved_tokens:,}" if file.saved_tokens else "-",
             _ago(now.timestamp() - file.last_seen),
         )
-    return Group(table, Text("Tokens `resent` after the first time, and how many of them references `saved`."))
+    return Group(table, Text(NOTE))
 
 
 def _shown(file: SeenFile) -> str:
