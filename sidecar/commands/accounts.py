@@ -46,7 +46,7 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Up to here, itself not included.", show_default=False)]
 InProject = Annotated[str | None, typer.Option("--project", help="Only this one.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts.", metavar="")]
 
 
 @accounts.command(rich_help_panel=COSTS)
@@ -56,7 +56,8 @@ def usage(
     by: Annotated[Grouping, typer.Option(help="One line for each.")] = Grouping.DAY,
     project: InProject = None,
     holdout: Annotated[
-        bool, typer.Option("--holdout", help="Instead: what the layers saved, measured against HOLDOUT_PERCENT.")
+        bool,
+        typer.Option("--holdout", help="Instead: what the layers saved, measured against HOLDOUT_PERCENT.", metavar=""),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +74,8 @@ def usage(
         if as_json:
             typer.echo(found.as_json())
         elif not found.usage.total.requests:
-            say(f"No requests {'of project ' + project + ' ' if project else ''}in this time. --since reaches back.")
+            of = f" of project {project}" if project else ""
+            say(f"No requests{of} in this time. `--since 30d` looks further back.")
         else:
             console().print(usage_screen(found))
 
