@@ -242,7 +242,7 @@ def positions_of(request: Json) -> list[Position] | None:
     """The request flattened; None for one whose shape is not Anthropic's: the API is to judge it as it is."""
     try:
         return [*_flattened(request)]
-    except (TypeError, AttributeError, orjson.JSONEncodeError):
+    except (KeyError, TypeError, AttributeError, orjson.JSONEncodeError):
         return None
 
 

@@ -42,6 +42,8 @@ LINES_A_GROUP: Final = 16
 ANSWERS_LOOKED_AT: Final = 4
 MOST_ASKED: Final = 50_000
 """Keys of which it is remembered that the store was asked."""
+GONE: Final = b""
+"""The head of a line that must not come back: keys that nobody knows any more may still lead to it."""
 ON_THE_LOOP: Final = 256 * 1024
 """Bytes of a request above which it is flattened and hashed in a thread."""
 
@@ -197,9 +199,11 @@ class ConversationMemory:
             line = self._lines.get(line_id)
             if line is None or not (line is prompt.line or common_prefix(line.chain, prompt.chain) >= first):
                 continue
+            line.references_off = True  # also for requests that are under way with it
             shorter = line.fork(uuid.uuid4().hex, first)
-            shorter.references_off = True
             self._forget(line_id)
+            if self._kept is not None:
+                self._kept.put(f"line/{line_id}", GONE, KEPT_SECONDS)
             self._add(shorter, keys)
             self._write(shorter, 0, keys)
             if line is prompt.line:
@@ -237,6 +241,8 @@ class ConversationMemory:
         if self._kept is None:
             return
         number = self._segments.get(line.id, 0)
+        if not number:
+            start = 0  # it was forgotten while its request was under way
         self._segments[line.id] = number + 1
         self._kept.put(f"segment/{line.id}/{number}", partial(encode_segment, line.sent[start:]), KEPT_SECONDS)
         self._kept.put(f"line/{line.id}", encode_head(line, number + 1), KEPT_SECONDS)

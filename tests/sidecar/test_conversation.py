@@ -77,6 +77,7 @@ def test_a_cache_marker_is_no_part_of_a_block() -> None:
 @pytest.mark.parametrize(
     "request_",
     [
+        {},
         {"messages": "hello"},
         {"messages": [{"content": "no role"}]},
         {"messages": [{"role": "user", "content": ["text"]}]},

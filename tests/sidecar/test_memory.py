@@ -212,6 +212,23 @@ def test_a_repaired_conversation_is_remembered_when_its_thinking_was_refused() -
         assert (prompt.frozen, [change.frozen["text"] for change in prompt.repairable]) == (frozen, first_sent)
 
 
+def test_what_was_taken_back_is_gone_from_the_store_too() -> None:
+    shelf = Shelf()
+    memory = ConversationMemory(shelf)
+    texts = ["task"]
+    for number in range(6):
+        turn(memory, talk(*texts), edit=" [cut]" if number == 1 else "")
+        texts += [f"answer {number}", f"more {number}"]
+    quoted = an_exchange(request=talk(*texts), project="web")
+    asyncio.run(memory.request(quoted))
+    assert quoted.prompt is not None
+    accept(memory, quoted)
+    quoted.prompt.take_back()
+    memory.taken_back(quoted)
+    forked = turn(ConversationMemory(shelf), talk(*texts[:5], "answer", "else"))
+    assert [block["text"] for _, block in forked] == [*texts[:5], "answer", "else"]
+
+
 def test_a_held_out_conversation_stays_held_out_when_the_share_changes() -> None:
     memory = ConversationMemory(holdout_percent=100)
     first = an_exchange(request=talk("task"), project="web")
@@ -259,6 +276,21 @@ def test_what_is_remembered_of_the_store_is_bounded(monkeypatch: pytest.MonkeyPa
     for number in range(40):
         asyncio.run(memory.request(an_exchange(request=talk(f"task {number}"), project="web")))
     assert len(memory._asked) <= 11
+
+
+def test_a_line_that_is_forgotten_while_its_request_is_under_way_is_kept_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sidecar.memory.MOST_LINES", 1)
+    shelf = Shelf()
+    memory = ConversationMemory(shelf)
+    turn(memory, talk("task"), edit=" [cut]")
+    under_way = an_exchange(request=talk("task", "answer", "more"), project="web")
+    asyncio.run(memory.request(under_way))
+    turn(memory, talk("another task"))
+    accept(memory, under_way)
+    later = turn(ConversationMemory(shelf), talk("task", "answer", "more", "yes", "go"))
+    assert later[0] == ("user", {"type": "text", "text": "task [cut]"})
 
 
 def test_a_line_that_cannot_be_read_is_a_new_conversation() -> None:
