@@ -135,7 +135,7 @@ class Prompt:
         thinking that was put back there: only behind a change it would be bound to another conversation."""
         edits = {index: edit for index in self.edited if (edit := self.edit(index)) is not None}
         self.taken_back = min(
-            (index for index, edit in edits.items() if edit.without_ahead() != Edit((self.positions[index].block,))),
+            (index for index, edit in edits.items() if not _is_as_written(edit, self.positions[index].block)),
             default=len(self.positions),
         )
         self.frozen = min(self.frozen, self.taken_back)
@@ -397,6 +397,12 @@ class Prompt:
 
 def _marks_of(positions: Sequence[Position]) -> dict[int, str]:
     return {index: at.ttl for index, at in enumerate(positions) if at.ttl is not None}
+
+
+def _is_as_written(edit: Edit, block: Json) -> bool:
+    """Whether it says what the client wrote: in two pieces, perhaps, or behind Claude's thinking."""
+    whole = edit.split and "".join(part["text"] for part in edit.blocks) == block["text"]
+    return not edit.behind and (edit.blocks == (block,) or whole)
 
 
 def _marked(block: Json, ttl: str | None) -> Json:

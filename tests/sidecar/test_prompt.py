@@ -295,6 +295,17 @@ def test_what_is_taken_back_keeps_the_thinking_that_stands_before_it() -> None:
     assert messages[4]["content"] == "five"
 
 
+def test_a_system_text_in_two_pieces_says_what_the_client_wrote_and_stays_when_all_else_is_taken_back() -> None:
+    request = a_request(*TURNS, system="be brief. today")
+    prompt = a_prompt(request)
+    prompt.split(0, 10)
+    prompt.replace(3, text("3"), "size_limits")
+    prompt.take_back()
+    assembled = prompt.assemble(request, takes_mid_system=True)
+    assert (prompt.taken_back, assembled["system"]) == (3, [text("be brief. "), text("today")])
+    assert assembled["messages"] == request["messages"]
+
+
 def test_thinking_behind_what_is_taken_back_goes_with_it() -> None:
     first = a_prompt(a_request(("user", "one")))
     first.replace(0, text("1"), "size_limits")
