@@ -38,7 +38,8 @@ class StableHead:
             return
         before = prompt.chain[system[-1] - 1] if system[-1] else b""
         earlier = self._earlier((exchange.project, exchange.client, exchange.model, before))
-        if (cut := split_point(earlier, texts[0])) is not None:
+        cut = split_point(earlier, texts[0])
+        if cut is not None and texts[0][cut:].strip():  # Claude takes no blank text
             prompt.split(system[-1], cut)
             exchange.decide(
                 LAYER,

@@ -56,6 +56,11 @@ def test_a_prompt_that_does_not_change_is_not_split(talk: Talk) -> None:
     assert len(talk.send(a_request("10:01", "two"))["system"]) == 1
 
 
+def test_a_prompt_of_which_only_blanks_would_be_left_is_not_split(talk: Talk) -> None:
+    talk.send(a_request("10:01", "one"))
+    assert len(talk.send(a_request("10:01", "two") | {"system": f"{RULES}\n"})["system"]) == 1
+
+
 def test_a_client_that_marks_its_system_prompt_keeps_it_as_it_is(talk: Talk) -> None:
     talk.send(a_request("10:01", "one"))
     request = a_request("10:02", "two")
