@@ -183,16 +183,14 @@ class Line:
         del self.requests[:-REQUESTS_KEPT]
 
     def fork(self, line_id: str, at: int) -> Line:
-        """A new line that shares the first `at` positions and what is known of their cache."""
-        fork = Line(
-            line_id,
-            self.project,
-            self.client,
-            session=self.session,
-            holdout=self.holdout,
-            references_off=self.references_off,
-            thinking_off=self.thinking_off,
-        )
+        """A new line that shares the first `at` positions and what is known of their cache.
+
+        What was decided for the conversation holds for the fork only where they share more than tools and system text.
+        """
+        fork = Line(line_id, self.project, self.client)
+        if at and self.sent[at - 1].zone == "messages":
+            fork.session, fork.holdout = self.session, self.holdout
+            fork.references_off, fork.thinking_off = self.references_off, self.thinking_off
         fork.extend(self.sent[:at])
         fork.renewed = {index: digest for index, digest in self.renewed.items() if index < at}
         fork.requests = [one for one in self.requests if one.until <= at]

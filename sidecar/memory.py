@@ -95,7 +95,7 @@ class ConversationMemory:
         found = await self._find(exchange, prompt)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
-        line = prompt.line
+        line = prompt.line if prompt.goes_on else None
         exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)
         exchange.bypass = exchange.bypass or exchange.holdout
         plain = exchange.bypass or (line is not None and line.references_off)
@@ -156,6 +156,7 @@ class ConversationMemory:
             line = Line(uuid.uuid4().hex, prompt.project, exchange.client, holdout=exchange.holdout)
         elif not goes_on:
             line = line.fork(uuid.uuid4().hex, start)
+            line.holdout = exchange.holdout
         line.session = _session(exchange) or line.session
         line.references_off = line.references_off or prompt.taken_back is not None
         line.thinking_off = line.thinking_off or prompt.thinking_refused

@@ -155,6 +155,11 @@ class Prompt:
         return index
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it belongs to the conversation of `line`, and shares not only tools and system text with it."""
+        return bool(self.repairable) or (self.frozen > 0 and self.positions[self.frozen - 1].zone == "messages")
+
+    @property
     def live(self) -> range:
         return range(self.frozen, len(self.positions))
 

@@ -73,8 +73,8 @@ class HoldoutReport:
 
     @property
     def saved_percent(self) -> Decimal | None:
-        """Of what a request costs without layers, to a tenth; None where that is nothing."""
-        if not self.holdout.cost_a_request:
+        """Of what a request costs without layers, to a tenth; None where that is nothing, or an arm is empty."""
+        if not self.holdout.cost_a_request or not self.layers.conversations:
             return None
         return (Decimal(100) * self.saved_a_request / self.holdout.cost_a_request).quantize(Decimal("0.1"))
 

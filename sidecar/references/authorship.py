@@ -91,7 +91,7 @@ _CLIENT_OPENING: Final = re.compile(rf"(?m)^<({'|'.join(CLIENT_TAGS)})(?: [^\n>]
 _TYPED_OPENING: Final = re.compile(rf"<({'|'.join(TYPED_TAGS)})(?: [^\n>]*)?>")
 _ENVIRONMENT_OPENING: Final = re.compile(r"(?m)^<(environment_details)>$")
 _FENCE_OPENING: Final = re.compile(
-    r"(?m)^(`{3,})(?:path=|[\w+-]* ?(?=[\w./\\~-]*[/\\]))[^\s`]+(?: \(\d+-\d+\)|, lines=[\d-]+)?$"
+    r"(?m)^(`{3,})(?:path=|(?:[\w+-]+ )?(?=[\w./\\~-]*[/\\]))[^\s`]+(?: \(\d+-\d+\)|, lines=[\d-]+)?$"
 )
 """A fence that names a file: Zed, Continue, Cursor until 2024. People who paste code write no path there."""
 _CODEX_HEAD: Final = re.compile(r"\A# Context from my IDE setup:\n.*?(?=\n## My request for Codex:)", re.DOTALL)

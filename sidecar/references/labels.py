@@ -39,7 +39,7 @@ ENVELOPES: Final = (
     _envelope(r"`{3,}path=(?P<path>[^\s,`]+)(?:, lines=(?P<line>\d+)-\d+)?", "```"),  # Cursor until 2024
     _envelope(r"`{3,}(?P<line>\d+):\d+:(?P<path>[^\s`]+)", "```"),  # Cursor's citations
     _envelope(
-        r"`{3,}[\w+-]* ?(?P<path>[^\s`(:]*/[^\s`(:]+)(?: \((?P<line>\d+)-\d+\)|:(?P<from>\d+)-\d+)?", "```"
+        r"`{3,}(?:[\w+-]+ )?(?P<path>[^\s`(:]*/[^\s`(:]+)(?: \((?P<line>\d+)-\d+\)|:(?P<from>\d+)-\d+)?", "```"
     ),  # Continue, Zed
     _envelope(r"File: `?(?P<path>[^\n`]+?)`?(?:\. Lines (?P<line>\d+) to [^\n]*)?", "\nFile: "),  # Roo, Copilot
     _envelope(

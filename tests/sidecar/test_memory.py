@@ -341,3 +341,19 @@ def test_of_two_conversations_that_read_alike_the_one_with_less_changed_goes_on(
     asyncio.run(memory.request(exchange))
     assert exchange.prompt is not None
     assert [change.index for change in exchange.prompt.repairable] == [0]
+
+
+def test_a_conversation_that_shares_only_tools_with_a_held_out_one_is_another() -> None:
+    memory = ConversationMemory(holdout_percent=100)
+    tools = [{"name": "read"}]
+    first = an_exchange(request=talk("task", "answer", "more", tools=tools, system="a"), project="web")
+    asyncio.run(memory.request(first))
+    accept(memory, first)
+    memory._holdout_percent = 0
+    second = an_exchange(request=talk("task", "other", "more", tools=tools, system="b"), project="web")
+    asyncio.run(memory.request(second))
+    assert second.prompt is not None
+    assert (second.prompt.frozen, second.holdout) == (1, False)
+    accept(memory, second)
+    assert second.prompt.line is not None
+    assert not second.prompt.line.holdout

@@ -20,6 +20,7 @@ ENVELOPES = {
     "copilot, a part": (f"File: `src/a.py`. Lines 21 to 28 (90 lines total): \n{BODY}", "src/a.py:23-25"),
     "roo": (f"File: src/a.py\n{BODY}", "src/a.py:3-5"),
     "continue": (f"```py src/a.py (21-28)\n{BODY}\n```", "src/a.py:23-25"),
+    "a fence without a language": (f"```src/a.py\n{BODY}\n```", "src/a.py:3-5"),
     "zed": (f"```py src/a.py:21-28\n{BODY}\n```", "src/a.py:23-25"),
     "swe-agent": (
         f"[File: src/a.py (90 lines total)]\n(40 more lines above)\n{WINDOW}\n(Open file: src/a.py)",
