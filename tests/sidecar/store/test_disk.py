@@ -155,6 +155,19 @@ def test_what_expired_leaves_the_disk(tmp_path: Path) -> None:
         assert database.execute("SELECT count(*) FROM Cache").fetchone() == (0,)
 
 
+def test_its_keys_are_told_past_what_expired_and_what_somebody_else_put_there(home: Home) -> None:
+    store = open_store(home, None, "files", MIB)
+    store.set("gone", b"value", 0.001)
+    store.set("ours", b"value", DAY)
+    with closing(files(home.cache_dir / "files")) as database:
+        database.execute("INSERT INTO Cache (key, raw, mode, value) VALUES (?, 0, 4, ?)", (b"pickled", b"x"))
+        database.execute("INSERT INTO Cache (key, raw, mode, value) VALUES (7, 1, 1, ?)", (b"x",))
+    store.set("ours too", b"value", DAY)
+    time.sleep(0.002)
+    assert sorted(store.keys()) == ["ours", "ours too"]
+    store.close()
+
+
 OTHER_PROCESS = """
 import sys
 from pathlib import Path

@@ -73,6 +73,33 @@ def test_many_threads_may_ask_at_once(store: Store) -> None:
         assert list(pool.map(turn, range(80))) == [b"%d" % number for number in range(80)]
 
 
+def test_a_hundred_writers_at_once_leave_every_value_whole(store: Store) -> None:
+    def write(number: int) -> None:
+        for turn in range(3):
+            store.set(f"own {number}", b"%03d" % number * (100 + turn), DAY)
+            store.set("everybody's", b"%03d" % number * 1000, DAY)
+
+    with ThreadPoolExecutor(100) as writers:
+        list(writers.map(write, range(100)))
+    for number in range(100):
+        assert store.get(f"own {number}") == b"%03d" % number * 102
+    last = store.get("everybody's")
+    assert last is not None
+    assert last == last[:3] * 1000
+
+
+def test_its_keys_are_told_and_nobody_else_s(opens: Callable[..., Store]) -> None:
+    store, other = opens(), opens("of_others")
+    assert not store.keys()
+    for key in ("one", "two", "naïve"):
+        store.set(key, b"value", DAY)
+    store.delete("two")
+    other.set("three", b"value", DAY)
+    assert sorted(store.keys()) == ["naïve", "one"]
+    store.close()
+    assert not store.keys()
+
+
 def test_a_value_that_is_not_bytes_is_a_fault_of_ours(store: Store) -> None:
     with pytest.raises(TypeError, match="keeps bytes, not dict"):
         store.set("key", {}, DAY)  # type: ignore[arg-type]
