@@ -138,7 +138,7 @@ class PromptCache:
             return
         warm, requests = _warm(exchange, prompt)
         warm += [kept] if kept is not None else []
-        newest_end = self._tail(exchange, warm, requests, total, pace)
+        newest_end = self._tail(exchange, prompt, warm, requests, total, pace)
         tools, system = _zones(prompt)
         heading = self._head(exchange, prompt, system, shortest, pace)
         only_tools = tools - 1 if tools < system and prompt.tokens_until(tools) >= shortest else None
@@ -155,7 +155,13 @@ class PromptCache:
             prompt.mark(index, ttl)
 
     def _tail(
-        self, exchange: Exchange, warm: list[Entry], requests: list[Accepted], total: int, pace: Pace | None
+        self,
+        exchange: Exchange,
+        prompt: Prompt,
+        warm: list[Entry],
+        requests: list[Accepted],
+        total: int,
+        pace: Pace | None,
     ) -> Lifetime:
         if self._fixed is not None:
             return self._fixed
@@ -174,6 +180,7 @@ class PromptCache:
                 covered=min(covered, total),
                 since_last=exchange.now - requests[-1].now if requests else None,
                 chance=client.hour,
+                kept_out=int(sum(saving.bytes for saving in prompt.savings()) / prompt.bytes_a_token),
             )
         else:
             chosen = whole_prompt(

@@ -23,6 +23,8 @@ RISKED_BEFORE: Final = Fraction(45, 10_000)
 RISKED_AFTER: Final = Fraction(2, 100)
 """How much of what a conversation costs may be spent on hours that have not paid: before and after its first pause of
 5 to 60 minutes."""
+RISKED_OF_SAVED: Final = Fraction(1, 20)
+"""The same of what other layers have kept out of the prompt: so much the conversation has become cheaper already."""
 PATIENCE: Final = Fraction(1, 8)
 """What an expected loss of earlier requests counts before the first pause; all of it afterwards. Most conversations
 never pause."""
@@ -86,6 +88,7 @@ def tail(
     covered: int,
     since_last: float | None,
     chance: Fraction,
+    kept_out: int = 0,
 ) -> Tail:
     """Whether a request of `prompt` tokens, of which `read` are warm and the first `covered` live an hour already, ends
     with an hour.
@@ -94,7 +97,8 @@ def tail(
     exceeds what it costs now. Buying by accumulated loss is what costs least in the long run where pauses come at
     random (as in the economic lot size), and it waits for a request that adds little. What hours have cost and not
     brought back stays below a share of the conversation's costs, so that no conversation gets dearer than that.
-    `requests` are the conversation's, to the same model; `since_last` is the time since the last of them.
+    `requests` are the conversation's, to the same model; `since_last` is the time since the last of them, `kept_out`
+    the tokens that other layers spared it.
     """
     pauses = has_paused(requests, since_last)
     writes = prompt - read
@@ -104,6 +108,7 @@ def tail(
     saves = int(chance * exposed) * (rates.cache_write_5m - rates.cache_read)
     share = RISKED_AFTER if pauses else RISKED_BEFORE
     allowed = _allowance(rates, requests, prompt=prompt, read=read, since_last=since_last, share=share)
+    allowed += int(RISKED_OF_SAVED * max(0, kept_out)) * rates.cache_write_5m
     ttl: Lifetime = "5m"
     odds = f"{float(chance):.1%} pause"
     if saves <= cost:

@@ -220,3 +220,9 @@ def test_rates_are_those_of_the_newest_sonnet() -> None:
         2_500_000,
         4_000_000,
     )
+
+
+def test_a_conversation_that_other_layers_made_cheaper_may_risk_some_of_that() -> None:
+    long = [request(n * 20.0, 20_000 + n * 50, read=19_950 + n * 50, written_1h=50, written_5m=0) for n in range(60)]
+    assert decided(long, new=1_000, chance=OFTEN).ttl == "5m"
+    assert decided(long, new=1_000, chance=OFTEN, kept_out=100_000).ttl == "1h"
