@@ -166,7 +166,12 @@ def _show(reply: Reply, *, as_json: bool) -> None:
         f"{told['model']} for project {told['project']}, {_size(told['bytes'])}, {_duration(told['age_seconds'])} old, "
         f"ends in {_duration(told['expires_in_seconds'])} ({told['stop_reason']})."
     )
-    typer.echo(json.dumps(message["content"], indent=2, ensure_ascii=False))
+    typer.echo(_printable(json.dumps(message["content"], indent=2, ensure_ascii=False)))
+
+
+def _printable(text: str) -> str:
+    """What Claude wrote must not steer a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else f"\\u{ord(letter):04x}" for letter in text)
 
 
 def _answers(count: int) -> str:
