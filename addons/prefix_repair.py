@@ -51,6 +51,7 @@ class PrefixRepair:
 
     def __init__(self, services: Services) -> None:
         self._mode = services.settings.prefix_repair
+        self._with_thinking = services.settings.reduce_with_thinking
         self._catalogue = services.catalogue
         self._prices = services.prices
 
@@ -87,8 +88,8 @@ class PrefixRepair:
         new = prompt.positions[prompt.known :]
         reasons = (
             (self._mode == "off", "PREFIX_REPAIR is off"),
-            (exchange.bypass, "bypassed"),
-            (not exchange.reduces, "the client returns signed thinking"),
+            (exchange.holdout, "held out"),
+            (prompt.thinks and not self._with_thinking, "the client returns signed thinking"),
             (prompt.cold, "the cache has expired anyway"),
             (any(repair.change is None for repair in repairs), "only texts are"),
             (

@@ -14,8 +14,11 @@ log = logging.getLogger("cgw.requests")
 
 
 def log_line(exchange: Exchange) -> None:
-    """Writes the line of a finished exchange to the log `cgw.requests`."""
+    """Writes the line of a finished exchange to the log `cgw.requests`; what was decided for it only for debugging."""
     log.info("%s", line_of(exchange))
+    if log.isEnabledFor(logging.DEBUG):
+        for decision in exchange.decisions:
+            log.debug("  %s", printable(str(decision)))
 
 
 def log_refusal(method: str, path: str, status: int, error: GatewayError) -> None:
@@ -35,6 +38,8 @@ def line_of(exchange: Exchange) -> str:
         parts.append(f"in {usage.prompt_tokens:,}{cached} out {usage.output_tokens:,}")
     if exchange.account is not None and (exchange.account.bill or exchange.account.baseline):
         parts.append(_money(exchange.account))
+    if exchange.cache_miss:
+        parts.append(printable(f"prompt cache missed: {exchange.cache_miss.get('type')}"))
     parts.append(_times(exchange))
     if exchange.error is not None:
         parts.append(printable(exchange.error.message))

@@ -233,7 +233,16 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         estimated=account.estimated,
         error_class=error_class(exchange),
         holdout=exchange.holdout,
+        cache_miss=cache_miss(exchange),
     )
+
+
+def cache_miss(exchange: Exchange) -> str | None:
+    """`system_changed 41200`: Anthropic's reason, and the tokens that had to be written anew where it says how many."""
+    if not exchange.cache_miss:
+        return None
+    tokens = exchange.cache_miss.get("cache_missed_input_tokens")
+    return f"{exchange.cache_miss.get('type')} {tokens}" if tokens else str(exchange.cache_miss.get("type"))
 
 
 def error_class(exchange: Exchange) -> str | None:

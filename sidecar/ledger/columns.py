@@ -63,6 +63,7 @@ _STORED: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("cancelled", "cancelled", "flag"),
     ("estimated", "estimated", "flag"),
     ("holdout", "holdout", "flag"),
+    ("cache_miss", "cache_miss", "text"),
 )
 """Name in the export, column of the table, kind."""
 

@@ -54,6 +54,7 @@ _TEXTS = (
     "cache",
     "stop_reason",
     "error_class",
+    "cache_miss",
 )
 _COUNTS = (
     "input_tokens",
@@ -121,6 +122,8 @@ class LedgerRow:
     error_class: str | None = None
     holdout: bool = False
     """The layers were kept from its conversation, to measure what they are worth."""
+    cache_miss: str | None = None
+    """Anthropic's diagnosis of a prompt cache that did not hold: `system_changed`, with the tokens that missed."""
     cost_picos: int = field(init=False, repr=False, compare=False)
     """The money once more, as the databases keep it."""
     baseline_picos: int = field(init=False, repr=False, compare=False)

@@ -56,6 +56,7 @@ requests = Table(
     Column("estimated", Boolean, nullable=False),
     Column("error_class", Text),
     Column("holdout", Boolean, nullable=False, server_default=false()),
+    Column("cache_miss", Text),
     Index("ledger_requests_by_time", "time_us", "id"),
     Index("ledger_requests_by_project", "project", "time_us", "id"),
 )

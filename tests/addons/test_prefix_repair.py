@@ -163,10 +163,21 @@ def test_nothing_is_repaired_where_the_user_switched_it_off(tmp_path: Path) -> N
     talk.close()
 
 
-def test_a_bypass_repairs_nothing_new(talk: Talk) -> None:
+def test_under_a_bypass_what_was_sent_is_still_sent_and_the_difference_told(talk: Talk) -> None:
     talk.send({"system": clock("10:00"), "messages": chat(1)})
     request = {"system": clock("10:01"), "messages": chat(2)}
-    assert talk.send(request, bypass=True) == request
+    sent = talk.send(request, bypass=True)
+    assert sent["system"] == [{"type": "text", "text": clock("10:00")}]
+    assert same(expanded(sent), request)
+
+
+def test_a_conversation_that_is_held_out_is_not_repaired(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, PrefixRepair)
+    talk.memory._holdout_percent = 100
+    talk.send({"system": clock("10:00"), "messages": chat(1)})
+    request = {"system": clock("10:01"), "messages": chat(2)}
+    assert talk.send(request) == request
+    talk.close()
 
 
 def test_after_the_cache_has_expired_the_client_is_followed(talk: Talk) -> None:

@@ -58,6 +58,7 @@ COLUMNS_AFTER_LAYERS = [
     "cancelled",
     "estimated",
     "holdout",
+    "cache_miss",
 ]
 
 
