@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -57,6 +58,7 @@ class OwnRequests:
         headers = for_upstream(behind.client_headers, behind.dialect)
         if at is not None:
             headers[CLOCK_HEADER] = f"{at:.3f}"
+        own.timing.upstream_sent = perf_counter()
         try:
             async with self._upstream.post("/v1/messages", orjson.dumps(request), headers) as answer:
                 own.upstream_headers = answer.headers
@@ -64,6 +66,7 @@ class OwnRequests:
         except (GatewayError, orjson.JSONDecodeError) as error:
             log.info("Claude did not take a request of the %s layer: %s", layer, error)
             return None
+        own.timing.upstream_ended = own.timing.finished = perf_counter()
         own.status = 200
         own.usage.update(told.get("usage") or {})
         own.stop_reason = told.get("stop_reason")

@@ -35,6 +35,7 @@ from sidecar.live import log_line
 from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
+from sidecar.own_requests import OwnRequests
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
 from sidecar.recording import Recorder
 from sidecar.replies import replies
@@ -133,6 +134,7 @@ async def sidecar_app(
         files=files,
         replies=Replies(shelves(replies.NAMESPACE, replies.SIZE_LIMIT_BYTES)),
         api_version=upstream.api_version,
+        own_requests=OwnRequests(upstream, prices, books.accountant),
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, shelves.close)

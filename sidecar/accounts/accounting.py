@@ -99,7 +99,8 @@ class Accountant:
     def _settle(self, exchange: Exchange, prompt_tokens: int = 0) -> None:
         if exchange.kind == "generate":
             try:
-                exchange.account = self._with_retracted(exchange, self._account(exchange, prompt_tokens))
+                if exchange.account is None:  # what the gateway asked for itself comes with its account
+                    exchange.account = self._with_retracted(exchange, self._account(exchange, prompt_tokens))
                 if self._ledger is not None:
                     self._ledger.add(row_of(exchange, exchange.account))
                 if exchange.timing.upstream_sent is not None and is_whole(exchange):
