@@ -27,6 +27,7 @@ from sidecar.conversation import (
     rolling,
 )
 from sidecar.conversations import SESSION_HEADERS
+from sidecar.economy.breakpoints import can_be_marked
 from sidecar.exchange import Exchange
 from sidecar.holdout import in_holdout
 from sidecar.line_format import decode_line, encode_head, encode_segment, segments_of
@@ -173,7 +174,7 @@ class ConversationMemory:
                 read=usage.cache_read_tokens,
                 written_5m=usage.cache_write_5m_tokens,
                 written_1h=usage.cache_write_1h_tokens,
-                marks={**prompt.client_marks, **prompt.marks},
+                marks=_marks(exchange, prompt),
                 answer=exchange.message_id,
             )
         )
@@ -288,6 +289,17 @@ def _read_line(kept: Kept, line_id: str) -> tuple[Line, int] | None:
 def _flattened(exchange: Exchange) -> Prompt | None:
     positions = positions_of(exchange.request)
     return Prompt(exchange.project, positions) if positions else None
+
+
+def _marks(exchange: Exchange, prompt: Prompt) -> dict[int, str]:
+    """Where cache markers stand. Claude puts the one that is for a whole request on its last block that takes one."""
+    marks = {**prompt.client_marks, **prompt.marks}
+    automatic = exchange.request.get("cache_control")
+    if isinstance(automatic, dict):
+        last = (index for index in reversed(range(len(prompt.positions))) if can_be_marked(prompt.block(index)))
+        if (index := next(last, None)) is not None:
+            marks.setdefault(index, str(automatic.get("ttl") or "5m"))
+    return marks
 
 
 def _session(exchange: Exchange) -> str | None:

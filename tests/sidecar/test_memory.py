@@ -99,6 +99,17 @@ def test_what_was_sent_is_always_sent_again_over_restarts_and_changed_settings(
         texts += [data.draw(st.text("ab", min_size=1, max_size=3)) for _ in range(2)]
 
 
+@pytest.mark.parametrize(("now", "cold"), [(1_500.0, False), (4_000.0, True)])
+def test_a_cache_that_the_client_asked_for_as_a_whole_is_warm_as_long_as_it_asked(now: float, cold: bool) -> None:
+    memory = ConversationMemory()
+    automatic = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    turn(memory, talk("task", **automatic), now=1.0)
+    exchange = an_exchange(request=talk("task", "answer", "more", **automatic), project="web", now=now)
+    asyncio.run(memory.request(exchange))
+    assert exchange.prompt is not None
+    assert exchange.prompt.cold is cold
+
+
 def test_a_bypassed_turn_still_sends_what_was_sent_before() -> None:
     memory = ConversationMemory()
     first = turn(memory, talk("task"), edit=" [cut]")
