@@ -40,6 +40,10 @@ class ThinkingShelf:
         self.counts: Final[Counter[str]] = Counter(kept=0, corrupt=0)
         """Since the start."""
 
+    def __len__(self) -> int:
+        """How many answers memory knows of."""
+        return len(self._recent)
+
     def keep(self, project: str, answer: str, thinking: KeptThinking | None) -> None:
         key = _key(project, answer)
         told = b"" if thinking is None else thinking.to_bytes(key)

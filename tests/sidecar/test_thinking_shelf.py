@@ -1,0 +1,68 @@
+"""Where thinking waits for its turn: found again after a restart, bounded, and never served when it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.home import Home
+from sidecar.store.shelves import Shelf, Shelves
+from sidecar.thinking import KeptThinking
+from sidecar.thinking_shelf import KEPT_SECONDS, LARGEST_BYTES, ThinkingShelf
+
+
+def thought(signature: str = "c2ln") -> KeptThinking:
+    block = {"type": "thinking", "thinking": "", "signature": signature}
+    return KeptThinking(project="web", model="m", at=0.0, turn="t", ahead=((0, (block,)),), tokens=7)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelves = Shelves(Home(tmp_path), None)
+    yield shelves("thinking", 1024 * 1024)
+    shelves.close()
+
+
+async def test_it_is_found_again_after_a_restart_by_its_project_alone(shelf: Shelf) -> None:
+    ThinkingShelf(shelf).keep("web", "msg_1", thought())
+    shelf.writer.flush()
+    again = ThinkingShelf(shelf)
+    assert await again.find("web", "msg_1", 1.0) == thought()
+    assert await again.find("app", "msg_1", 1.0) is None
+    assert await again.find("web", "msg_2", 1.0) is None
+
+
+async def test_what_was_damaged_is_thrown_away_and_counted(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    ThinkingShelf(shelf).keep("web", "msg_1", thought())
+    shelf.writer.flush()
+    [key] = shelf.store.keys()
+    shelf.store.set(key, (shelf.get(key) or b"").replace(b"c2ln", b"c2lm"), 60)
+    again = ThinkingShelf(shelf)
+    assert await again.find("web", "msg_1", 1.0) is None
+    assert again.counts["corrupt"] == 1
+    assert "thrown away" in caplog.text
+    shelf.writer.flush()
+    assert not shelf.store.keys()
+
+
+async def test_memory_holds_so_many_and_so_many_bytes_and_the_store_has_the_others(shelf: Shelf) -> None:
+    for bounds in ({"most_entries": 3}, {"most_bytes": 500}):
+        thoughts = ThinkingShelf(shelf, **bounds)
+        for number in range(6):
+            thoughts.keep("web", f"msg_{number}", thought(str(number)))
+        assert 0 < len(thoughts) <= 3
+        shelf.writer.flush()
+        assert await thoughts.find("web", "msg_0", 1.0) == thought("0")
+
+
+async def test_too_old_and_too_large_is_not_kept(shelf: Shelf) -> None:
+    thoughts = ThinkingShelf(shelf)
+    thoughts.keep("web", "msg_1", thought())
+    thoughts.keep("web", "msg_2", thought("x" * LARGEST_BYTES))
+    assert await thoughts.find("web", "msg_1", KEPT_SECONDS - 1.0) is not None
+    assert await thoughts.find("web", "msg_1", KEPT_SECONDS + 1.0) is None
+    assert await thoughts.find("web", "msg_2", 1.0) is None
+    shelf.writer.flush()
+    assert len(shelf.store.keys()) == 1
