@@ -145,6 +145,8 @@ class Line:
     last_message: str | None = None
     """Claude's id of its last answer."""
     turns: int = 0
+    warm_until: float = 0.0
+    """Epoch seconds, where it is kept warm in a pause; not known any more after a restart."""
     renewed: dict[int, bytes] = field(default_factory=dict)
     """What `renew` was told, all in all."""
     weight: int = 0
@@ -202,7 +204,7 @@ class Line:
         longest = max(
             (LIFETIME_SECONDS.get(ttl, 300.0) for one in self.requests for ttl in one.marks.values()), default=300.0
         )
-        return bool(self.requests) and now >= self.last_used + longest
+        return bool(self.requests) and now >= max(self.last_used + longest, self.warm_until)
 
     def known_tokens(self) -> list[tuple[int, int]]:
         """(positions, tokens) at the ends of accepted requests, ascending, as returned usage says."""

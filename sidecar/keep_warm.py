@@ -104,9 +104,7 @@ class KeepWarm:
         """A conversation goes on: it needs no keeping now. In a replay, first send all that is due by now."""
         if self._simulated:
             await self.catch_up(exchange.now)
-        self._waiting.pop(exchange.conversation, None)
-        if (timer := self._timers.pop(exchange.conversation, None)) is not None:
-            timer.cancel()
+        self._stop_waiting(exchange.conversation)
 
     async def catch_up(self, now: float) -> None:
         """Send what would have been sent by `now`, in order."""
@@ -145,7 +143,9 @@ class KeepWarm:
         if not idle.planned.pays or len(self._waiting) >= MOST_WAITING:
             return
         name = exchange.conversation
+        self._stop_waiting(name)  # requests of one conversation may run beside each other
         self._waiting[name] = idle
+        _foresee(idle, idle.due + LIFETIME_SECONDS["1h"])
         if not self._simulated:
             self._timers[name] = asyncio.create_task(self._wait(name), name=f"keep {name} warm")
 
@@ -174,25 +174,41 @@ class KeepWarm:
         due = exchange.now + IDLE_SECONDS
         return Idle(exchange, due, request, len(prompt.positions), digests, planned)
 
+    def _stop_waiting(self, name: str) -> None:
+        if (idle := self._waiting.pop(name, None)) is not None:
+            _foresee(idle, 0.0)
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+
     async def _wait(self, name: str) -> None:
         idle = self._waiting[name]
         began = idle.behind.timing.received
         elapsed = (idle.behind.timing.upstream_ended or began) - began
         await self._sleep(max(0.0, IDLE_SECONDS - elapsed))
         self._timers.pop(name, None)
-        if self._waiting.pop(name, None) is not None and elapsed <= LATEST_SECONDS:
+        del self._waiting[name]
+        if elapsed <= LATEST_SECONDS:
             await self._send(idle)
+        else:
+            _foresee(idle, 0.0)
 
     async def _send(self, idle: Idle) -> None:
         behind = idle.behind
         usage = await self._asks.ask(behind, idle.request, LAYER, at=idle.due if self._simulated else None)
         if usage is None:
+            _foresee(idle, 0.0)
             return
         cost = self._prices.cost(behind.model, usage, behind.started).total
         _remember(self._spent, behind.conversation, self._spent.get(behind.conversation, 0) + cost)
         tokens = usage.cache_read_tokens + usage.cache_write_tokens
         if usage.cache_write_1h_tokens:
             _remember(self._kept, behind.conversation, Kept(behind.model, idle.until, idle.digests, tokens, idle.due))
+
+
+def _foresee(idle: Idle, warm_until: float) -> None:
+    """Tell the conversation in advance: its next request is looked at before a replay sends what was due."""
+    if idle.behind.prompt is not None and idle.behind.prompt.line is not None:
+        idle.behind.prompt.line.warm_until = warm_until
 
 
 def idle_request(request: Json, said: list[Json]) -> Json | None:

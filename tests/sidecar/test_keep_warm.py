@@ -53,6 +53,20 @@ async def test_a_pause_of_half_an_hour_is_survived_by_one_request(claude: Claude
     assert claude.usage.cache_read_tokens > before
 
 
+async def test_what_is_kept_warm_is_not_taken_for_cold(claude: Claude) -> None:
+    """Or other layers would write the prompt anew that was just paid for."""
+    cold = []
+    for pause in (30, 90):
+        name = f"c{pause}"
+        await claude.ask({"messages": [user(f"{pause}{LONG}")]}, conversation=name)
+        claude.answer(ANSWER)
+        told = [user(f"{pause}{LONG}"), assistant("It is done."), user("thanks")]
+        await claude.ask({"messages": told}, after=pause * MINUTE, conversation=name)
+        assert claude.exchange.prompt is not None
+        cold.append(claude.exchange.prompt.cold)
+    assert cold == [False, True]
+
+
 async def test_an_answer_that_goes_on_with_calls_is_kept_as_far_as_its_words_go(claude: Claude) -> None:
     use = call("t1", "read")
     await claude.ask({"messages": [user(LONG)]})
@@ -218,6 +232,20 @@ async def test_the_next_request_stops_the_timer() -> None:
     silence.over.set()
     await asyncio.sleep(0)
     assert heard.requests == []
+
+
+async def test_of_two_answers_in_one_conversation_the_later_one_is_kept() -> None:
+    heard, silence = Heard(), Silence()
+    keep = keeping(heard, silence)
+    for words in ("one", "two"):
+        exchange = paused()
+        exchange.answer = {"content": [{"type": "text", "text": words}]}
+        keep.answered(exchange, covered=0, chance=HALF, returned=False)
+        await asyncio.sleep(0)
+    silence.over.set()
+    await asyncio.wait_for(heard.done.wait(), 5)
+    await asyncio.sleep(0)
+    assert ["two" in str(request) for request in heard.requests] == [True]
 
 
 async def test_an_answer_that_took_longer_than_the_cache_lives_is_not_kept() -> None:
