@@ -19,7 +19,7 @@ from typing import Final
 from sidecar.accounts.account import Counter, Reduction, as_marked, uncached
 from sidecar.conversation import LIFETIME_SECONDS
 from sidecar.exchange import Usage
-from sidecar.prompt import REPAIR, Prompt
+from sidecar.prompt import REPAIR, THINKING_MEMORY, Prompt
 
 LAYERS_IN_ORDER: Final = (
     REPAIR,
@@ -28,6 +28,7 @@ LAYERS_IN_ORDER: Final = (
     "size_limits",
     "diff_first",
     "file_references",
+    THINKING_MEMORY,
 )
 """As they act. A user's own come after them."""
 
