@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -310,3 +311,49 @@ def test_what_thinking_costs_as_input_is_accounted_for(tmp_path: Path) -> None:
     for turn, one in enumerate(lost):
         expected = 150 * max(0, turn - 1) * read + 150 * min(1, turn) * write
         assert abs(one - expected) <= expected / 4
+
+
+@pytest.mark.parametrize("model", [OPUS, SONNET])
+def test_a_clock_in_the_system_text_costs_neither_cache_nor_thinking(
+    tmp_path: Path, claude: RunningSimulator, model: str
+) -> None:
+    """Claude gets the frozen text and is told the change at the end: so its thinking still belongs where it stands."""
+    with RunningSidecar(tmp_path, claude) as gateway:
+        agent = Agent(gateway, claude, streamed=True, model=model)
+        for turn in range(4):
+            agent.history[0] = {"role": "system", "content": f"{RULES}\nCurrent time: 2026-11-22 10:{turn:02}:00"}
+            agent.loop(1, first=turn)
+    rows = claude.simulator.ledger.wait(4)
+    assert b"[Amendment " in rows[-1].body
+    assert [len(thoughts(row)) for row in rows] == [0, 1, 2, 3]
+    for before, after in pairwise(rows):
+        assert after.cache_read_tokens >= before.cache_read_tokens + written(before) > 0
+
+
+def test_an_answer_from_the_cache_has_its_thinking_too(tmp_path: Path, claude: RunningSimulator) -> None:
+    with RunningSidecar(tmp_path, claude, enable_response_cache=True) as gateway:
+        first, second = (Agent(gateway, claude, streamed=streamed) for streamed in (True, False))
+        said = first.say(Thinking("hm"), ToolCall("read_file", {"path": "a"}))
+        assert _kept(second.say()) == _kept(said), "the second client gets what the first one got"
+        claude.simulator.scripted.clear()
+        second.read(said)
+        second.say(Text("Done."))
+    rows = claude.simulator.ledger.wait(2)
+    assert assistant_turns(rows[-1]) == [["thinking", "tool_use"]]
+
+
+def test_a_marker_that_comes_back_takes_the_thinking_behind_it_along(tmp_path: Path) -> None:
+    """What stands before the first reference is sent as before, thinking too; what stands behind it is not."""
+    with RunningSimulator() as claude:
+        with RunningSidecar(tmp_path, claude) as gateway:
+            agent = Agent(gateway, claude, streamed=False)
+            agent.loop(4)
+            [marker] = re.findall(rb"\[cgw: same[^]]*\]", claude.simulator.ledger.messages[2].body)
+            quoting = ToolCall("write_file", {"content": orjson.loads(b'"%b"' % marker)})
+            claude.simulator.script(Answer(quoting))
+            agent.loop(1, first=4)
+            agent.loop(1, first=5)
+        rows = claude.simulator.ledger.wait(7)
+    assert [row.status for row in rows] == [200] * 7
+    assert [b"[cgw: same" in row.body for row in rows] == [False, False, True, True, True, False, False]
+    assert [len(thoughts(row)) for row in rows] == [0, 1, 2, 3, 4, 2, 3]
