@@ -66,7 +66,8 @@ class Call:
         """How many pieces are no longer on the tape."""
         self._size = 0
         self._readers: list[Reader] = []
-        self._news: Final = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+        """Readers without anything to read."""
         self._was_read: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
@@ -143,7 +144,7 @@ class Call:
     async def comes(self) -> bool:
         """Waits until it is on its way to Claude; False when it never will be."""
         while not (self.has_begun or self.has_ended):
-            await self._news.wait()
+            await self._news()
         return self.has_begun
 
     async def read(self, reader: Reader) -> list[ServerSentEvent] | None:
@@ -156,7 +157,7 @@ class Call:
                 return self._read(reader, unread)
             if self.has_ended:
                 break
-            await self._news.wait()
+            await self._news()
         error = reader.error or self.error
         if isinstance(error, GatewayError):
             raise replace(error)  # everybody's own: it takes on tracebacks where it is raised
@@ -221,10 +222,19 @@ class Call:
         self._callbacks.clear()
         self._tell()
 
+    async def _news(self) -> None:
+        """Until `_tell`. An `asyncio.Event` would do, and cost more at each read of the network."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
     def _tell(self) -> None:
         """Wakes everybody who waits now; who waits from here on waits for the next time."""
-        self._news.set()
-        self._news.clear()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for future in waiting:
+                if not future.done():  # who gave up waiting cancelled it
+                    future.set_result(None)
 
 
 def share(exchange: Exchange, call: Call) -> None:

@@ -121,11 +121,12 @@ class Gateway:
 
         if exchange.joined is not None:
             exchange.joined.call.leave(exchange.joined)
-        if exchange.call is None:
+        call, exchange.call = exchange.call, None  # they know each other: neither would go before the collector comes
+        if call is None:
             tell()
         else:
-            exchange.call.abandon()
-            exchange.call.when_ended(tell)
+            call.abandon()
+            call.when_ended(tell)
 
     async def _failed(self, exchange: Exchange, error: GatewayError) -> None:
         exchange.error = error

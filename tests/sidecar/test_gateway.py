@@ -1,6 +1,8 @@
 """The way of an exchange, against an upstream that is a few lines of bytes on a real socket."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -106,6 +108,21 @@ async def test_an_error_after_content_leaves_the_content_with_the_client() -> No
         with pytest.raises(GatewayError, match="Overloaded"):
             await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), client.write)
     assert b"".join(client.writes) == START + BLOCK
+
+
+async def test_what_a_finished_exchange_took_in_memory_goes_with_it() -> None:
+    async with gateway_to(START, BLOCK, END) as gateway:
+        flow = an_exchange(dialect=NATIVE, model_asked=SONNET)
+        gc.disable()
+        try:
+            async with gateway.account(flow):
+                await gateway.stream(flow, Client().write)
+                assert flow.call is not None
+                call = weakref.ref(flow.call)
+            await asyncio.sleep(0)
+            assert call() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_stream_without_its_end_is_an_error() -> None:
