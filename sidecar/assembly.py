@@ -16,7 +16,9 @@ class Assembly:
         if exchange.unassembled is None:
             exchange.unassembled = exchange.request
         takes_mid_system = self._catalogue.card(exchange.model).takes_mid_system
-        assembled = exchange.prompt.assemble(exchange.unassembled, takes_mid_system=takes_mid_system)
+        prompt, exchange.prompt = exchange.prompt, None  # should it fail, nothing is remembered as sent
+        assembled = prompt.assemble(exchange.unassembled, takes_mid_system=takes_mid_system)
+        exchange.prompt = prompt
         if assembled is not exchange.request:
             exchange.request = assembled
             exchange.edited = True

@@ -80,8 +80,8 @@ def test_usage_comes_in_a_last_chunk_when_it_was_asked_for(sdk: openai.OpenAI, c
 
 def test_cached_tokens_are_part_of_the_prompt(sdk: openai.OpenAI, claude: Simulator) -> None:
     marked: Any = {"role": "system", "content": "You know the house. " * 2000, "cache_control": {"type": "ephemeral"}}
-    for _ in range(2):
-        answer = sdk.chat.completions.create(model="sonnet", messages=[marked, *HELLO])
+    for words in ("one", "two"):
+        answer = sdk.chat.completions.create(model="sonnet", messages=[marked, {"role": "user", "content": words}])
     usage = answer.usage
     assert usage is not None
     assert usage.prompt_tokens_details is not None

@@ -62,9 +62,9 @@ def decode(body: Json) -> Decoded:
     choice = read_tool_choice(body, tools, names, notes)
     conversation = read_conversation(body.get("messages"), names, notes)
     if conversation.has_calls and not tools.definitions:
-        tools.definitions = synthesised(names.sent())
+        tools.definitions = synthesised(names.sent()[0])
         choice = {"type": "none"}
-        notes.add("tools", "mapped", "defined from the calls in the history; the model is told to make none")
+        notes.add("tools", "mapped", "one is defined for the calls in the history; the model is told to make none")
     system = blocks_of(body.get("system"), "system", "system", notes) + conversation.system
     if parameters.instruction is not None:
         system.append({"type": "text", "text": parameters.instruction})

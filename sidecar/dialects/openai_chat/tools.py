@@ -62,12 +62,13 @@ def read_tools(body: Json, names: ToolNames, limits: SchemaLimits, notes: Notes)
     return tools
 
 
-def synthesised(names: list[str]) -> list[Json]:
-    """Definitions for tools that a history uses and the request no longer brings, which Claude refuses."""
-    return [
-        {"name": name, "description": "Used earlier in this conversation.", "input_schema": _empty_schema()}
-        for name in names
-    ]
+def synthesised(name: str) -> list[Json]:
+    """A definition for a history that has calls where the request no longer brings tools, which Claude refuses.
+
+    Only of the first tool that was called: Claude wants tools to be there, not each of them, and one more with every
+    new name would change the head of the prompt and make the whole prefix cold.
+    """
+    return [{"name": name, "description": "Used earlier in this conversation.", "input_schema": _empty_schema()}]
 
 
 def _empty_schema() -> Json:

@@ -347,9 +347,9 @@ def test_a_repaired_call_or_result_is_named_in_the_report(messages: list[Message
     assert any("call_7" in note.detail for note in decoded(user("go"), *messages).notes)
 
 
-def test_a_history_with_calls_but_no_tools_gets_definitions_and_no_new_calls():
+def test_a_history_with_calls_but_no_tools_gets_one_definition_that_stays_and_no_new_calls():
     made = decoded(user("go"), assistant(None, call("a", name="fs.read"), call("b")), tool("a"), tool("b"), tools=[])
-    assert [made.tool_names.get(tool["name"], tool["name"]) for tool in made.request["tools"]] == ["fs.read", "read"]
+    assert [made.tool_names.get(tool["name"], tool["name"]) for tool in made.request["tools"]] == ["fs.read"]
     assert made.request["tool_choice"] == {"type": "none"}
     assert {"tools": "mapped"}.items() <= {note.field: note.action for note in made.notes}.items()
 

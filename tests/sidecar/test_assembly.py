@@ -1,0 +1,26 @@
+"""What happens where the layers' edits cannot be put together."""
+
+import asyncio
+
+import pytest
+
+from sidecar.assembly import Assembly
+from sidecar.memory import ConversationMemory
+from sidecar.models.catalogue import Catalogue
+from sidecar.pipeline import Pipeline
+from sidecar.prompt import Prompt
+from tests.support.exchanges import an_exchange
+
+
+def test_a_request_that_cannot_be_assembled_goes_out_as_it_came_and_nothing_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Prompt, "assemble", broken)
+    request = {"messages": [{"role": "user", "content": "hi"}]}
+    exchange = an_exchange(request=request)
+    asyncio.run(Pipeline([ConversationMemory(), Assembly(Catalogue())]).request(exchange))
+    assert exchange.request is request
+    assert exchange.prompt is None
