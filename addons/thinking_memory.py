@@ -50,6 +50,7 @@ class ThinkingMemory:
             return
         if prompt.line is not None and not prompt.line.thinking_off:
             await self._put_back(exchange, prompt)
+        prompt.keeps_thinking = prompt.line is None or not prompt.line.thinking_off
         call = exchange.call = exchange.call or Call(exchange)
         ended = asyncio.Event()
         call.when_ended(ended.set)

@@ -155,9 +155,11 @@ class KeepWarm:
             return None
         if not (usage.cache_read_tokens or usage.cache_write_tokens):
             return None
-        said = _said(answer, thinking=exchange.dialect == "anthropic_messages")
+        native = exchange.dialect == "anthropic_messages"
+        said = _said(answer, thinking=native or prompt.keeps_thinking)
         request = idle_request(exchange.request, said) if said else None
-        positions = positions_of({"messages": [{"role": "assistant", "content": said}]}) if said else None
+        sent_back = [block for block in said if native or block["type"] not in THINKING]
+        positions = positions_of({"messages": [{"role": "assistant", "content": sent_back}]}) if said else None
         if request is None or positions is None:
             return None
         prefix = usage.prompt_tokens
@@ -230,7 +232,8 @@ def idle_request(request: Json, said: list[Json]) -> Json | None:
 
 
 def _said(answer: Json, *, thinking: bool) -> list[Json]:
-    """What of an answer stands before its first call, as the client will send it back; it ends with words."""
+    """What of an answer stands before its first call, as it will be sent again; it ends with words. Nothing where there
+    is thinking in it and more behind it: Claude takes it only with all that it said."""
     said: list[Json] = []
     for block in answer.get("content") or ():
         if block.get("type") == "text" and str(block.get("text") or "").strip():
@@ -238,7 +241,7 @@ def _said(answer: Json, *, thinking: bool) -> list[Json]:
         elif block.get("type") in THINKING and thinking:
             said.append(block)
         elif block.get("type") not in THINKING:
-            break
+            return [] if any(one["type"] in THINKING for one in said) else said
     while said and said[-1]["type"] != "text":
         said.pop()
     return said

@@ -84,6 +84,8 @@ class Prompt:
         self.reordered = False
         self.thinks = any(at.role == "assistant" and at.kind in THINKING for at in positions)
         """Whether the client itself returns signed thinking: it is bound to everything before it."""
+        self.keeps_thinking = False
+        """Whether what Claude thinks now will be put back when its answer comes back."""
         self.thinking_refused = False
         """Whether Claude refused thinking that was put back."""
 

@@ -164,6 +164,21 @@ def test_thinking_comes_back_byte_for_byte_in_its_place_between_parallel_calls(
     assert last == [*kinds, "tool_use"]
 
 
+def test_thinking_between_many_calls_keeps_the_cache_in_reach_of_the_marker(
+    tmp_path: Path, claude: RunningSimulator
+) -> None:
+    """A run of calls counts as one position, unless there is thinking in it."""
+    calls = (ToolCall("read_file", {"path": f"{number}.py"}) for number in range(14))
+    with RunningSidecar(tmp_path, claude) as gateway:
+        agent = Agent(gateway, claude, streamed=False)
+        agent.loop(1)
+        agent.read(agent.say(*(part for call in calls for part in (RedactedThinking(), call))), "short")
+        agent.loop(1, first=2)
+    *_, before, after = claude.simulator.ledger.wait(3)
+    assert len(thoughts(after)) == 15
+    assert after.cache_read_tokens >= before.cache_read_tokens + written(before) > 0
+
+
 @FORMS
 def test_a_restart_between_turns_loses_no_thinking(tmp_path: Path, claude: RunningSimulator, streamed: bool) -> None:
     with RunningSidecar(tmp_path, claude) as gateway:

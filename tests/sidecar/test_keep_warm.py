@@ -77,6 +77,29 @@ async def test_an_answer_that_goes_on_with_calls_is_kept_as_far_as_its_words_go(
     assert claude.usage.cache_read_tokens > before
 
 
+THOUGHT = {"type": "thinking", "thinking": "", "signature": "c2ln"}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_thinking_is_part_of_what_is_kept_where_it_will_be_put_back(claude: Claude, kept: bool) -> None:
+    await claude.ask({"messages": [user(LONG)]})
+    assert claude.exchange.prompt is not None
+    claude.exchange.prompt.keeps_thinking = kept
+    claude.answer(THOUGHT, ANSWER)
+    await claude.ask({"messages": [user(LONG), assistant("It is done."), user("thanks")]}, after=30 * MINUTE)
+    [(_, request)] = claude.own.asked
+    kinds = [block["type"] for block in request["messages"][1]["content"]]
+    assert kinds == (["thinking", "text"] if kept else ["text"])
+    assert not any("does not fit" in said for said in claude.decided)
+
+
+async def test_thinking_without_the_calls_behind_it_would_be_refused(claude: Claude) -> None:
+    await claude.ask({"messages": [user(LONG)]}, dialect="anthropic_messages")
+    claude.answer(THOUGHT, ANSWER, call("t1", "read"))
+    await claude.ask({"messages": [user("else")]}, after=30 * MINUTE, conversation="d")
+    assert claude.own.asked == []
+
+
 async def test_a_conversation_that_goes_on_at_once_costs_nothing_more(claude: Claude) -> None:
     await claude.ask({"messages": [user(LONG)]})
     claude.answer(ANSWER)
