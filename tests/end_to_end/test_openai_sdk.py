@@ -12,6 +12,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
+from sidecar.conversation import positions_of
 from sidecar.simulator.answers import Answer, Failure, RedactedThinking, Text, Thinking, ToolCall, refusal
 from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
@@ -148,11 +149,13 @@ def test_a_growing_conversation_repeats_its_beginning_byte_for_byte(sdk: openai.
         answer = sdk.chat.completions.create(model="sonnet", messages=messages, tools=[WEATHER])
         messages += [{"role": "assistant", "content": answer.choices[0].message.content}]
         messages += [{"role": "user", "content": f"and {turn}?"}]
-    bodies = [row.body for row in claude.ledger.wait(3)]
-    for earlier, later in pairwise(bodies):
-        old = orjson.dumps(orjson.loads(earlier)["messages"])[:-1]
-        assert orjson.dumps(orjson.loads(later)["messages"]).startswith(old)
-        assert orjson.loads(earlier)["tools"] == orjson.loads(later)["tools"]
+    prompts = []
+    for row in claude.ledger.wait(3):
+        positions = positions_of(orjson.loads(row.body))
+        assert positions is not None
+        prompts.append([(at.zone, at.role, at.raw) for at in positions])  # raw: as it was written, without cache marks
+    for earlier, later in pairwise(prompts):
+        assert later[: len(earlier)] == earlier
 
 
 def test_images_and_documents_reach_claude(sdk: openai.OpenAI, claude: Simulator) -> None:
