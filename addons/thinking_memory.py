@@ -30,7 +30,7 @@ from sidecar.thinking_shelf import NAMESPACE, SIZE_LIMIT_BYTES, ThinkingShelf
 
 log = logging.getLogger(__name__)
 
-ON_THE_LOOP: Final = 128 * 1024
+ON_THE_LOOP: Final = 32 * 1024
 """Bytes of an answer above which it is put together in a thread."""
 PATIENCE: Final = 2.0
 """Seconds that a request waits for the end of the answer it goes on from: its last bytes may come after its words."""
