@@ -33,6 +33,7 @@ def write(number):
 
 for number in range(int(sys.argv[3])):
     threading.Thread(target=write, args=(number,)).start()
+threading.Event().wait()
 """
 
 
