@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from addons.response_cache import ResponseCache
+from sidecar.exchange import Exchange
 from sidecar.projects.policy import Policy
+from sidecar.sse import EventSplitter
 from tests.support.talks import Talk, user
 
 REQUEST = {"model": "sonnet", "messages": [user("hello")]}
@@ -69,3 +72,24 @@ def test_a_shape_that_the_api_is_to_judge_has_no_key(talking: Talking) -> None:
     talk = talking()
     talk.send({"model": "sonnet", "messages": [{"role": "user", "content": 7}]})
     assert talk.exchange.reply_key is None
+
+
+@pytest.mark.parametrize("asked_twice", [False, True])
+def test_an_answer_that_the_guard_asked_for_twice_is_not_kept(talking: Talking, asked_twice: bool) -> None:
+    talk = talking()
+    assert is_known(talk)
+    exchange = talk.exchange
+    if asked_twice:
+        exchange.retract("size_limits")
+    exchange.stop_reason = "end_turn"
+    asyncio.run(all_comes(exchange))
+    assert talk.services.replies.counts["stored"] == (0 if asked_twice else 1)
+
+
+async def all_comes(exchange: Exchange) -> None:
+    call = exchange.call
+    assert call is not None
+    reader = call.join()
+    call.begin(call.write(EventSplitter().feed(b"event: message_stop\ndata: {}\n\n")))
+    while await call.read(reader) is not None:
+        pass
