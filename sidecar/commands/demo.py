@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,15 +16,13 @@ from sidecar.commands.connecting import connection_lines
 from sidecar.commands.demo_editor import MODEL, Editor, Reply
 from sidecar.commands.demo_session import SESSION, TOOLS, Turn
 from sidecar.commands.foreground import log_to_terminal
-from sidecar.commands.sockets import listening_socket, reachable_url
+from sidecar.commands.in_process import sidecar_in_process
 from sidecar.config import Settings
 from sidecar.credentials import wire_headers
 from sidecar.home import Home
-from sidecar.server import Server, sidecar_app
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 
-HOST = "127.0.0.1"
 DELTA_SECONDS = 0.02
 FIRST_BYTE_SECONDS = 0.4
 """The pace at which a person can watch; without a spectator there is none."""
@@ -55,7 +51,8 @@ def play(console: Console, *, stay: bool) -> bool:
 async def _play(console: Console, home: Home, claude: RunningSimulator, replies: list[Reply], *, stay: bool) -> None:
     with console.status("Starting"):
         await wire_headers(claude.api_key, claude.url)  # else the first request waits until the SDK is imported
-    async with _sidecar(home, claude) as (url, serving):
+    settings = Settings.model_validate({"anthropic_base_url": claude.url, "anthropic_api_key": claude.api_key})
+    async with sidecar_in_process(settings, home) as (url, serving):
         console.print(
             f"cgw listens on {url}, a simulated Claude on {claude.url}. No key, no network.\n", soft_wrap=True
         )
@@ -66,25 +63,6 @@ async def _play(console: Console, home: Home, claude: RunningSimulator, replies:
             log_to_terminal("info")
             console.print(_invitation(url, home), markup=False, soft_wrap=True)
             await serving
-
-
-@asynccontextmanager
-async def _sidecar(home: Home, claude: RunningSimulator) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
-    """The same sidecar as `cgw up`, with its settings from here alone; gives its URL and the task that serves."""
-    settings = Settings.model_validate({"anthropic_base_url": claude.url, "anthropic_api_key": claude.api_key})
-    home.open()
-    with closing(listening_socket(HOST, 0)) as sock:
-        url = reachable_url(sock)
-        async with sidecar_app(settings, home, url=url) as app:
-            ready = asyncio.Event()
-            server = Server(app, on_ready=ready.set)
-            serving = asyncio.create_task(server.serve(sockets=[sock]), name="serve the demo's sidecar")
-            try:
-                await ready.wait()
-                yield url, serving
-            finally:
-                server.should_exit = True
-                await asyncio.wait({serving})
 
 
 async def _session(console: Console, editor: Editor, replies: list[Reply]) -> None:

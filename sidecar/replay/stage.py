@@ -10,11 +10,11 @@ from typing import Final, Self
 import aiohttp
 import orjson
 
+from sidecar.commands.in_process import sidecar_in_process
 from sidecar.config import Settings
 from sidecar.exchange import Json
 from sidecar.home import Home
 from sidecar.own_requests import CLOCK_HEADER
-from sidecar.replay.in_process import sidecar_in_process
 from sidecar.replay.sessions import Session, Turn
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.ledger import Row
@@ -94,7 +94,7 @@ class Stage:
             "gateway_api_key": self._key,
         }
         chosen = Settings.model_validate({**ALWAYS, **settings, **own})
-        self._url = await self._sidecar.enter_async_context(sidecar_in_process(chosen, self._home))
+        self._url, _ = await self._sidecar.enter_async_context(sidecar_in_process(chosen, self._home))
 
     async def ask(self, session: Session, turn: Turn, model: str, answer: list[Json], at: float) -> str:
         """Send a request of a session at the moment `at` and let Claude answer as recorded; the sidecar's id of it.

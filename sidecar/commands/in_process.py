@@ -15,8 +15,9 @@ HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def sidecar_in_process(settings: Settings, home: Home) -> AsyncIterator[str]:
-    """Listens on a free loopback port while the block runs; gives its URL. Its accounts are closed at the end."""
+async def sidecar_in_process(settings: Settings, home: Home) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+    """Listens on a free loopback port while the block runs; gives its URL and the task that serves, which ends when a
+    signal stops it. Its accounts are closed at the end."""
     home.open()
     with closing(listening_socket(HOST, 0)) as sock:
         url = reachable_url(sock)
@@ -26,7 +27,7 @@ async def sidecar_in_process(settings: Settings, home: Home) -> AsyncIterator[st
             serving = asyncio.create_task(server.serve(sockets=[sock]), name="serve in this process")
             try:
                 await ready.wait()
-                yield url
+                yield url, serving
             finally:
                 server.should_exit = True
                 await asyncio.wait({serving})
