@@ -26,8 +26,6 @@ LEAST_WHEN_COLD: Final = 0.2
 """Share of the prompt that must go: for less, nothing that a model may still need is taken away."""
 TYPICAL_GROWTH: Final = 2_000
 """Tokens that a request adds, where the conversation does not tell."""
-FURTHER_TURNS: Final = 10
-"""That a conversation is expected to have."""
 
 
 class ContextPruning:
@@ -37,6 +35,7 @@ class ContextPruning:
         self._mode = services.settings.context_pruning
         self._catalogue = services.catalogue
         self._prices = services.prices
+        self._pace = services.pace
         self._cut_texts = CutTexts(services.shelves)
 
     async def request(self, exchange: Exchange) -> None:
@@ -87,7 +86,7 @@ class ContextPruning:
             prompt=tokens,
             cuttable=cuttable,
             growth=growth if growth > 0 else TYPICAL_GROWTH,
-            further=FURTHER_TURNS,
+            further=self._pace.further(exchange.client, prompt.line.turns + 1 if prompt.line else 1),
             warm=window is not None and not prompt.cold,
             limit=None if window is None else int(window * FULLEST),
         )

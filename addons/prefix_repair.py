@@ -54,6 +54,7 @@ class PrefixRepair:
         self._with_thinking = services.settings.reduce_with_thinking
         self._catalogue = services.catalogue
         self._prices = services.prices
+        self._pace = services.pace
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
@@ -76,7 +77,7 @@ class PrefixRepair:
             return
         sizes = _sizes(prompt, line, repairs)
         rates = self._prices.row(exchange.model, exchange.started).rates(sizes.behind)
-        costs = payoff(sizes, rates)
+        costs = payoff(sizes, rates, self._pace.further(exchange.client, line.turns + 1))
         if costs.pays and self._fits(exchange, prompt, line, sizes):
             prompt.mend([repair.amendment for repair in repairs if repair.amendment], as_system=True)
             exchange.decide(REPAIR, f"prefix kept, {costs}: {said}", **_numbers(sizes, costs))

@@ -19,7 +19,6 @@ from sidecar.economy.lifetimes import Head, Tail, has_paused, head, hour_held, t
 from sidecar.economy.warmth import Entry, entries, tokens_of
 from sidecar.keep_warm import KeepWarm
 from sidecar.pace import ClientPace, Pace
-from sidecar.pace_shelf import PaceShelf
 from sidecar.services import Services
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from sidecar.prompt import Prompt
 
 LAYER: Final = "prompt_cache"
-SHELF_BYTES: Final = 4 * 1024 * 1024
 MOST_REMEMBERED: Final = 2_000
 """Heads and conversations; the least recently used go first."""
 CACHED_BY: Final = ("tool_choice", "thinking", "output_config", "speed")
@@ -60,7 +58,7 @@ class PromptCache:
         self._fixed: Lifetime | None = None if services.settings.cache_ttl == "auto" else services.settings.cache_ttl
         self._catalogue = services.catalogue
         self._prices = services.prices
-        self._pace = PaceShelf(services.shelves("pace", SHELF_BYTES, shared=False))
+        self._pace = services.pace
         self._heads: OrderedDict[bytes, float] = OrderedDict()
         """When the tools and system text of a client were last sent."""
         self._terms: OrderedDict[str, _Terms] = OrderedDict()

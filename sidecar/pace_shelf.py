@@ -9,6 +9,8 @@ from sidecar.pace import Pace
 
 KEY: Final = "pace"
 KEPT_SECONDS: Final = 180 * 86_400.0
+NAMESPACE: Final = "pace"
+SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 
 class Shelf(Protocol):
@@ -31,6 +33,11 @@ class PaceShelf:
         kept = await asyncio.to_thread(self._shelf.get, KEY)
         if self.known is None:
             self.known = Pace.from_bytes(kept)
+
+    def further(self, client: str, number: int) -> int:
+        """How many requests are expected after the `number`th of a conversation; by the prior alone until it has been
+        read."""
+        return (self.known or Pace()).of(client).further(number)
 
     def save(self) -> None:
         if self.known is not None:

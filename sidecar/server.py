@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from sidecar import __version__, file_cache
+from sidecar import __version__, file_cache, pace_shelf
 from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
@@ -36,6 +36,7 @@ from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
 from sidecar.own_requests import OwnRequests
+from sidecar.pace_shelf import PaceShelf
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
 from sidecar.recording import Recorder
 from sidecar.replies import replies
@@ -132,6 +133,7 @@ async def sidecar_app(
         memory=memory,
         shelves=shelves,
         files=files,
+        pace=PaceShelf(shelves(pace_shelf.NAMESPACE, pace_shelf.SIZE_LIMIT_BYTES, shared=False)),
         replies=Replies(shelves(replies.NAMESPACE, replies.SIZE_LIMIT_BYTES)),
         api_version=upstream.api_version,
         own_requests=OwnRequests(upstream, prices, books.accountant),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sidecar.keep_warm import Asks
     from sidecar.memory import ConversationMemory
     from sidecar.models.catalogue import Catalogue
+    from sidecar.pace_shelf import PaceShelf
     from sidecar.replies.replies import Replies
     from sidecar.store.shelves import Shelves
 
@@ -29,6 +30,8 @@ class Services:
     files: FileCache
     shelves: Shelves
     """What outlives the process: `shelves("cuts", size_limit_bytes)` has `get` (blocks) and `put` (does not)."""
+    pace: PaceShelf
+    """How clients pause and go on."""
     replies: Replies
     """Claude's answers, for requests that come again."""
     api_version: Callable[[], Awaitable[str]]

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from sidecar.accounts.prices import Rates
 from sidecar.economy.edits import Trade, edit
 from sidecar.ledger.money import dollars
-
-FURTHER_REQUESTS: Final = 10
-"""That are expected. Recorded agent sessions have 36 in the median: an amendment must pay early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,8 @@ class Payoff:
         return f"{follow}, to tell costs {dollars(self.tell.saves)}"
 
 
-def payoff(sizes: Sizes, rates: Rates, further: int = FURTHER_REQUESTS) -> Payoff:
+def payoff(sizes: Sizes, rates: Rates, further: int) -> Payoff:
+    """`further` requests of the conversation are expected."""
     removed = sizes.earlier - sizes.grown
     rewritten = max(0, sizes.behind - removed)
     return Payoff(

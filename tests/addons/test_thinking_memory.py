@@ -121,6 +121,7 @@ class Conversation:
             memory=self.memory,
             files=cast(Any, None),
             shelves=cast(Any, lambda *_: self.thoughts),
+            pace=cast(Any, None),
             replies=cast(Any, None),
             api_version=cast(Any, None),
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from sidecar import pace_shelf
 from sidecar.accounts.prices import Prices
 from sidecar.config import Settings
 from sidecar.exchange import Exchange, Json, Usage
@@ -16,6 +17,7 @@ from sidecar.file_cache import NAMESPACE, SIZE_LIMIT_BYTES, FileCache
 from sidecar.home import Home
 from sidecar.memory import ConversationMemory
 from sidecar.models.catalogue import Catalogue
+from sidecar.pace_shelf import PaceShelf
 from sidecar.pipeline import Pipeline
 from sidecar.replies.replies import Replies
 from sidecar.services import Services
@@ -39,6 +41,7 @@ class Talk:
             memory=self.memory,
             shelves=(shelves := Shelves(Home(home), None)),
             files=FileCache((seen := shelves(NAMESPACE, SIZE_LIMIT_BYTES)).store, seen.writer),
+            pace=PaceShelf(shelves(pace_shelf.NAMESPACE, pace_shelf.SIZE_LIMIT_BYTES)),
             replies=Replies(shelves("responses", SIZE_LIMIT_BYTES)),
             api_version=_api_version,
         )

@@ -25,7 +25,7 @@ RATES = Prices().row("claude-sonnet-5-5", datetime(2026, 11, 22, tzinfo=UTC)).ba
     ],
 )
 def test_the_cheaper_way_is_chosen(sizes: Sizes, pays: bool) -> None:
-    assert payoff(sizes, RATES).pays is pays
+    assert payoff(sizes, RATES, further=10).pays is pays
 
 
 def test_the_two_ways_are_priced_by_hand() -> None:
