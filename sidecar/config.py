@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -95,6 +96,18 @@ def _lower_case(level: object) -> object:
     return level.lower() if isinstance(level, str) else level
 
 
+def _listed(names: object) -> object:
+    return tuple(name for part in names.split(",") if (name := part.strip())) if isinstance(names, str) else names
+
+
+def _origin(text: str) -> str:
+    if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#*\s]+", text, re.IGNORECASE):
+        raise ValueError("origins such as https://chat.example, or null")
+    return text
+
+
+Listed = BeforeValidator(_listed)
+"""In the environment with commas in between, in cgw.toml an array."""
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ClaudeAddress = Annotated[WebAddress, AfterValidator(_without_credentials)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
@@ -198,6 +211,10 @@ class Settings(BaseSettings):
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 4343
     """Port to listen on; 0 takes a free one."""
+    allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(_bindable)], ...], Listed] = ()
+    """More names by which requests may call this machine (a tunnel's, say). Addresses and localhost always may."""
+    allowed_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], Listed] = ()
+    """Web pages that may send requests, by origin (`https://chat.example`). All others are refused."""
     max_body_bytes: Count = 64 * 1024 * 1024
     """Largest request taken; more is a 413."""
     ping_seconds: Seconds = 10.0

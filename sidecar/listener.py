@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,6 +22,7 @@ from sidecar.clients import recognise
 from sidecar.dialects import anthropic_messages, openai_chat
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Dialect, Exchange, Json, Timing
+from sidecar.front_door import FrontDoor
 from sidecar.gateway import Gateway
 from sidecar.headers import client_headers, for_anyone, new_request_id, printable
 from sidecar.limits.limiter import Limiter
@@ -39,6 +41,10 @@ project in the base URL only."""
 class ListenerLimits:
     max_body_bytes: int = 64 * 1024 * 1024
     ping_seconds: float = 10.0
+    allowed_hosts: Sequence[str] = ()
+    allowed_origins: Sequence[str] = ()
+    open_to_others: bool = False
+    """These three as in `FrontDoor`."""
     test_clock: bool = False
     """Whether `X-Cgw-Clock` is believed."""
 
@@ -90,8 +96,16 @@ class Listener:
         ]
         routes += [Route(base, self.root, methods=["GET"]) for base in ("/", PROJECT_BASE)]
         routes += self._more_routes
+        door = Middleware(
+            FrontDoor,
+            refusal=_refusal,
+            hosts=self._limits.allowed_hosts,
+            origins=self._limits.allowed_origins,
+            open_to_others=self._limits.open_to_others,
+        )
         return Starlette(
             routes=routes,
+            middleware=[door],
             exception_handlers={
                 GatewayError: self._refused,
                 HTTPException: _http_error,

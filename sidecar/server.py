@@ -23,7 +23,7 @@ from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
 from sidecar.assembly import Assembly
-from sidecar.config import Settings
+from sidecar.config import Settings, is_loopback
 from sidecar.credentials import sdk_client
 from sidecar.exchange import Json
 from sidecar.file_cache import FileCache
@@ -181,7 +181,14 @@ async def sidecar_app(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
             meters.limiter,
-            limits=ListenerLimits(settings.max_body_bytes, settings.ping_seconds, test_clock=settings.test_clock),
+            limits=ListenerLimits(
+                settings.max_body_bytes,
+                settings.ping_seconds,
+                allowed_hosts=settings.allowed_hosts,
+                allowed_origins=settings.allowed_origins,
+                open_to_others=not is_loopback(settings.host),
+                test_clock=settings.test_clock,
+            ),
             health=_health(gateway, url, books, meters),
             more_routes=admin.routes(),
         )

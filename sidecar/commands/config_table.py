@@ -89,6 +89,8 @@ def shown(value: Any) -> str:
             return masked(value.get_secret_value())
         case dict():
             return ", ".join(f"{name} = {meant}" for name, meant in value.items()) or "empty"
+        case tuple():
+            return ", ".join(value) or "empty"
         case float():
             return f"{value:g}"
         case str():
@@ -108,4 +110,4 @@ def masked(secret: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | dict) or value is None else shown(value)
+    return value if isinstance(value, bool | int | float | dict | tuple) or value is None else shown(value)

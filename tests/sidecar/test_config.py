@@ -46,6 +46,8 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("CGW_HOST", "::1", "::1"),
     ("CGW_PORT", "8080", 8080),
     ("CGW_LOG_LEVEL", "DEBUG", "debug"),
+    ("ALLOWED_HOSTS", "tunnel.example, 10.0.0.9", ("tunnel.example", "10.0.0.9")),
+    ("ALLOWED_ORIGINS", "https://chat.example", ("https://chat.example",)),
     ("MAX_BODY_BYTES", "1000", 1000),
     ("PING_SECONDS", "2.5", 2.5),
     ("UPSTREAM_TIMEOUT_SECONDS", "30", 30.0),
