@@ -46,7 +46,8 @@ class ThinkingMemory:
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
-        if not self._enabled or prompt is None or prompt.thinks or exchange.bypass:
+        enabled = exchange.policy.switch("enable_thinking_memory", self._enabled)
+        if not enabled or prompt is None or prompt.thinks or exchange.bypass:
             return
         if prompt.line is not None and not prompt.line.thinking_off:
             await self._put_back(exchange, prompt)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from itertools import islice
 from time import perf_counter
@@ -71,6 +71,8 @@ class Call:
         self._was_read: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
+        self.on_content: Callable[[], Awaitable[None]] | None = None
+        """Told once, when the answer begins to be passed on."""
 
     @property
     def is_complete(self) -> bool:
@@ -82,6 +84,11 @@ class Call:
         """Whether somebody who comes now would get all of it."""
         forsaken = self.has_begun and not self._readers
         return not (self.has_ended or forsaken or self._let_go)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing of the answer has come that a reader may have passed on."""
+        return not (self._tape or self._let_go) and self.body is None
 
     @property
     def tape(self) -> bytes | None:
@@ -113,6 +120,9 @@ class Call:
         """Put events on the tape; waits while there is no room and nobody reads."""
         if not events:
             return
+        if self.on_content is not None:
+            told, self.on_content = self.on_content, None
+            await told()
         raw = b"".join([event.raw for event in events])
         self._tape.append(raw)
         self._newest = events
@@ -131,6 +141,7 @@ class Call:
             reader.position = 0
         self._tape.clear()
         self._let_go = self._size = 0
+        self._tell()
         return any(reader.error is None for reader in self._readers)
 
     # --- for its readers

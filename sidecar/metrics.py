@@ -73,6 +73,9 @@ class Metrics:
         self._requests = counter("gateway_requests_total", "Requests by model and HTTP status.", "model", "status")
         self._tokens = counter("gateway_tokens_total", "Tokens billed; thinking is output.", "kind", "model")
         self._hits = counter("gateway_cache_hits_total", "Requests that a cache helped with.", "cache")
+        self._thinking_refused = counter(
+            "gateway_thinking_refused_total", "Requests sent once more without the kept thinking that Claude refused."
+        )
         self._cost = counter("gateway_cost_usd_total", "What Claude bills.")
         self._baseline = counter("gateway_baseline_usd_total", "What the clients' own bytes would have cost.")
         self._saved = counter("gateway_saved_usd_total", "What layers saved, where they did.", "layer")
@@ -107,6 +110,8 @@ class Metrics:
         for kind, count in TOKEN_KINDS.items():
             if tokens := count(exchange.billed):
                 self._tokens.labels(kind, model).inc(tokens)
+        if exchange.prompt is not None and exchange.prompt.thinking_refused:
+            self._thinking_refused.inc()
         self._observe_money(exchange)
         if exchange.kind == "generate":
             self._observe_times(exchange)

@@ -3,7 +3,8 @@
 An addon is any object with some of these methods, plain or async:
 
     request(exchange)                 before it goes upstream; may edit the request, may set `exchange.answer`
-    response_event(exchange, event)   one parsed stream event
+    response_event(exchange, event)   one parsed stream event, as it comes from Claude for this exchange: not for an
+                                      answer from the cache, nor for one that is shared with an earlier exchange
     response(exchange)                the answer is complete, with usage
     error(exchange)                   the exchange ended without a complete answer
 

@@ -13,6 +13,7 @@ SWITCHES: Final = (
     "enable_file_hash_cache",
     "strip_ide_boilerplate",
     "enforce_diff_first",
+    "enable_thinking_memory",
     "enable_smart_routing",
 )
 """Settings that a project may turn on or off for itself: those that decide what happens to its own requests."""

@@ -25,6 +25,7 @@ from sidecar.home import Home
 from sidecar.memory import ConversationMemory
 from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline
+from sidecar.projects.policy import Policy
 from sidecar.services import Services
 from sidecar.simulator.answers import Answer, Part, RedactedThinking, Text, Thinking, ToolCall
 from sidecar.simulator.composing import compose
@@ -169,7 +170,7 @@ class Conversation:
     ) -> None:
         message: Json = {"id": exchange.message_id, "content": blocks, "stop_reason": "end_turn", "usage": {}}
         call = exchange.call
-        assert isinstance(call, Call) or exchange.bypass
+        assert isinstance(call, Call) or exchange.bypass or exchange.policy.switches
         if call is None:
             return
         reader = call.join()
@@ -258,6 +259,19 @@ LAYOUTS: list[tuple[Part, ...]] = [
     (THOUGHT, WELL, THOUGHT),
     (WELL,),
 ]
+
+
+async def test_a_project_decides_for_itself_and_what_was_put_back_before_stays(talk: Conversation) -> None:
+    off = Policy(switches={"enable_thinking_memory": False})
+    for _ in range(2):
+        talk.go_on(await talk.ask((THOUGHT, READS)))
+    [before] = talk.thinking_sent
+    for _ in range(2):
+        talk.go_on(await talk.ask((THOUGHT, READS), policy=off))
+        assert talk.thinking_sent == [before]
+    talk.go_on(await talk.ask((THOUGHT, READS)))
+    await talk.ask((WELL,))
+    assert len(talk.thinking_sent) == 2, "kept and put back again since it is on"
 """Two texts become one on their way through OpenAI's form, and nothing stands behind the last thinking of some."""
 
 layouts = st.sampled_from(LAYOUTS)

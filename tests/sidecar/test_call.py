@@ -185,6 +185,20 @@ async def test_an_answer_that_begins_anew_is_whole_for_those_that_passed_nothing
         await call.read(streams)
 
 
+async def test_who_cannot_go_on_with_an_answer_that_begins_anew_is_told_before_anything_more_comes() -> None:
+    call, source, streams = begun()
+    call.join().may_rewind = True
+    await source.send("wrong")
+    assert await call.read(streams)
+    waiting = asyncio.create_task(call.read(streams))
+    await quiet()
+    assert call.begin_anew(ANEW)
+    await quiet()
+    assert waiting.done()
+    with pytest.raises(GatewayError, match="began anew"):
+        await waiting
+
+
 async def test_an_answer_that_everybody_has_passed_on_cannot_begin_anew() -> None:
     call, source, streams = begun()
     await source.send("wrong")

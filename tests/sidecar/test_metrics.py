@@ -9,6 +9,7 @@ from sidecar.accounts.account import Account
 from sidecar.exchange import Exchange, Timing, Usage
 from sidecar.ledger.writer import WriterHealth
 from sidecar.metrics import Metrics
+from sidecar.prompt import Prompt
 from tests.support.exchanges import an_exchange
 
 SONNET = "claude-sonnet-5-5"
@@ -88,6 +89,15 @@ def test_times_are_counted_in_seconds_and_only_for_answers() -> None:
 
 def test_an_answer_from_the_response_cache_is_a_hit() -> None:
     assert observed(finished(cache="HIT", usage=Usage()))["gateway_cache_hits_total{cache=response}"] == 1
+
+
+def test_thinking_that_claude_refused_is_counted() -> None:
+    talks = [finished(prompt=Prompt("web", [])) for _ in range(3)]
+    for refused in talks[:2]:
+        assert refused.prompt is not None
+        refused.prompt.thinking_refused = True
+    assert observed(*talks)["gateway_thinking_refused_total{}"] == 2
+    assert observed(finished())["gateway_thinking_refused_total{}"] == 0
 
 
 def test_the_ledger_s_health_is_there_to_alert_on() -> None:
