@@ -17,6 +17,7 @@ import httpx2
 import orjson
 import pytest
 
+import addons
 from sidecar.call import Call, Reader
 from sidecar.ledger.database import Database
 from sidecar.ledger.queries import EVERY_PROJECT, savings_by_layer, usage
@@ -99,8 +100,11 @@ def gateway(tmp_path: Path, claude: RunningSimulator) -> Iterator[RunningSidecar
 class Client:
     """One request that streams; `heard` is what came so far."""
 
-    def __init__(self, gateway: RunningSidecar, path: str = NATIVE, *, stream: bool = True, **headers: str) -> None:
+    def __init__(
+        self, gateway: RunningSidecar, path: str = NATIVE, *, stream: bool = True, words: Any = WORDS, **headers: str
+    ) -> None:
         self._gateway = gateway
+        self._words = words
         self._path = path
         self._stream = stream
         self._headers = {"x-api-key": gateway.key, **{name.replace("_", "-"): text for name, text in headers.items()}}
@@ -113,7 +117,7 @@ class Client:
         client = await self._stack.enter_async_context(
             httpx2.AsyncClient(base_url=self._gateway.url, timeout=60, verify=False)
         )
-        body = {**WORDS, "stream": self._stream}
+        body = {**self._words, "stream": self._stream}
         request = client.stream("POST", self._path, json=body, headers=self._headers)
         self.answer = await self._stack.enter_async_context(request)
         self._chunks = self.answer.aiter_raw()
@@ -418,3 +422,57 @@ async def test_a_joiner_is_not_counted_against_the_limits(tmp_path: Path, claude
         for client in clients:
             await client.rest()
             assert client.text == SAID
+
+
+CUT: Any = {**WORDS, "messages": [{"role": "user", "content": "a line of words\n" * 100}]}
+"""Longer than it may be below, so that it goes with a marker."""
+QUOTES = Answer(
+    f"{SAID}[cgw cut: 9,999 characters in 300 lines left out here] and so on", silent_after=12, silence=AN_HOUR
+)
+
+
+@pytest.mark.parametrize("patient", [(CHAT, False), (NATIVE, True), None], ids=str)
+async def test_an_answer_that_quotes_a_marker_is_asked_for_again_for_those_that_passed_nothing_on(
+    tmp_path: Path,
+    claude: RunningSimulator,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    patient: tuple[str, bool] | None,
+) -> None:
+    layers = ("addons.response_cache:ResponseCache", "addons.coalesce:Coalesce", "addons.size_limits:SizeLimits")
+    monkeypatch.setattr(addons, "BUILT_IN", layers)
+    settings: dict[str, Any] = {"user_msg_max_chars": 400, "size_limit_action": "cut"}
+    with RunningSidecar(tmp_path, claude, enable_response_cache=True, **settings) as gateway:
+        claude.simulator.script(QUOTES, "The second answer.")
+        streaming = [await Client(gateway, path, words=CUT).ask() for path in (NATIVE, CHAT)]
+        for client in streaming:
+            await client.hears(b"some words")
+        if patient is not None:
+            path, streams = patient
+            late = Client(gateway, path, stream=streams, words=CUT)
+            asking = asyncio.create_task(late.ask())
+            await asyncio.to_thread(gate.wait_for_readers, 3)
+            if streams:
+                await (await asking).hears(b"some words")
+        gate.open()
+        for client in streaming:
+            assert b"Send the request again" in await client.rest()
+            assert b"[cgw" not in client.heard
+        if patient is not None:
+            heard = await (await asking).rest()
+            assert (b"The second answer." in heard) is not streams
+            assert (b"Send the request again" in heard) is streams
+        asked_again = patient == (CHAT, False)
+        rows = await asyncio.to_thread(claude.simulator.ledger.wait, 1 + asked_again)
+        assert [b"[cgw cut" in row.body for row in rows] == [True, False][: len(rows)]
+        again = await Client(gateway, words=CUT).ask()
+        assert again.answer.headers["x-cache"] == "MISS", "an answer that was spoiled once is not kept"
+        await again.rest()
+    with closing(Database.open(None, tmp_path)) as database:
+        total = usage(database, project=EVERY_PROJECT, by="model").total
+        saved = {one.layer: one.saved_micros for one in savings_by_layer(database, project=EVERY_PROJECT)}
+    assert total.requests == 3 + (patient is not None)
+    assert saved["size_limits"] < 0
+    assert ("coalesce" in saved) == asked_again, "an answer that broke off spared nobody anything"
+    if asked_again:
+        assert saved["coalesce"] == rows[1].cost

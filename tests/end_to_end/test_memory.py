@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
+from redis import Redis
 
 from sidecar.simulator.answers import Answer, Failure, Text, Thinking
 from sidecar.simulator.server import RunningSimulator
@@ -43,6 +44,26 @@ def test_the_previous_answer_is_named_so_that_anthropic_can_say_why_a_cache_did_
     bodies = [orjson.loads(row.body) for row in claude.simulator.ledger.wait(2)]
     assert ["diagnostics" in body for body in bodies] == [False, True]
     assert bodies[1]["diagnostics"] == {"previous_message_id": first["id"]}
+
+
+def test_conversations_in_redis_go_on_at_another_laptop_and_only_there(
+    tmp_path: Path, claude: RunningSimulator, redis_url: str
+) -> None:
+    history: list[Any] = [{"role": "user", "content": "begun at one desk"}]
+    with RunningSidecar(tmp_path / "one", claude, redis_url=redis_url) as one:
+        first = ask(one, history)
+    with Redis.from_url(redis_url) as redis:
+        kept = [*redis.scan_iter("cgw:conversations:*")]
+        assert {key.split(b":")[2].split(b"/")[0] for key in kept} == {b"line", b"segment", b"group"}
+        assert all(redis.pttl(key) > 0 for key in kept)
+    assert not (tmp_path / "one" / "cache" / "conversations").exists()
+    history += [{"role": "assistant", "content": first["content"]}, {"role": "user", "content": "and now?"}]
+    with RunningSidecar(tmp_path / "two", claude, redis_url=redis_url) as two:
+        ask(two, history)
+    with RunningSidecar(tmp_path / "three", claude) as three:
+        ask(three, history)
+    bodies = [orjson.loads(row.body) for row in claude.simulator.ledger.wait(3)]
+    assert [body.get("diagnostics") for body in bodies] == [None, {"previous_message_id": first["id"]}, None]
 
 
 def test_an_upstream_that_knows_no_diagnostics_is_asked_without(tmp_path: Path, claude: RunningSimulator) -> None:

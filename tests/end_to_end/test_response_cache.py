@@ -104,6 +104,16 @@ def test_an_answer_lasts_as_long_as_the_setting_says(tmp_path: Path, claude: Run
         assert not hit(gateway, x_cgw_clock="101801")
 
 
+def test_no_client_tells_the_time_where_none_is_asked_to(tmp_path: Path, claude: RunningSimulator) -> None:
+    with a_gateway(tmp_path, claude, cache_ttl_seconds=1800) as gateway:
+        assert not hit(gateway, x_cgw_clock="100000")
+        later = ask(gateway, x_cgw_clock="999999")
+        assert (later.headers["x-cache"], later.headers["age"]) == ("HIT", "0")
+        assert hit(gateway, x_cgw_clock="no time at all"), "it is not even read"
+    with a_gateway(tmp_path, claude, test_clock=True) as gateway:
+        ask(gateway, x_cgw_clock="no time at all", expect=400)
+
+
 def test_one_that_ends_in_tool_calls_lasts_a_minute(tmp_path: Path, claude: RunningSimulator) -> None:
     claude.simulator.script(*[RICH] * 4)
     with a_gateway(tmp_path, claude, test_clock=True) as gateway:
