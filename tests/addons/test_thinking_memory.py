@@ -260,6 +260,8 @@ LAYOUTS: list[tuple[Part, ...]] = [
     (WELL,),
 ]
 
+"""Two texts become one on their way through OpenAI's form, and nothing stands behind the last thinking of some."""
+
 
 async def test_a_project_decides_for_itself_and_what_was_put_back_before_stays(talk: Conversation) -> None:
     off = Policy(switches={"enable_thinking_memory": False})
@@ -272,7 +274,7 @@ async def test_a_project_decides_for_itself_and_what_was_put_back_before_stays(t
     talk.go_on(await talk.ask((THOUGHT, READS)))
     await talk.ask((WELL,))
     assert len(talk.thinking_sent) == 2, "kept and put back again since it is on"
-"""Two texts become one on their way through OpenAI's form, and nothing stands behind the last thinking of some."""
+
 
 layouts = st.sampled_from(LAYOUTS)
 HAPPENINGS = (
