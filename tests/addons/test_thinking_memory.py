@@ -259,7 +259,6 @@ LAYOUTS: list[tuple[Part, ...]] = [
     (THOUGHT, WELL, THOUGHT),
     (WELL,),
 ]
-
 """Two texts become one on their way through OpenAI's form, and nothing stands behind the last thinking of some."""
 
 
