@@ -1,1 +1,1 @@
-"""The second door: what this process knows of the interceptor, which is a child with mitmproxy in it. No mitmproxy here."""
+"""The second door: what this process knows of the interceptor, a child with mitmproxy in it. No mitmproxy here."""

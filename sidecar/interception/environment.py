@@ -5,7 +5,7 @@
 | Python (httpx, the OpenAI and Anthropic SDKs) | `HTTPS_PROXY` and `SSL_CERT_FILE`, which replaces its own list |
 | Python (requests) | `REQUESTS_CA_BUNDLE` instead, which replaces its own list too |
 | curl | `CURL_CA_BUNDLE`, the same |
-| Node 24 and later | `NODE_USE_ENV_PROXY`, or it does not look at `HTTPS_PROXY`; `NODE_EXTRA_CA_CERTS`, added to its own list |
+| Node 24 and later | `NODE_USE_ENV_PROXY`, or it ignores `HTTPS_PROXY`; `NODE_EXTRA_CA_CERTS`, beside its own list |
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Final
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 PROXY_NAMES: Final = ("HTTPS_PROXY", "https_proxy")
-"""Both spellings: many programs read one of them only, and most prefer the small letters. Not `HTTP_PROXY`: nothing that
-is not encrypted needs to come by here."""
+"""Both spellings: many programs read one of them only, and most prefer the small letters. Not `HTTP_PROXY`: nothing
+that is not encrypted needs to come by here."""
 
 EXCEPTION_NAMES: Final = ("NO_PROXY", "no_proxy")
 BUNDLE_NAMES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
