@@ -100,6 +100,20 @@ def _listed(names: object) -> object:
     return tuple(name for part in names.split(",") if (name := part.strip())) if isinstance(names, str) else names
 
 
+def _intercepted(text: str) -> str:
+    name, slash, path = text.partition("/")
+    is_name = re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name, re.IGNORECASE)
+    if not is_name or re.fullmatch(r"[0-9.]+", name) or not re.fullmatch(r"[\w.~/-]*", path):
+        raise ValueError("host names such as api.openai.com, with a path where theirs is another (openrouter.ai/api)")
+    return name.lower() + slash + path
+
+
+def _at_least_one(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    if not hosts:
+        raise ValueError("at least one host name")
+    return hosts
+
+
 def _origin(text: str) -> str:
     if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#*\s]+", text, re.IGNORECASE):
         raise ValueError("origins such as https://chat.example, or null")
@@ -223,6 +237,17 @@ class Settings(BaseSettings):
     """Silence from Claude after which a request is given up."""
     upstream_proxy: WebAddress | None = None
     """HTTP proxy on the way to Claude. HTTPS_PROXY is ignored: it is meant for other programs."""
+    intercept: bool = False
+    """Also start the interceptor, for programs that cannot be given a base URL."""
+    intercept_port: Annotated[int, Field(ge=0, le=65535)] = 4344
+    """Its port, on this machine only; 0 takes a free one."""
+    intercept_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_intercepted)], ...], AfterValidator(_at_least_one), Listed
+    ] = ("api.openai.com", "api.anthropic.com")
+    """Whose requests it sends to cgw; all other hosts it leaves alone. Another list needs another authority: trust it
+    anew."""
+    intercept_subscriptions: bool = False
+    """Also take requests with a Claude subscription's token; your API key then pays for them."""
     log_level: Level = "info"
     """How much is logged."""
     test_clock: bool = False

@@ -65,6 +65,10 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("CONTEXT_PRUNING", "cold", "cold"),
     ("SIZE_LIMIT_ACTION", "refuse", "refuse"),
     ("CGW_TEST_CLOCK", "1", True),
+    ("INTERCEPT", "1", True),
+    ("INTERCEPT_PORT", "4999", 4999),
+    ("INTERCEPT_HOSTS", "API.openai.com, openrouter.ai/api", ("api.openai.com", "openrouter.ai/api")),
+    ("INTERCEPT_SUBSCRIPTIONS", "1", True),
 ]
 
 FIELD_OF = {environment_name(field): field for field in Settings.model_fields}
