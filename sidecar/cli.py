@@ -15,6 +15,7 @@ import typer
 
 from sidecar import __version__
 from sidecar.commands.accounts import accounts
+from sidecar.commands.ca import ca
 from sidecar.commands.cache import cache
 from sidecar.commands.files import files
 from sidecar.commands.projects import projects
@@ -24,6 +25,7 @@ from sidecar.commands.running import already_running, find, health, is_claimed, 
 from sidecar.commands.show import show
 from sidecar.commands.terminal import console, fail, on_a_terminal, one_sentence, say, warn
 from sidecar.home import Home
+from sidecar.interception import telling as interception
 
 if TYPE_CHECKING:
     from sidecar.config import Settings
@@ -86,18 +88,29 @@ def up(
         list[Path] | None,
         typer.Option(help="A Python file with addons of your own; may be given more than once.", metavar="FILE.py"),
     ] = None,
+    intercept: Annotated[
+        bool,
+        typer.Option(
+            "--intercept", help="Also start the interceptor, for programs without a base URL.", metavar=FLAG
+        ),
+    ] = False,
+    intercept_port: Annotated[
+        int | None, typer.Option(help="Its port, 0 for a free one; else INTERCEPT_PORT, else 4344.", min=0, max=65535)
+    ] = None,
     log_to_file: Annotated[bool, typer.Option("--log-to-file", hidden=True)] = False,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
     """Start the sidecar: on a terminal with its dashboard, else in the foreground."""
     with one_sentence():
         home = Home.locate()
-        loaded = _load(home, host=host, port=port)
+        loaded = _load(home, host=host, port=port, intercept=intercept or None, intercept_port=intercept_port)
         addons = [path.absolute() for path in addon or ()]
         if detach or (not headless and on_a_terminal()):
             warn(loaded.warnings)
             arguments = [f"--addon={path}" for path in addons]
-            arguments += [f"--{name}={value}" for name, value in (("host", host), ("port", port)) if value is not None]
+            given = (("host", host), ("port", port), ("intercept-port", intercept_port))
+            arguments += [f"--{name}={value}" for name, value in given if value is not None]
+            arguments += ["--intercept"] if intercept else []
             _up_in_background(home, loaded.settings, arguments, detach=detach)
         else:
             _up_here(home, loaded, addons, log_to_file=log_to_file, until_stdin_closes=until_stdin_closes)
@@ -143,6 +156,8 @@ def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, d
         return
     from tui.app import Dashboard
 
+    if settings.intercept:
+        say(interception.welcome(settings))
     try:
         Dashboard(url, connection_lines(url, _key_file(home, settings))).run()
     finally:
@@ -190,6 +205,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.", 
                 f"{told.get('requests', 0)} requests, {told.get('in_flight', 0)} in flight."
             )
             say(_ledger_line(told.get("ledger") or {}, home))
+            if line := interception.state_line(told.get("interceptor") or {}):
+                say(line)
             warn(told.get("warnings") or ())
         raise typer.Exit(0 if told else 1)
 
@@ -291,13 +308,14 @@ def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
     from sidecar.commands.connecting import connection_lines, key_place
 
     key_file = _key_file(home, settings)
-    return (
-        f"cgw {__version__} listens on {url}. {ending}\nKey: {key_place(key_file)}\n{connection_lines(url, key_file)}"
-    )
+    first, key = f"cgw {__version__} listens on {url}. {ending}", f"Key: {key_place(key_file)}"
+    more = [interception.welcome(settings)] if settings.intercept else []
+    return "\n".join((first, key, connection_lines(url, key_file), *more))
 
 
 app.add_typer(projects, rich_help_panel=LOOK)
 app.add_typer(cache, rich_help_panel=LOOK)
+app.add_typer(ca, rich_help_panel=RUN)
 app.add_typer(accounts)
 app.add_typer(files)
 app.add_typer(show)

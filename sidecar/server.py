@@ -29,6 +29,7 @@ from sidecar.exchange import Json
 from sidecar.file_cache import FileCache
 from sidecar.gateway import Gateway
 from sidecar.home import Home
+from sidecar.interception.interceptor import OFF, Interceptor
 from sidecar.limits.metering import LazyDatabase, Metering, metering
 from sidecar.listener import Listener, ListenerLimits
 from sidecar.live import log_line
@@ -63,7 +64,13 @@ class StartError(Exception):
 class Server(uvicorn.Server):
     """uvicorn, but the signals stay ours and start-up is announced."""
 
-    def __init__(self, app: ASGIApp, *, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        on_ready: Callable[[], None] | None = None,
+        on_stopping: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -76,6 +83,7 @@ class Server(uvicorn.Server):
             )
         )
         self._on_ready = on_ready
+        self._on_stopping = on_stopping
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -86,10 +94,20 @@ class Server(uvicorn.Server):
         if self._on_ready is not None:
             self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._on_stopping is not None:
+            self._on_stopping()
+        await super().shutdown(sockets)
+
 
 @asynccontextmanager
 async def sidecar_app(
-    settings: Settings, home: Home, *, url: str, addon_files: Sequence[Path] = ()
+    settings: Settings,
+    home: Home,
+    *,
+    url: str,
+    addon_files: Sequence[Path] = (),
+    interceptor: Interceptor | None = None,
 ) -> AsyncIterator[ASGIApp]:
     """The whole gateway as an ASGI application, alive while the block runs. Raises StartError."""
     from addons import BUILT_IN
@@ -100,7 +118,7 @@ async def sidecar_app(
             f"{home.config_file}; `cgw demo` needs none."
         )
     api_key = settings.anthropic_api_key.get_secret_value()
-    gateway_key = settings.gateway_api_key.get_secret_value() if settings.gateway_api_key else home.gateway_key()
+    gateway_key = _gateway_key(settings, home)
     catalogue = Catalogue(overrides=settings.models)
     if (known := model_list.load(home.models_file)) is not None:
         catalogue.update(known)
@@ -189,7 +207,7 @@ async def sidecar_app(
                 open_to_others=not is_loopback(settings.host),
                 test_clock=settings.test_clock,
             ),
-            health=_health(gateway, url, books, meters),
+            health=_health(gateway, url, books, meters, interceptor),
             more_routes=admin.routes(),
         )
         remember = asyncio.create_task(asyncio.to_thread(files.load), name="read what is known of files")
@@ -213,14 +231,26 @@ async def serve(
 ) -> None:
     """Serves until SIGINT or SIGTERM, then lets answers in flight finish for up to `DRAIN_SECONDS`.
 
-    Raises StartError or AddonFileError, each with one sentence for the user.
+    Raises StartError, InterceptorError or AddonFileError, each with one sentence for the user.
     """
     host, port = sock.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    async with sidecar_app(settings, home, url=url, addon_files=addon_files) as app:
-        server = Server(app, on_ready=on_ready)
+    interceptor = None
+    if settings.intercept:
+        interceptor = Interceptor(settings, home, key=_gateway_key(settings, home), sidecar_url=url)
+    async with AsyncExitStack() as running:
+        app = await running.enter_async_context(
+            sidecar_app(settings, home, url=url, addon_files=addon_files, interceptor=interceptor)
+        )
+        if interceptor is not None:
+            await running.enter_async_context(interceptor.running())
+        server = Server(app, on_ready=on_ready, on_stopping=interceptor.stop if interceptor else None)
         with _stopped_by_signals(server):
             await server.serve(sockets=[sock])
+
+
+def _gateway_key(settings: Settings, home: Home) -> str:
+    return settings.gateway_api_key.get_secret_value() if settings.gateway_api_key else home.gateway_key()
 
 
 @contextmanager
@@ -242,7 +272,9 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _health(gateway: Gateway, url: str, books: Books, meters: Metering) -> Callable[[], Json]:
+def _health(
+    gateway: Gateway, url: str, books: Books, meters: Metering, interceptor: Interceptor | None
+) -> Callable[[], Json]:
     instance = uuid.uuid4().hex
     started = time.monotonic()
 
@@ -257,6 +289,7 @@ def _health(gateway: Gateway, url: str, books: Books, meters: Metering) -> Calla
             "requests": gateway.requests,
             "in_flight": gateway.in_flight,
             "ledger": books.public_health(),
+            "interceptor": interceptor.health() if interceptor else OFF,
             "warnings": meters.warnings(),
         }
 
