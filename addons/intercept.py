@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from mitmproxy import connection, ctx, exceptions, http, tls
+from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 
 log = logging.getLogger(__name__)
@@ -46,11 +46,8 @@ OF_CGW: Final = "cgw-"
 LOGIN_BETA: Final = "oauth-"
 """How `anthropic-beta` speaks of such a token."""
 
-NO_TRUST: Final = ("unknown ca", "bad certificate", "certificate unknown")
-"""What clients that do not know our authority say before they hang up."""
-
-HANGS_UP_SECONDS: Final = 1.0
-"""Node says nothing: it finishes the handshake, looks at the certificate and hangs up."""
+NO_TRUST: Final = ("unknown ca", "bad certificate", "certificate unknown", "disconnected during the handshake")
+"""How mitmproxy tells of a client that does not know our authority. Node is the last one: it just hangs up."""
 
 ISOLATION: Final = {"connection_strategy": "lazy", "upstream_cert": False, "http2": False}
 """Nothing is asked of the real host before a request is; and HTTP/1.1 alone is spoken with the client, because
@@ -81,7 +78,8 @@ class InterceptedHost(NamedTuple):
 
 def parse_host(text: str) -> InterceptedHost:
     """Raises ValueError."""
-    name, _, base = text.strip().lower().partition("/")
+    name, _, base = text.strip().partition("/")
+    name = name.lower()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
         raise ValueError(f"{text!r} is no host name such as api.openai.com or openrouter.ai/api")
     base = base.strip("/").removesuffix("v1").strip("/")
@@ -116,8 +114,6 @@ class Intercept:
         self._hosts = [parse_host(host) for host in DEFAULT_HOSTS]
         self._subscriptions = False
         self._hinted: set[str] = set()
-        self._silent: dict[str, str] = {}
-        """By client connection, the host that it was made for, until it is asked anything."""
         self.live: set[str] = set()
         """Ids of the requests that are being answered."""
         self.closing = False
@@ -168,7 +164,6 @@ class Intercept:
             flow.response = _come_again()
             return
         self.live.add(flow.id)
-        self._silent.pop(flow.client_conn.id, None)
         request = flow.request
         request.stream = True
         path = self._path_here(request)
@@ -190,20 +185,9 @@ class Intercept:
         self.live.discard(flow.id)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
-        if any(sign in (data.conn.error or "") for sign in NO_TRUST):
-            self._hint(data.context.client.sni or "a host")
-
-    def tls_established_client(self, data: tls.TlsData) -> None:
-        self._silent[data.context.client.id] = data.context.client.sni or "a host"
-
-    def client_disconnected(self, client: connection.Client) -> None:
-        host = self._silent.pop(client.id, None)
-        if host is not None and (client.timestamp_end or 0) - (client.timestamp_tls_setup or 0) < HANGS_UP_SECONDS:
-            self._hint(host)
-
-    def _hint(self, host: str) -> None:
-        """Once for each host: a program that does not trust us tries again and again."""
-        if host in self._hinted:
+        """Tells once for each host: a program that does not trust us tries again and again."""
+        host = data.context.client.sni or "a host"
+        if host in self._hinted or not any(sign in (data.conn.error or "") for sign in NO_TRUST):
             return
         self._hinted.add(host)
         log.warning(
