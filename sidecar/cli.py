@@ -90,9 +90,7 @@ def up(
     ] = None,
     intercept: Annotated[
         bool,
-        typer.Option(
-            "--intercept", help="Also start the interceptor, for programs without a base URL.", metavar=FLAG
-        ),
+        typer.Option("--intercept", help="Also start the interceptor, for programs without a base URL.", metavar=FLAG),
     ] = False,
     intercept_port: Annotated[
         int | None, typer.Option(help="Its port, 0 for a free one; else INTERCEPT_PORT, else 4344.", min=0, max=65535)
