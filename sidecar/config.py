@@ -19,12 +19,10 @@ ENVIRONMENT_NAMES = {
 }
 """Names in the environment that are not just the upper-case field: shells and platforms export HOST and PORT."""
 
-ONLY_IN_FILE = frozenset({"models", "boilerplate"})
+ONLY_IN_FILE = frozenset({"models", "boilerplate", "fallback"})
 """Tables, which one environment variable cannot hold well."""
 
 WAITS_FOR = {
-    "circuit_breaker_enabled": "the circuit breaker",
-    "retry_enabled": "retries",
     "enable_smart_routing": "smart routing",
 }
 """Settings that are read and checked but have nothing to act on yet, and what they wait for. A row goes when its part
@@ -208,6 +206,14 @@ class Settings(BaseSettings):
     model needs, its own maximum up to 64,000."""
     circuit_breaker_enabled: bool = True
     """Stop asking for a moment when Claude keeps failing."""
+    breaker_failure_percent: Annotated[float, Field(gt=0, le=100)] = 50.0
+    """Share of failures at which the circuit breaker opens, for one model."""
+    breaker_calls: Count = 20
+    """It opens only where so many requests ended in its window."""
+    breaker_seconds: Count = 30
+    """Its window: how long an end counts."""
+    breaker_open_seconds: Seconds = 30.0
+    """How long it stays open before one request may try again."""
     retry_enabled: bool = True
     """Try again after overload and broken connections."""
     rate_limit_enabled: bool = True
@@ -252,6 +258,8 @@ class Settings(BaseSettings):
     """How much is logged."""
     test_clock: bool = False
     """Take the time for warmth, lifetimes and pauses from a request's `X-Cgw-Clock` (epoch seconds): for replays."""
+    fallback: dict[str, str] = Field(default_factory=dict)
+    """Table `[fallback]`: which model may answer instead of another while its breaker is open (`opus = "sonnet"`)."""
     models: dict[str, str] = Field(default_factory=dict)
     """Table `[models]`: names that your tools insist on, each with the Claude model or alias it means."""
 

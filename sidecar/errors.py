@@ -45,6 +45,8 @@ class GatewayError(Exception):
     """The upstream's own error body, where there is one: the native route hands it on unchanged."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those of the upstream's answer, lower-case names, where there is one."""
+    upstream: bool = False
+    """Whether it is Claude's, or of the way to it; all others are the gateway's own."""
 
     def __post_init__(self) -> None:
         super().__init__(self.message)

@@ -251,6 +251,8 @@ class Exchange:
     """What it cost; there when the listeners hear of it, but None for a token count."""
     stop_reason: str | None = None
     retracted: list[Retracted] = field(default_factory=list)
+    retries: int = 0
+    """How often Claude was asked again, after it failed."""
     status: int = 0
     error: GatewayError | None = None
     cancelled: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 
 from sidecar import incoming
 from sidecar.assembly import Assembly
+from sidecar.breaker import Breakers
 from sidecar.call import Call, Reader, share
 from sidecar.conversations import conversation_id
 from sidecar.dialects.anthropic_messages import delta_size, error_of_event, stream_of
@@ -26,6 +27,7 @@ from sidecar.fold import MessageFold
 from sidecar.guard import Guard, QuotedMarkerError, guard_of, marker_in_arguments
 from sidecar.headers import for_upstream, printable
 from sidecar.models.catalogue import Catalogue, Resolution
+from sidecar.persistence import Persistence
 from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
 from sidecar.sse import ServerSentEvent
@@ -58,11 +60,14 @@ class Gateway:
         toll: Callable[[Exchange], Awaitable[None]] | None = None,
         accepted: Callable[[Exchange], None] | None = None,
         taken_back: Callable[[Exchange], None] | None = None,
+        persistence: Persistence | None = None,
+        fallback: Mapping[str, str] | None = None,
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
         """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
         back. `accepted` hears that Claude has begun to answer, with the prompt's usage known; `taken_back`
-        that a marker of ours came back, and that from now on the prompt goes as the client wrote it."""
+        that a marker of ours came back, and that from now on the prompt goes as the client wrote it. `fallback` has
+        the model that the user allows in place of one whose breaker is open, both as Claude ids."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline
@@ -70,6 +75,8 @@ class Gateway:
         self._toll = toll
         self._accepted = accepted
         self._taken_back = taken_back
+        self._persistence = persistence or Persistence(Breakers(None), retry=False)
+        self._fallback = fallback or {}
         self._listeners = tuple(listeners)
         self.requests = 0
         """Generations and token counts taken so far."""
@@ -83,6 +90,12 @@ class Gateway:
         exchange.effort_hint = resolution.effort_hint
         if resolution.note:
             _tell(exchange, resolution)
+        if (instead := self._fallback.get(exchange.model)) is not None and self._persistence.breakers.refuses(
+            exchange.model
+        ):
+            exchange.note("model", "changed", f"{exchange.model} keeps failing; the fallback {instead} was allowed")
+            exchange.model = instead
+            exchange.route_reason = "fallback"
 
     @asynccontextmanager
     async def account(self, exchange: Exchange) -> AsyncIterator[None]:
@@ -187,7 +200,7 @@ class Gateway:
             return exchange.joined
         call = exchange.call = exchange.call or Call(exchange)
         reader = call.join()
-        call.begin(ask(exchange, call))
+        call.begin(self._persistence.ask(lambda: ask(exchange, call), exchange, call))
         return reader
 
     async def _read(self, exchange: Exchange, reader: Reader, write: WriteEvents, *, fold: bool) -> None:
@@ -247,7 +260,11 @@ class Gateway:
             return
         if not complete:
             raise GatewayError(
-                "api_error", "Claude's answer broke off before its end.", status=502, code="upstream_broken"
+                "api_error",
+                "Claude's answer broke off before its end.",
+                status=502,
+                code="upstream_broken",
+                upstream=True,
             )
 
     def _has_begun(self, exchange: Exchange) -> None:

@@ -89,6 +89,8 @@ def for_client(exchange: Exchange) -> dict[str, str]:
         if name in UPSTREAM_TELLS or name.startswith(UPSTREAM_TELLS_PREFIX)
     }
     headers |= {"x-gateway": "claude-gateway", "x-cache": exchange.cache, "x-request-id": exchange.id}
+    if exchange.retries:
+        headers["x-gateway-retries"] = str(exchange.retries)
     if exchange.model:
         headers["x-gateway-model"] = exchange.model
     if report := report_of(exchange.notes):

@@ -59,6 +59,7 @@ class Metrics:
         *,
         knows_model: Callable[[str], bool],
         in_flight: Callable[[], int],
+        breaker: Callable[[], int] = lambda: 0,
         ledger: HealthOfLedger | None = None,
     ) -> None:
         self.registry: Final = _Registry()
@@ -91,11 +92,12 @@ class Metrics:
             "gateway_first_byte_seconds", "Until the first byte of an answer that streams.", FIRST_BYTE_BUCKETS
         )
         self._duration = seconds("gateway_duration_seconds", "Until the end of an answer.", DURATION_BUCKETS)
-        self.breaker: Final = Gauge(
+        Gauge(
             "gateway_breaker_state",
-            "The circuit breaker: 0 closed, 1 half open, 2 open.",
+            "The circuit breaker of the model that fares worst: 0 closed, 1 half open, 2 open.",
             registry=self.registry,
-        )
+        ).set_function(breaker)
+        self._retries = counter("gateway_retries_total", "How often Claude was asked again after it failed.")
         Gauge("gateway_in_flight", "Requests being answered now.", registry=self.registry).set_function(in_flight)
         if ledger is not None:
             self.registry.register(_LedgerHealth(ledger))
@@ -112,6 +114,7 @@ class Metrics:
                 self._tokens.labels(kind, model).inc(tokens)
         if exchange.prompt is not None and exchange.prompt.thinking_refused:
             self._thinking_refused.inc()
+        self._retries.inc(exchange.retries)
         self._observe_money(exchange)
         if exchange.kind == "generate":
             self._observe_times(exchange)

@@ -23,8 +23,10 @@ from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
 from sidecar.assembly import Assembly
+from sidecar.breaker import Breakers, Trips
 from sidecar.config import Settings, is_loopback
 from sidecar.credentials import sdk_client
+from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from sidecar.file_cache import FileCache
 from sidecar.gateway import Gateway
@@ -38,6 +40,7 @@ from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
 from sidecar.own_requests import OwnRequests
 from sidecar.pace_shelf import PaceShelf
+from sidecar.persistence import Persistence
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
 from sidecar.recording import Recorder
 from sidecar.replies import replies
@@ -166,6 +169,7 @@ async def sidecar_app(
             )
         except ValueError as error:
             raise StartError(str(error)) from error
+        persistence = Persistence(Breakers(_trips(settings)), retry=settings.retry_enabled)
         gateway = Gateway(
             catalogue=catalogue,
             upstream=upstream,
@@ -176,6 +180,8 @@ async def sidecar_app(
             toll=meters.toll.pay,
             accepted=memory.accepted,
             taken_back=memory.taken_back,
+            persistence=persistence,
+            fallback=_fallback(settings, catalogue),
             listeners=[books.accountant],
         )
         await running.enter_async_context(
@@ -184,6 +190,7 @@ async def sidecar_app(
                 after=upstream.api_version(),
                 knows_model=catalogue.knows,
                 in_flight=lambda: gateway.in_flight,
+                breaker=persistence.breakers.worst,
             )
         )
         admin = AdminRoutes(
@@ -270,6 +277,28 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _trips(settings: Settings) -> Trips | None:
+    if not settings.circuit_breaker_enabled:
+        return None
+    return Trips(
+        settings.breaker_failure_percent,
+        settings.breaker_calls,
+        settings.breaker_seconds,
+        settings.breaker_open_seconds,
+    )
+
+
+def _fallback(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
+    """By Claude ids. Raises StartError for a model that nobody knows."""
+    try:
+        return {
+            catalogue.resolve(model).card.id: catalogue.resolve(instead).card.id
+            for model, instead in settings.fallback.items()
+        }
+    except GatewayError as error:
+        raise StartError(f"[fallback] in cgw.toml: {error.message}") from error
 
 
 def _health(

@@ -153,11 +153,13 @@ class Upstream:
         return signed | {"anthropic-version": self._api_version} if self._api_version else signed
 
     def _unreachable(self, error: Exception) -> GatewayError:
+        code = "upstream_unreachable"
         match error:
             case aiohttp.ClientConnectorDNSError():
                 why = "its name cannot be resolved: is this machine online?"
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
                 why = f"its TLS certificate was not accepted ({error}): is a proxy in between?"
+                code = "upstream_untrusted"
             case TimeoutError():
                 why = "it did not answer in time."
             case aiohttp.ClientResponseError():  # all of it would quote the address, a proxy's password included
@@ -165,7 +167,7 @@ class Upstream:
             case _:
                 why = f"{error or type(error).__name__}."
         return GatewayError(
-            "api_error", f"cgw cannot reach {self.base_url}: {why}", status=502, code="upstream_unreachable"
+            "api_error", f"cgw cannot reach {self.base_url}: {why}", status=502, code=code, upstream=True
         )
 
 
@@ -195,4 +197,5 @@ def _broken(error: Exception) -> GatewayError:
         f"The connection to Claude broke before the answer was complete ({why}).",
         status=502,
         code="upstream_broken",
+        upstream=True,
     )

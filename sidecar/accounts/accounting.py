@@ -230,6 +230,7 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         ttft_ms=_milliseconds(timing.since_received(timing.first_byte)),
         duration_ms=_milliseconds(timing.since_received(timing.finished)),
         overhead_ms=_milliseconds(timing.overhead),
+        retries=exchange.retries,
         cancelled=exchange.cancelled,
         estimated=account.estimated,
         error_class=error_class(exchange),

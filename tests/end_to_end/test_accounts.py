@@ -223,6 +223,17 @@ def test_a_plain_answer_that_breaks_is_charged_for_an_estimated_prompt(
     assert 0.5 < row["input_tokens"] / billed.prompt_tokens < 2
 
 
+def test_the_beginning_of_an_answer_that_nobody_got_is_on_the_account_of_the_retries(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
+    claude.script(Answer("lost", error_after=1), "at last")
+    with gateway_and_client(tmp_path, running_simulator, retry_enabled=True) as client:
+        client.post(CHAT, stream=True)
+    [row] = records(tmp_path, None)
+    assert row["retries"] == 1
+    assert row["cost_usd"] == total_cost(claude.ledger.messages) * 10**6
+
+
 def test_a_request_left_before_its_answer_began_is_in_the_ledger_and_cost_nothing(
     tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
 ) -> None:

@@ -325,7 +325,7 @@ def test_who_reads_slowly_holds_nobody_up_and_loses_nothing(
     with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), timeout=60) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
         slow.sendall(
-            b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"X-Api-Key: %b\r\nContent-Length: %d\r\n\r\n%b" % (gateway.key.encode(), len(body), body)
         )
         gate.wait_for_readers(1)

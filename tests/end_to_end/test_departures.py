@@ -99,6 +99,7 @@ def test_an_overload_after_a_ping_is_told_inside_the_stream(
         client.sendall(request(pinging, path, streamed=True))
         received = b""
         while b"verloaded" not in received:
-            received += client.recv(65536)
+            received += (came := client.recv(65536))
+            assert came, "the stream ended without a word of it"
     assert received.startswith(b"HTTP/1.1 200")
     assert b": ping" in received

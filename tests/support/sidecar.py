@@ -26,7 +26,13 @@ class RunningSidecar:
         url, key = (upstream, "sk-ant-none") if isinstance(upstream, str) else (upstream.url, upstream.api_key)
         given = {"anthropic_base_url": url, "anthropic_api_key": key, "gateway_api_key": GATEWAY_KEY}
         # A whole module's tests come to one sidecar: more than the default of sixty a minute, and with the same words.
-        usual = {"rate_limit_enabled": False, "enable_response_cache": False}
+        # A failure that a test scripts is its whole point, and not to be tried again.
+        usual = {
+            "rate_limit_enabled": False,
+            "enable_response_cache": False,
+            "retry_enabled": False,
+            "circuit_breaker_enabled": False,
+        }
         self.settings = Settings(**{**given, **usual, **settings})
         self.home = Home(home)
         self.home.open()

@@ -44,7 +44,8 @@ def error_of_event(event: ServerSentEvent) -> GatewayError:
     wire = _parsed(event.data)
     if _is_anthropic(wire):
         return _of_anthropic(wire, event.data)
-    return GatewayError("api_error", _message_in(wire) or "Claude broke off its answer without saying why.")
+    said = _message_in(wire) or "Claude broke off its answer without saying why."
+    return GatewayError("api_error", said, upstream=True)
 
 
 def decode_upstream_error(status: int, body: bytes, headers: Mapping[str, str]) -> GatewayError:
@@ -58,7 +59,8 @@ def decode_upstream_error(status: int, body: bytes, headers: Mapping[str, str]) 
         error = _of_anthropic(wire, body, status)
     else:
         sent = 502 if status in UNUSABLE_HERE else status
-        error = GatewayError(_kind(None, sent), _foreign(status, wire, body, headers), status=sent)
+        usable = status not in UNUSABLE_HERE
+        error = GatewayError(_kind(None, sent), _foreign(status, wire, body, headers), status=sent, upstream=usable)
     error.retry_after = _retry_after(headers)
     return error
 
@@ -71,7 +73,8 @@ def _of_anthropic(wire: Json, raw: bytes, status: int | None = None) -> GatewayE
         message = f"Anthropic did not accept cgw's own key (ANTHROPIC_API_KEY): {message}"
     details = told.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
-    return GatewayError(kind, message, status=status or 0, code=code if isinstance(code, str) else None, raw=raw)
+    code = code if isinstance(code, str) else None
+    return GatewayError(kind, message, status=status or 0, code=code, raw=raw, upstream=True)
 
 
 def _kind(told: str | None, status: int | None) -> str:

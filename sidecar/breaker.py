@@ -1,0 +1,192 @@
+"""The circuit breaker: when Claude keeps failing with a model, nobody waits for the next failure.
+
+One breaker for each model. `interlock` keeps the window and the states; what counts as a failure is said here. A
+request counts once, however often it was tried; what Claude refuses (400, 401, 403, 404, 429 and the like) and what
+ends before Claude has answered counts as nothing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from interlock import CircuitBreaker, CircuitOpenError, Config, State
+from interlock.window import WindowType
+
+from sidecar.errors import GatewayError
+
+log = logging.getLogger(__name__)
+
+NEVER: Final = 1e9
+"""Seconds: slowness trips nothing, since answers may take as long as they take."""
+
+MOST_BREAKERS: Final = 64
+
+CODE: Final = "circuit_open"
+
+_GAUGE: Final = {"closed": 0, "half_open": 1, "open": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """When a breaker opens: this share of at least so many calls in so many seconds failed. It lets one request through
+    to see how things are after `open_seconds`."""
+
+    percent: float = 50.0
+    calls: int = 20
+    seconds: int = 30
+    open_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """`state` is `closed`, `half_open` or `open`; calls and failures are those of the window."""
+
+    name: str
+    state: str
+    calls: int
+    failures: int
+
+
+class Passage:
+    """One request's way past the breaker."""
+
+    def __init__(self, breaker: CircuitBreaker | None, counted: AsyncExitStack) -> None:
+        self._breaker = breaker
+        self._counted = counted
+        self._settled = False
+
+    async def answered(self) -> None:
+        """Claude answers. A probe is over with that: an answer may take minutes, and others wait for the verdict."""
+        if not self._settled:
+            self._settled = True
+            await self._counted.aclose()
+
+    async def failed(self, error: GatewayError) -> None:
+        if self._settled:
+            await self._failed_again(error)
+        else:
+            self._settled = True
+            await _leave(self._counted, error if is_failure(error) else asyncio.CancelledError())
+
+    async def _failed_again(self, error: GatewayError) -> None:
+        """An answer that broke off after it had begun is a failure besides."""
+        if self._breaker is not None and is_failure(error):
+            with suppress(GatewayError, CircuitOpenError):
+                async with self._breaker:
+                    raise error
+
+
+class Breakers:
+    """A breaker for each model that was asked for. Belongs to one event loop."""
+
+    def __init__(self, trips: Trips | None) -> None:
+        """None for no breakers at all."""
+        self._config = _config(trips) if trips else None
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._probed: set[str] = set()
+
+    @asynccontextmanager
+    async def passage(self, model: str) -> AsyncIterator[Passage]:
+        """The block asks Claude, and what it raises is counted. Raises GatewayError (503) where the breaker is open."""
+        breaker = self._of(model)
+        async with AsyncExitStack() as counted:
+            if breaker is not None:
+                await self._enter(breaker, counted)
+            passage = Passage(breaker, counted)
+            try:
+                yield passage
+            except GatewayError as error:
+                await passage.failed(error)
+                raise
+
+    def refuses(self, model: str) -> bool:
+        """Whether a request would be refused now."""
+        breaker = self._breakers.get(model)
+        if breaker is None or breaker.state is State.CLOSED:
+            return False
+        return breaker.state is State.OPEN or model in self._probed
+
+    def states(self) -> Iterator[BreakerState]:
+        """Those that have seen a request."""
+        for model, breaker in self._breakers.items():
+            window = breaker.snapshot()
+            yield BreakerState(model, str(breaker.state), window.total_calls, window.failed_calls)
+
+    def worst(self) -> int:
+        """For a gauge: 0 where all are closed, 1 where one is half open, 2 where one is open."""
+        return max((_GAUGE[state.state] for state in self.states()), default=0)
+
+    async def _enter(self, breaker: CircuitBreaker, counted: AsyncExitStack) -> None:
+        try:
+            await counted.enter_async_context(breaker)
+        except CircuitOpenError as refusal:
+            raise _is_open(breaker.name, refusal.retry_after) from refusal
+        if breaker.state is State.HALF_OPEN:
+            self._probed.add(breaker.name)
+            counted.callback(self._probed.discard, breaker.name)
+
+    def _of(self, model: str) -> CircuitBreaker | None:
+        if self._config is None:
+            return None
+        breaker = self._breakers.pop(model, None) or CircuitBreaker(name=model, config=self._config, listener=_Told())
+        self._breakers[model] = breaker
+        if len(self._breakers) > MOST_BREAKERS:
+            del self._breakers[next(iter(self._breakers))]
+        return breaker
+
+
+def is_failure(error: GatewayError) -> bool:
+    """Whether it shows that Claude, or the way to it, does not work."""
+    return error.upstream and error.status >= 500
+
+
+class _Told:
+    """Says in the log what became of a breaker."""
+
+    def on_state_change(self, *, name: str, old: State, new: State) -> None:
+        if new is State.OPEN:
+            log.warning("Claude keeps failing with %s: the circuit breaker is open", name)
+        elif new is State.CLOSED:
+            log.info("Claude answers with %s again: the circuit breaker is closed", name)
+
+    def on_call(self, **_: object) -> None:
+        pass
+
+    def on_rejected(self, **_: object) -> None:
+        pass
+
+    def on_reset(self, **_: object) -> None:
+        pass
+
+
+def _config(trips: Trips) -> Config:
+    return Config(
+        failure_rate_threshold=trips.percent / 100,
+        minimum_number_of_calls=trips.calls,
+        window_type=WindowType.TIME_BASED,
+        window_size=trips.seconds,
+        wait_duration_in_open=trips.open_seconds,
+        permitted_calls_in_half_open=1,
+        slow_call_duration_threshold=NEVER,
+    )
+
+
+def _is_open(model: str, retry_after: float | None) -> GatewayError:
+    wait = max(1.0, retry_after or 1.0)
+    return GatewayError(
+        "overloaded_error",
+        f"Claude keeps failing with {model}, so cgw does not ask it for the moment: try again in {wait:.0f} s, or name "
+        "another model.",
+        status=503,
+        code=CODE,
+        retry_after=wait,
+    )
+
+
+async def _leave(counted: AsyncExitStack, with_error: BaseException) -> None:
+    await counted.__aexit__(type(with_error), with_error, None)
