@@ -237,6 +237,8 @@ class Settings(BaseSettings):
     """Web pages that may send requests, by origin (`https://chat.example`). All others are refused."""
     max_body_bytes: Count = 64 * 1024 * 1024
     """Largest request taken; more is a 413."""
+    max_in_flight: Count = 256
+    """Most requests answered at one time; more get a 503."""
     ping_seconds: Seconds = 10.0
     """Silence after which a streaming client gets a comment, so that it does not give up."""
     upstream_timeout_seconds: Seconds = 600.0

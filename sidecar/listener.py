@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -37,9 +38,14 @@ BASES = ("", "/v1", PROJECT_BASE, PROJECT_BASE + "/v1")
 project in the base URL only."""
 
 
+BODY_SECONDS = 60.0
+"""How long a body may pause on its way here."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
     max_body_bytes: int = 64 * 1024 * 1024
+    max_in_flight: int = 256
     ping_seconds: float = 10.0
     allowed_hosts: Sequence[str] = ()
     allowed_origins: Sequence[str] = ()
@@ -181,6 +187,8 @@ class Listener:
 
     async def _admitted_body(self, request: Request) -> Admitted:
         project = await self._admit(request)
+        if self._gateway.in_flight >= self._limits.max_in_flight:
+            raise _too_many(self._gateway.in_flight)
         body = await _read(request, self._limits.max_body_bytes)
         received = time.perf_counter()
         wire = _parse(body)
@@ -246,7 +254,8 @@ def _refusal(request: Request, error: GatewayError) -> Response:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one."""
+    """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one, 408
+    for one that does not go on."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise GatewayError(
@@ -260,12 +269,36 @@ async def _read(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as patience:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+                patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+    except TimeoutError as error:
+        raise _too_slow() from error
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_many(in_flight: int) -> GatewayError:
+    return GatewayError(
+        "overloaded_error",
+        f"cgw is answering {in_flight:,} requests already, as many as MAX_IN_FLIGHT allows.",
+        status=503,
+        code="too_many_requests_in_flight",
+        retry_after=1.0,
+    )
+
+
+def _too_slow() -> GatewayError:
+    return GatewayError(
+        "timeout_error",
+        f"Nothing of the request's body came for {BODY_SECONDS:.0f} s.",
+        status=408,
+        code="request_timeout",
+    )
 
 
 def _too_large(limit: int) -> GatewayError:

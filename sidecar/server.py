@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -83,6 +84,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
+                http=_http_protocol(),
             )
         )
         self._on_ready = on_ready
@@ -101,6 +103,15 @@ class Server(uvicorn.Server):
         if self._on_stopping is not None:
             self._on_stopping()
         await super().shutdown(sockets)
+
+
+def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    """The faster parser where it is installed; h11 has bounds of its own."""
+    try:
+        from sidecar.http_protocol import BoundedHttp
+    except ImportError:
+        return "h11"
+    return BoundedHttp
 
 
 @asynccontextmanager
@@ -208,6 +219,7 @@ async def sidecar_app(
             meters.limiter,
             limits=ListenerLimits(
                 settings.max_body_bytes,
+                settings.max_in_flight,
                 settings.ping_seconds,
                 allowed_hosts=settings.allowed_hosts,
                 allowed_origins=settings.allowed_origins,

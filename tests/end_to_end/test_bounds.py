@@ -1,0 +1,103 @@
+"""Clients that send too much, too slowly or too often, on bare sockets."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from sidecar import http_protocol, listener
+from sidecar.simulator.answers import Answer
+from sidecar.simulator.server import RunningSimulator
+from sidecar.simulator.simulator import Simulator
+from tests.support.sidecar import RunningSidecar
+
+BODY = orjson.dumps({"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]})
+
+
+@pytest.fixture
+def strict(
+    tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunningSidecar]:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(listener, "BODY_SECONDS", 0.2)
+    with RunningSidecar(tmp_path, running_simulator, max_in_flight=1) as sidecar:
+        yield sidecar
+
+
+def connection(sidecar: RunningSidecar) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(sidecar.url.rpartition(":")[2])), timeout=30)
+
+
+def head(sidecar: RunningSidecar, length: int = len(BODY)) -> bytes:
+    return (
+        f"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {sidecar.key}\r\nContent-Length: {length}\r\n"
+    ).encode()
+
+
+def answer(client: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    received = b""
+    try:
+        while came := client.recv(65536):
+            received += came
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def test_a_head_that_does_not_end_is_given_up(strict: RunningSidecar) -> None:
+    with connection(strict) as client:
+        client.sendall(head(strict))
+        assert answer(client).startswith(b"HTTP/1.1 408")
+
+
+def test_so_is_a_connection_on_which_nothing_is_asked(strict: RunningSidecar) -> None:
+    with connection(strict) as client:
+        assert answer(client).startswith(b"HTTP/1.1 408")
+
+
+def test_a_head_without_bounds_is_refused(strict: RunningSidecar) -> None:
+    with connection(strict) as client:
+        client.sendall(head(strict) + b"X-Endless: ")
+        sent = 0
+        try:
+            while sent < 64 * 1024 * 1024:
+                sent += client.send(b"x" * 65536)
+        except OSError:
+            pass
+        assert sent < 64 * 1024 * 1024
+
+
+def test_a_second_head_on_the_same_connection_is_bounded_too(strict: RunningSidecar) -> None:
+    with connection(strict) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + head(strict))
+        received = answer(client)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b"HTTP/1.1 408" in received
+
+
+def test_a_body_that_does_not_go_on_is_given_up_with_a_sentence(strict: RunningSidecar) -> None:
+    with connection(strict) as client:
+        client.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY[:10])
+        received = answer(client)
+    assert received.startswith(b"HTTP/1.1 408")
+    assert b"Nothing of the request's body came" in received
+
+
+def test_more_requests_at_a_time_than_allowed_are_told_to_come_back(strict: RunningSidecar, claude: Simulator) -> None:
+    claude.script(Answer("at last", first_byte_after=0.5))
+    with connection(strict) as first, connection(strict) as second:
+        first.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY)
+        while not claude.ledger.messages:
+            time.sleep(0.005)
+        second.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY)
+        refused = answer(second)
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1" in refused.lower()
+        assert b"MAX_IN_FLIGHT" in refused
+        assert b"at last" in answer(first)
