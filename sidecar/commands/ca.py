@@ -49,7 +49,7 @@ def trust(run: Run = False) -> None:
         store = trust_store()
         certificate = _made(Home.locate()).certificate
         commands = filled(store.trust, store, certificate=certificate, sha1=fingerprint(certificate))
-        _show_or_run(commands, run=run, then=f"From then on programs of {store.who} trust it.")
+        _show_or_run(commands, run=run, then=f"After that, programs trust it {store.who}.")
 
 
 @ca.command()
@@ -65,7 +65,7 @@ def untrust(run: Run = False) -> None:
             return
         store = trust_store()
         commands = filled(store.untrust, store, certificate=certificate, sha1=fingerprint(certificate))
-        _show_or_run(commands, run=run, then=f"From then on no program of {store.who} trusts it.")
+        _show_or_run(commands, run=run, then=f"After that, no program trusts it {store.who}.")
 
 
 def _made(home: Home) -> Authority:
@@ -86,4 +86,4 @@ def _show_or_run(commands: Sequence[Command], *, run: bool, then: str) -> None:
             fail(f"{command[0]} cannot be run: {error.strerror or error}.")
         if code:
             fail(f"{command[0]} failed with exit code {code}: nothing more was done.")
-    say(then if run else f"{then} Nothing was done yet: paste the above, or add --run.")
+    say(then if run else f"{then} Nothing was done yet: paste these lines, or add --run.")

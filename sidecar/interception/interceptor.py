@@ -47,7 +47,7 @@ class InterceptorError(UserError):
 
 def pause_after(failures: int) -> float:
     """Seconds before it is started again, when it ended `failures` times in a row (from 1)."""
-    return min(FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 30), LONGEST_PAUSE_SECONDS)
+    return min(FIRST_PAUSE_SECONDS * (1 << min(failures - 1, 30)), LONGEST_PAUSE_SECONDS)
 
 
 def free_port(port: int) -> int:

@@ -33,7 +33,7 @@ class TrustStore:
     program: str
     """It is the way where this program is installed."""
     who: str
-    """Whose programs then trust it."""
+    """For whom programs then trust it."""
     trust: tuple[Command, ...]
     untrust: tuple[Command, ...]
     needs_root: bool = False
@@ -46,8 +46,8 @@ def _copied_to(target: str, update: Command, update_after: Command | None = None
     }
 
 
-EVERYBODY: Final = "everybody on this machine"
-YOU: Final = "you"
+EVERYBODY: Final = "for everybody on this machine"
+YOU: Final = "for you"
 
 STORES: Final = (
     TrustStore(
