@@ -72,7 +72,7 @@ class AdminRoutes:
 
     async def usage(self, request: Request) -> Response:
         """`since`, `until` (as `moments`), `by`, `project` and `format`. Rows appear half a second after the answer."""
-        self._check(request)
+        self.check(request)
         asked = request.query_params
         file_format = _one_of("format", asked.get("format", "json"), FORMATS)
         try:
@@ -87,13 +87,13 @@ class AdminRoutes:
 
     async def health(self, request: Request) -> Response:
         """How the stores are doing, with the reason where one is not; 503 while any is not."""
-        self._check(request)
+        self.check(request)
         parts = self._health()
         well = all(part["state"] == "ok" for part in parts.values())
         return Response(orjson.dumps(parts), 200 if well else 503, media_type="application/json")
 
     async def metrics(self, request: Request) -> Response:
-        self._check(request)
+        self.check(request)
         assert self._metrics is not None
         from sidecar.metrics import CONTENT_TYPE
 
@@ -102,7 +102,7 @@ class AdminRoutes:
 
     async def files(self, request: Request) -> Response:
         """The files that were sent again most, as many as `limit` says (20)."""
-        self._check(request)
+        self.check(request)
         assert self._files is not None
         from sidecar.file_cache import as_json
 
@@ -114,7 +114,7 @@ class AdminRoutes:
 
     async def cache(self, request: Request) -> Response:
         """What the response cache holds, and what became of the requests that could have used it."""
-        self._check(request)
+        self.check(request)
         assert self._replies is not None
         from sidecar.replies.summary import summary
 
@@ -125,12 +125,12 @@ class AdminRoutes:
 
     async def clear_cache(self, request: Request) -> Response:
         """Forget the kept answers, those of one `project` where it is named."""
-        self._check(request)
+        self.check(request)
         assert self._replies is not None
         cleared = await asyncio.to_thread(self._replies.clear, request.query_params.get("project"))
         return Response(orjson.dumps({"cleared": cleared}), media_type="application/json")
 
-    def _check(self, request: Request) -> None:
+    def check(self, request: Request) -> None:
         """Raises GatewayError (401) unless one of the keys shown is the admin key; in constant time."""
         keys = presented_keys(request.headers.raw)
         if sum(hmac.compare_digest(key.encode(), self._key) for key in keys):

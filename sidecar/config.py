@@ -239,6 +239,8 @@ class Settings(BaseSettings):
     """Largest request taken; more is a 413."""
     max_in_flight: Count = 256
     """Most requests answered at one time; more get a 503."""
+    keep_bodies: Annotated[int, Field(ge=0)] = 50
+    """Of how many requests bodies and answers are kept for the dashboard, in memory only; 0 keeps none."""
     ping_seconds: Seconds = 10.0
     """Silence after which a streaming client gets a comment, so that it does not give up."""
     upstream_timeout_seconds: Seconds = 600.0

@@ -175,6 +175,20 @@ class Decision:
         return f"{self.layer}: {self.said}"
 
 
+@dataclass(frozen=True, slots=True)
+class MissCause:
+    """Why Claude's prompt cache did not hold what it was expected to."""
+
+    ours: bool
+    """Whether the gateway itself caused it."""
+    cause: str
+    """One line for a reader: ``the system prompt changed at character 1,204: `Today is ...` ``."""
+    tokens: int
+    """What had to be read anew."""
+    cost_picos: int
+    """What that cost more than reading it from the cache, in pico-dollars."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request on its way to Claude and back.
@@ -264,6 +278,13 @@ class Exchange:
     """Claude's id of the answer."""
     cache_miss: Json | None = None
     """Anthropic's own diagnosis of a prompt cache that did not hold."""
+    miss: MissCause | None = None
+    removed_tokens: int = 0
+    """What the layers kept out of this request, those of earlier turns included; an estimate. Set with `account`."""
+    upstream_body: bytes | None = None
+    """What was posted to Claude, once it was."""
+    heard: bytes | None = None
+    """Claude's answer as it came, a body or events: set at the end where somebody wants to look at it later."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     now: float = 0.0
     """Epoch seconds that count for warmth, lifetimes and gaps: `started`, unless a replay says otherwise."""

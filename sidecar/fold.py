@@ -54,8 +54,12 @@ class MessageFold:
         """The complete message. Raises ValueError before its last event."""
         if not self.complete:
             raise ValueError("the message is not complete: its message_stop has not come")
-        blocks = [self._blocks[index].closed() for index in sorted(self._blocks)]
-        return {**self._message, "content": blocks}
+        return self.so_far
+
+    @property
+    def so_far(self) -> Json:
+        """The message as far as it came."""
+        return {**self._message, "content": [self._blocks[index].closed() for index in sorted(self._blocks)]}
 
     def _block(self, index: int) -> _OpenBlock:
         block = self._blocks.get(index)

@@ -62,12 +62,15 @@ class Gateway:
         taken_back: Callable[[Exchange], None] | None = None,
         persistence: Persistence | None = None,
         fallback: Mapping[str, str] | None = None,
+        begun: Callable[[Exchange], None] | None = None,
+        keeps_answers: Callable[[], bool] | None = None,
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
         """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
         back. `accepted` hears that Claude has begun to answer, with the prompt's usage known; `taken_back`
         that a marker of ours came back, and that from now on the prompt goes as the client wrote it. `fallback` has
-        the model that the user allows in place of one whose breaker is open, both as Claude ids."""
+        the model that the user allows in place of one whose breaker is open, both as Claude ids. `begun` hears of each
+        exchange before anything else happens to it; `keeps_answers` says whether they are to have what was `heard`."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline
@@ -77,6 +80,8 @@ class Gateway:
         self._taken_back = taken_back
         self._persistence = persistence or Persistence(Breakers(None), retry=False)
         self._fallback = fallback or {}
+        self._begun = begun
+        self._keeps_answers = keeps_answers
         self._listeners = tuple(listeners)
         self.requests = 0
         """Generations and token counts taken so far."""
@@ -103,6 +108,8 @@ class Gateway:
         self.requests += 1
         self.in_flight += 1
         exchange.conversation = conversation_id(exchange.project, exchange.client_headers, exchange.request)
+        if self._begun is not None:
+            self._begun(exchange)
         try:
             yield
             exchange.status = exchange.status or 200
@@ -129,6 +136,9 @@ class Gateway:
 
         def tell() -> None:
             exchange.timing.finished = perf_counter()
+            heard = call or (exchange.joined.call if exchange.joined is not None else None)
+            if heard is not None and self._keeps_answers is not None and self._keeps_answers():
+                exchange.heard = heard.body or heard.tape
             for listener in self._listeners:
                 listener(exchange)
 
@@ -364,9 +374,10 @@ class Gateway:
             return await stack.enter_async_context(self._sent(exchange))
 
     def _sent(self, exchange: Exchange) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        exchange.upstream_body = _serialised(exchange.request) if exchange.edited else exchange.client_body
         return self.upstream.post(
             PATHS[exchange.kind],
-            _serialised(exchange.request) if exchange.edited else exchange.client_body,
+            exchange.upstream_body,
             for_upstream(exchange.client_headers, exchange.dialect),
             query=exchange.query,
         )

@@ -80,13 +80,19 @@ class Listener:
         limits: ListenerLimits,
         health: Callable[[], Json],
         more_routes: Sequence[Route] = (),
+        bypass: Callable[[], bool] = lambda: False,
+        refused: Callable[[str, str, int, GatewayError], None] = log_refusal,
     ) -> None:
+        """`bypass` says whether every request is to go as its client wrote it; `refused` hears of those that never
+        became an exchange."""
         self._gateway = gateway
         self._admission = admission
         self._limiter = limiter
         self._limits = limits
         self._health = health
         self._more_routes = more_routes
+        self._bypass = bypass
+        self._told = refused
 
     def app(self) -> Starlette:
         endpoints: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
@@ -104,7 +110,7 @@ class Listener:
         routes += self._more_routes
         door = Middleware(
             FrontDoor,
-            refusal=_refusal,
+            refusal=self._refusal,
             hosts=self._limits.allowed_hosts,
             origins=self._limits.allowed_origins,
             open_to_others=self._limits.open_to_others,
@@ -114,7 +120,7 @@ class Listener:
             middleware=[door],
             exception_handlers={
                 GatewayError: self._refused,
-                HTTPException: _http_error,
+                HTTPException: self._http_error,
                 ClientDisconnect: _gone,
                 Exception: _failed_inside,
             },
@@ -223,7 +229,7 @@ class Listener:
             edited=admitted.completed,
             response_headers=self._limiter.headers(project),
             timing=Timing(admitted.received),
-            bypass=headers.get("x-gateway-bypass") == "1",
+            bypass=headers.get("x-gateway-bypass") == "1" or self._bypass(),
             now=self._told_time(headers),
         )
         self._gateway.resolve(exchange)
@@ -239,18 +245,32 @@ class Listener:
             raise invalid_request("X-Cgw-Clock: decimal seconds since 1970 are expected.")
         return float(told)
 
+    def _refusal(self, request: Request, error: GatewayError) -> Response:
+        response = error_response(error, _dialect_of(request))
+        self._told(request.method, request.url.path, response.status_code, error)
+        return response
+
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)
-        response = _refusal(request, error)
+        response = self._refusal(request, error)
         if (project := getattr(request.state, "project", None)) is not None:
             response.headers.update(self._limiter.headers(project))
         return response
 
-
-def _refusal(request: Request, error: GatewayError) -> Response:
-    response = error_response(error, _dialect_of(request))
-    log_refusal(request.method, request.url.path, response.status_code, error)
-    return response
+    async def _http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code != 405:
+            message = (
+                f"cgw does not serve {request.url.path}. It serves /v1/chat/completions, /v1/messages and /v1/models."
+            )
+            return self._refusal(request, GatewayError("not_found_error", message, code="unknown_url"))
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{request.method} is not what {request.url.path} takes; use {allowed}."
+        response = self._refusal(
+            request, GatewayError("invalid_request_error", message, status=405, code="method_not_allowed")
+        )
+        response.headers["allow"] = allowed
+        return response
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -337,18 +357,6 @@ def _path_in_project(path: str) -> str:
     if not path.startswith("/p/"):
         return path
     return "/" + path.removeprefix("/p/").partition("/")[2]
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code != 405:
-        message = f"cgw does not serve {request.url.path}. It serves /v1/chat/completions, /v1/messages and /v1/models."
-        return _refusal(request, GatewayError("not_found_error", message, code="unknown_url"))
-    allowed = (error.headers or {}).get("Allow", "")
-    message = f"{request.method} is not what {request.url.path} takes; use {allowed}."
-    response = _refusal(request, GatewayError("invalid_request_error", message, status=405, code="method_not_allowed"))
-    response.headers["allow"] = allowed
-    return response
 
 
 async def _failed_inside(request: Request, _: Exception) -> Response:

@@ -29,13 +29,18 @@ from sidecar.config import Settings, is_loopback
 from sidecar.credentials import sdk_client
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
+from sidecar.feed.feed import Feed
+from sidecar.feed.kept import KeptExchanges
+from sidecar.feed.routes import FeedRoutes
+from sidecar.feed.state import SidecarState
+from sidecar.feed.switches import Switches
 from sidecar.file_cache import FileCache
 from sidecar.gateway import Gateway
 from sidecar.home import Home
 from sidecar.interception.interceptor import OFF, Interceptor
 from sidecar.limits.metering import LazyDatabase, Metering, metering
 from sidecar.listener import Listener, ListenerLimits
-from sidecar.live import log_line
+from sidecar.live import log_line, log_refusal
 from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
@@ -102,6 +107,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._on_stopping is not None:
             self._on_stopping()
+        for stop in getattr(getattr(self.config.app, "state", None), "on_stopping", ()):
+            stop()
         await super().shutdown(sockets)
 
 
@@ -181,6 +188,9 @@ async def sidecar_app(
         except ValueError as error:
             raise StartError(str(error)) from error
         persistence = Persistence(Breakers(_trips(settings)), retry=settings.retry_enabled)
+        switches = Switches(keep_bodies=settings.keep_bodies)
+        kept = KeptExchanges(switches)
+        feed = Feed(kept)
         gateway = Gateway(
             catalogue=catalogue,
             upstream=upstream,
@@ -193,11 +203,24 @@ async def sidecar_app(
             taken_back=memory.taken_back,
             persistence=persistence,
             fallback=_fallback(settings, catalogue),
+            begun=feed.begun,
+            keeps_answers=lambda: kept.wanted,
             listeners=[books.accountant],
         )
+        health = _health(gateway, url, books, meters, interceptor)
+        state = SidecarState(
+            health=health,
+            switches=switches,
+            recording=lambda: recorder.on,
+            breakers=persistence.breakers,
+            upstream_url=settings.anthropic_base_url,
+            budgets=meters.budgets,
+            projects=meters.directory.all,
+        )
+        feed.speak_of(hello=lambda: {name: health()[name] for name in ("instance", "version", "url")}, state=state)
         await running.enter_async_context(
             books.kept(
-                [log_line, meters.toll.settle, recorder],
+                [log_line, meters.toll.settle, recorder, state.ended, feed.ended],
                 after=upstream.api_version(),
                 knows_model=catalogue.knows,
                 in_flight=lambda: gateway.in_flight,
@@ -213,6 +236,17 @@ async def sidecar_app(
             files=files,
             replies=services.replies,
         )
+        watching = FeedRoutes(
+            admin.check,
+            feed,
+            kept,
+            switches,
+            state=state,
+            prices=prices,
+            upstream_url=settings.anthropic_base_url,
+            url=url,
+            gateway_key=gateway_key,
+        )
         listener = Listener(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
@@ -226,16 +260,21 @@ async def sidecar_app(
                 open_to_others=not is_loopback(settings.host),
                 test_clock=settings.test_clock,
             ),
-            health=_health(gateway, url, books, meters, interceptor),
-            more_routes=admin.routes(),
+            health=health,
+            more_routes=[*admin.routes(), *watching.routes()],
+            bypass=lambda: switches.bypass,
+            refused=_told(log_refusal, feed.refused),
         )
         remember = asyncio.create_task(asyncio.to_thread(files.load), name="read what is known of files")
         refresh = asyncio.create_task(
             _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url), name="refresh the model list"
         )
+        app = listener.app()
+        app.state.on_stopping = [feed.close]  # their streams would keep the server from ending
         try:
-            yield listener.app()
+            yield app
         finally:
+            feed.close()
             refresh.cancel()
             await asyncio.wait({refresh, remember})
 
@@ -266,6 +305,14 @@ async def serve(
         server = Server(app, on_ready=on_ready, on_stopping=interceptor.stop if interceptor else None)
         with _stopped_by_signals(server):
             await server.serve(sockets=[sock])
+
+
+def _told(*listeners: Callable[[str, str, int, GatewayError], None]) -> Callable[[str, str, int, GatewayError], None]:
+    def tell(method: str, path: str, status: int, error: GatewayError) -> None:
+        for listener in listeners:
+            listener(method, path, status, error)
+
+    return tell
 
 
 def _gateway_key(settings: Settings, home: Home) -> str:

@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sidecar.accounts.account import UNBILLED, Account, Reduction, answered, as_marked, charged, cut_short, spared
 from sidecar.accounts.layers import plainly, reductions
 from sidecar.accounts.prices import Cost, Prices, micro_usd
 from sidecar.accounts.prompts import Prompts
-from sidecar.exchange import Exchange, Usage
+from sidecar.exchange import Exchange, MissCause, Usage
 from sidecar.ledger.rows import LedgerRow
 from sidecar.tokens.estimator import Shape, TokenEstimator
 
@@ -155,6 +155,7 @@ class Accountant:
         plain: Callable[[Usage], Usage] = as_marked  # without a prompt, what went out is the client's own
         if prompt is not None:
             cut = reductions(prompt, usage, model)
+            exchange.removed_tokens = sum(reduction.tokens for reduction in cut)
             automatic = exchange.request.get("cache_control") is not None
             plain = plainly(prompt, usage, model=model, now=exchange.now, automatic=automatic)
         return answered(
@@ -236,7 +237,18 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         error_class=error_class(exchange),
         holdout=exchange.holdout,
         cache_miss=cache_miss(exchange),
+        removed_tokens=exchange.removed_tokens,
+        **({} if exchange.miss is None else _miss(exchange.miss)),
     )
+
+
+def _miss(miss: MissCause) -> dict[str, Any]:
+    return {
+        "miss_cause": miss.cause,
+        "miss_ours": miss.ours,
+        "miss_tokens": miss.tokens,
+        "miss_picos": miss.cost_picos,
+    }
 
 
 def cache_miss(exchange: Exchange) -> str | None:

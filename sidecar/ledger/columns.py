@@ -64,6 +64,11 @@ _STORED: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("estimated", "estimated", "flag"),
     ("holdout", "holdout", "flag"),
     ("cache_miss", "cache_miss", "text"),
+    ("removed_tokens", "removed_tokens", "count"),
+    ("miss_cause", "miss_cause", "text"),
+    ("miss_ours", "miss_ours", "flag"),
+    ("miss_tokens", "miss_tokens", "count"),
+    ("miss_usd", "miss_picos", "money"),
 )
 """Name in the export, column of the table, kind."""
 

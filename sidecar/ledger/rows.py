@@ -55,6 +55,7 @@ _TEXTS = (
     "stop_reason",
     "error_class",
     "cache_miss",
+    "miss_cause",
 )
 _COUNTS = (
     "input_tokens",
@@ -65,6 +66,7 @@ _COUNTS = (
     "thinking_tokens",
     "status",
     "retries",
+    "miss_tokens",
 )
 _DURATIONS = ("ttft_ms", "duration_ms", "overhead_ms")
 _texts_of, _counts_of, _durations_of = attrgetter(*_TEXTS), attrgetter(*_COUNTS), attrgetter(*_DURATIONS)
@@ -124,6 +126,16 @@ class LedgerRow:
     """The layers were kept from its conversation, to measure what they are worth."""
     cache_miss: str | None = None
     """Anthropic's diagnosis of a prompt cache that did not hold: `system_changed`, with the tokens that missed."""
+    removed_tokens: int = 0
+    """What the layers kept out of the prompt, by estimate; negative where they added."""
+    miss_cause: str | None = None
+    """Why the prompt cache did not hold what was expected, as cgw finds it."""
+    miss_ours: bool = False
+    """cgw itself caused it."""
+    miss_tokens: int = 0
+    """What had to be read anew for it."""
+    miss_picos: int = 0
+    """What that cost more, in pico-dollars."""
     cost_picos: int = field(init=False, repr=False, compare=False)
     """The money once more, as the databases keep it."""
     baseline_picos: int = field(init=False, repr=False, compare=False)

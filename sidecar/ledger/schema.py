@@ -57,8 +57,14 @@ requests = Table(
     Column("error_class", Text),
     Column("holdout", Boolean, nullable=False, server_default=false()),
     Column("cache_miss", Text),
+    Column("removed_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("miss_cause", Text),
+    Column("miss_ours", Boolean, nullable=False, server_default=false()),
+    Column("miss_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("miss_picos", BigInteger, nullable=False, server_default="0"),
     Index("ledger_requests_by_time", "time_us", "id"),
     Index("ledger_requests_by_project", "project", "time_us", "id"),
+    Index("ledger_requests_by_conversation", "conversation", "time_us"),
 )
 
 savings = Table(

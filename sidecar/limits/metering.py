@@ -68,6 +68,7 @@ class Metering:
     directory: Directory
     limiter: Limiter
     toll: Toll
+    budgets: Budgets
     parts: Mapping[str, Directory | Budgets | SharedWindows]
     """By the name that health has for them."""
 
@@ -98,7 +99,7 @@ async def metering(
         parts["redis"] = shared
     tasks = [asyncio.create_task(part.run(), name=f"keep the {name} fresh") for name, part in parts.items()]
     try:
-        yield Metering(directory, limiter, toll, parts)
+        yield Metering(directory, limiter, toll, budgets, parts)
     finally:
         await limiter.close()
         for task in tasks:

@@ -78,6 +78,12 @@ class Directory:
                 retry_after=REFRESH_SECONDS,
             )
 
+    def all(self) -> list[Project]:
+        """Those that requests may be for, `default` first."""
+        if not self.several:
+            return [self._projects[DEFAULT]]
+        return sorted(self._projects.values(), key=lambda project: (project.name != DEFAULT, project.name))
+
     def project(self, name: str) -> Project:
         """Raises GatewayError (404) for one that does not exist."""
         if (project := self._projects.get(name)) is None or not (self.several or name == DEFAULT):

@@ -40,12 +40,13 @@ def rows(draw: st.DrawFn, **fields: Any) -> LedgerRow:
             "project": draw(TEXTS),
             **{name: draw(TEXTS) for name in ("client", "dialect", "conversation", "model_requested", "model")},
             **{name: draw(TEXTS) for name in ("route_reason", "cache")},
-            **{name: draw(st.none() | TEXTS) for name in ("stop_reason", "error_class")},
+            **{name: draw(st.none() | TEXTS) for name in ("stop_reason", "error_class", "miss_cause")},
             **{name: draw(COUNTS) for name in ("input_tokens", "cache_read_tokens", "cache_write_5m_tokens")},
             **{name: draw(COUNTS) for name in ("cache_write_1h_tokens", "output_tokens", "thinking_tokens")},
-            **{name: draw(COUNTS) for name in ("status", "retries")},
+            **{name: draw(COUNTS) for name in ("status", "retries", "miss_tokens", "miss_picos")},
             **{name: draw(DURATIONS) for name in ("ttft_ms", "duration_ms", "overhead_ms")},
-            **{name: draw(st.booleans()) for name in ("cancelled", "estimated", "holdout")},
+            **{name: draw(st.booleans()) for name in ("cancelled", "estimated", "holdout", "miss_ours")},
+            "removed_tokens": draw(st.integers(-LARGEST_COUNT, LARGEST_COUNT)),
         }
         | fields
     )

@@ -59,6 +59,11 @@ COLUMNS_AFTER_LAYERS = [
     "estimated",
     "holdout",
     "cache_miss",
+    "removed_tokens",
+    "miss_cause",
+    "miss_ours",
+    "miss_tokens",
+    "miss_usd",
 ]
 
 
