@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -40,9 +41,10 @@ class RunningInterceptor:
         )
         self.url = self._interceptor.url
         self.port = self._interceptor.port
-        self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._keep()), name="interceptor")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._keep()), name="interceptor")
 
     @property
     def authority(self) -> Authority:
@@ -58,7 +60,7 @@ class RunningInterceptor:
 
     def stop(self) -> None:
         """Asks it to end, and does not wait."""
-        self._loop.call_soon_threadsafe(self._interceptor.stop)
+        self._tell(self._interceptor.stop)
 
     def wait_for(self, state: str) -> Any:
         """What it tells of itself, once it is in this state."""
@@ -71,16 +73,22 @@ class RunningInterceptor:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._up.wait()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._ending.set)
+        self._tell(self._ending.set)
         self._thread.join()
-        self._loop.close()
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        assert self._loop is not None, "it was not started"
+        self._loop.call_soon_threadsafe(what)
 
     async def _keep(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._up.set()
         async with self._interceptor.running():
             await self._ending.wait()
 
