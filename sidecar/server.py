@@ -44,6 +44,7 @@ from sidecar.live import log_line, log_refusal
 from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list
 from sidecar.models.catalogue import Catalogue
+from sidecar.overview.routes import OverviewRoutes
 from sidecar.own_requests import OwnRequests
 from sidecar.pace_shelf import PaceShelf
 from sidecar.persistence import Persistence
@@ -247,6 +248,14 @@ async def sidecar_app(
             url=url,
             gateway_key=gateway_key,
         )
+        overview = OverviewRoutes(
+            admin.check,
+            database,
+            settings=settings,
+            directory=meters.directory,
+            budgets=lambda: state()["budgets"],
+            has_body=feed.has_body,
+        )
         listener = Listener(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
@@ -261,7 +270,7 @@ async def sidecar_app(
                 test_clock=settings.test_clock,
             ),
             health=health,
-            more_routes=[*admin.routes(), *watching.routes()],
+            more_routes=[*admin.routes(), *watching.routes(), *overview.routes()],
             bypass=lambda: switches.bypass,
             refused=_told(log_refusal, feed.refused),
         )

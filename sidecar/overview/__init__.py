@@ -1,0 +1,1 @@
+"""What the dashboard asks the ledger: sums, series, conversations and projects."""
