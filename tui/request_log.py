@@ -1,0 +1,94 @@
+"""The requests that the dashboard knows, oldest first, and what changed in them. Pure: no screen, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from tui.request_row import RequestRow, row_from_wire
+
+MOST_ROWS: Final = 100_000
+SLACK: Final = 5_000
+"""How many rows too many may come together before the oldest are let go at once."""
+REFUSALS: Final = 200
+
+
+class RequestLog:
+    """`rows` only grows at its end, but for the oldest, which go in one piece: then `generation` is another."""
+
+    def __init__(self, *, most: int = MOST_ROWS, slack: int = SLACK) -> None:
+        self._most = most
+        self._slack = slack
+        self.rows: list[RequestRow] = []
+        self.refused: list[Mapping[str, Any]] = []
+        """Requests that never became one, the newest last."""
+        self.generation = 0
+        """Changes when positions of rows do."""
+        self.version = 0
+        """Changes with everything."""
+        self._places: dict[str, int] = {}
+        self._changed: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[RequestRow]:
+        return iter(self.rows)
+
+    def get(self, request_id: str) -> RequestRow | None:
+        place = self._places.get(request_id)
+        return None if place is None else self.rows[place]
+
+    def place(self, request_id: str) -> int | None:
+        return self._places.get(request_id)
+
+    def hello(self, wires: Sequence[Mapping[str, Any]]) -> None:
+        """What a sidecar remembers when a connection begins: what is known already is only brought up to date."""
+        for wire in wires:
+            self._put(row_from_wire(wire))
+        self.version += 1
+
+    def history(self, wires: Sequence[Mapping[str, Any]]) -> None:
+        """Older requests, from the ledger, in any order: they go to their place by time."""
+        fresh = [row_from_wire(wire) for wire in wires if wire["id"] not in self._places]
+        if fresh:
+            self.rows = sorted([*self.rows, *fresh], key=lambda row: row.time)[-self._most :]
+            self._index()
+
+    def batch(self, batch: Mapping[str, Any]) -> None:
+        """Take one batch of the live feed."""
+        for wire in batch.get("begun", ()):
+            if wire["id"] not in self._places:
+                self._put(row_from_wire(wire))
+        for tick in batch.get("ticks", ()):
+            place = self._places.get(tick["id"])
+            if place is not None and self.rows[place].running:
+                self.rows[place] = self.rows[place].ticked(tick)
+                self._changed.add(place)
+        for wire in batch.get("ended", ()):
+            self._put(row_from_wire(wire))
+        self.refused = [*self.refused, *batch.get("refused", ())][-REFUSALS:]
+        self.version += 1
+
+    def changed(self) -> set[int]:
+        """Places of rows that changed since this was asked last, new ones left out."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def _put(self, row: RequestRow) -> None:
+        place = self._places.get(row.id)
+        if place is not None:
+            self.rows[place] = row
+            self._changed.add(place)
+            return
+        self._places[row.id] = len(self.rows)
+        self.rows.append(row)
+        if len(self.rows) > self._most + self._slack:
+            del self.rows[: len(self.rows) - self._most]
+            self._index()
+
+    def _index(self) -> None:
+        self._places = {row.id: place for place, row in enumerate(self.rows)}
+        self._changed.clear()
+        self.generation += 1
+        self.version += 1

@@ -1,0 +1,112 @@
+"""The sidecar over HTTP: its feed, which comes back by itself, and its admin routes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, Literal
+
+import aiohttp
+
+ANSWER_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 6.0
+"""The feed says something every two seconds; after this long it is lost."""
+RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0)
+"""Until the next try, and the last of them from then on."""
+LINE_BYTES: Final = 64 * 1024 * 1024
+"""The first event has a thousand rows."""
+
+Event = tuple[Literal["hello", "batch", "state", "lost"], Mapping[str, Any]]
+
+
+class SidecarError(Exception):
+    """The sidecar did not do what it was asked; the message is one sentence for the user."""
+
+
+class SidecarClient:
+    """Use as an async context manager. `url` has no `/v1`; `key` is the admin key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"X-API-Key": key}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(headers=self._headers, trust_env=False, read_bufsize=LINE_BYTES)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What happens, for ever: `lost` (with its `reason`) once when the sidecar is gone, and `hello` when it is
+        there again."""
+        tries, was_lost = 0, False
+        while True:
+            reason = "it ended the connection"
+            try:
+                async for event in self._connected():
+                    tries, was_lost = 0, False
+                    yield event
+            except SidecarError as error:
+                reason = str(error)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                reason = _why(error)
+            if not was_lost:
+                was_lost = True
+                yield "lost", {"reason": reason}
+            await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+            tries += 1
+
+    async def get(self, path: str) -> Any:
+        """The answer of `GET /admin/PATH`. Raises SidecarError."""
+        return await self._ask("GET", path)
+
+    async def post(self, path: str, content: Mapping[str, Any] | None = None) -> Any:
+        return await self._ask("POST", path, content)
+
+    async def patch(self, path: str, content: Mapping[str, Any]) -> Any:
+        return await self._ask("PATCH", path, content)
+
+    async def delete(self, path: str) -> Any:
+        return await self._ask("DELETE", path)
+
+    async def _connected(self) -> AsyncIterator[Event]:
+        assert self._session is not None, "open it first"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_SECONDS, sock_read=SILENCE_SECONDS)
+        async with self._session.get(f"{self.url}/admin/events", timeout=timeout) as answer:
+            if answer.status != 200:
+                raise SidecarError(await _refusal(answer))
+            name: Any = ""
+            async for line in answer.content:
+                if line.startswith(b"event: "):
+                    name = line[7:].strip().decode()
+                elif line.startswith(b"data: "):
+                    yield name, json.loads(line[6:])
+
+    async def _ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Any:
+        assert self._session is not None, "open it first"
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        url = f"{self.url}/admin/{path}"
+        try:
+            async with self._session.request(method, url, json=content, timeout=timeout) as answer:
+                if answer.status != 200:
+                    raise SidecarError(await _refusal(answer))
+                return await answer.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise SidecarError(f"The sidecar does not answer: {_why(error)}.") from error
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> str:
+    """What it said, in its own words where it has any."""
+    try:
+        return str((await answer.json(content_type=None))["error"]["message"])
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+        return f"The sidecar answered {answer.status}."
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "nothing came in time"
+    return str(error) or type(error).__name__
