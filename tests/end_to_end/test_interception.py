@@ -23,6 +23,7 @@ import httpx2
 import openai
 import pytest
 
+from sidecar.interception.authority import authority_of
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
@@ -329,3 +330,8 @@ def test_a_page_in_a_browser_cannot_spend_money(through: httpx2.Client, claude: 
     answer = through.post(f"{OPENAI}/v1/chat/completions", json=QUESTION, headers={"origin": "https://evil.example"})
     assert answer.status_code == 403
     assert claude.ledger.rows == []
+
+
+def test_who_does_not_ask_for_an_interceptor_gets_none(gateway: RunningSidecar) -> None:
+    assert httpx2.get(f"{gateway.url}/health", timeout=60).json()["interceptor"] == {"state": "off"}
+    assert not authority_of(gateway.home).folder.exists()

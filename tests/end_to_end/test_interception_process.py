@@ -1,0 +1,160 @@
+"""`cgw up --intercept` as a user meets it: processes, signals, and what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from typer.testing import CliRunner
+
+from sidecar.cli import app
+from sidecar.config import Settings, environment_name
+from sidecar.credentials import wire_headers
+from sidecar.home import Home
+from sidecar.interception.authority import authority_of
+from sidecar.models import listing
+from sidecar.simulator.answers import Answer
+from sidecar.simulator.catalogue import model_info
+from sidecar.simulator.models import MODELS
+from sidecar.simulator.server import RunningSimulator
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+
+OURS = frozenset(name for field in Settings.model_fields if (name := environment_name(field)))
+QUESTION = {"model": "sonnet", "messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture(scope="module")
+def what_the_sdk_said(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    remembered = tmp_path_factory.mktemp("sdk") / "headers.json"
+    asyncio.run(wire_headers("any", "https://api.anthropic.com", remembered=remembered))
+    return remembered.read_bytes()
+
+
+@pytest.fixture
+def claude() -> Iterator[RunningSimulator]:
+    with RunningSimulator() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, claude: RunningSimulator, what_the_sdk_said: bytes) -> Path:
+    """Of somebody who has started cgw before: that is quicker."""
+    home = Home(tmp_path / "home")
+    home.open()
+    home.sdk_headers_file.write_bytes(what_the_sdk_said)
+    listing.save(home.models_file, [model_info(row) for row in MODELS], source=claude.url)
+    return home.path
+
+
+def environ_of(home: Path, claude: RunningSimulator) -> dict[str, str]:
+    ours = {
+        "CGW_HOME": str(home),
+        "CGW_PORT": "0",
+        "ANTHROPIC_BASE_URL": claude.url,
+        "ANTHROPIC_API_KEY": claude.api_key,
+        "NO_COLOR": "1",
+    }
+    return {name: value for name, value in os.environ.items() if name not in OURS} | ours
+
+
+@contextmanager
+def up(home: Path, claude: RunningSimulator, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`cgw up --headless`, and its URL."""
+    command = [sys.executable, "-m", "sidecar", "up", "--headless", *arguments]
+    with subprocess.Popen(
+        command, env=environ_of(home, claude), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+    ) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+?:\d+", process.stdout.readline().decode())
+            assert found is not None
+            yield process, found[0]
+        finally:
+            process.kill()
+
+
+def interceptor_of(url: str) -> Any:
+    """What `/health` tells of it once it runs."""
+    for _ in range(3000):
+        told = httpx2.get(f"{url}/health", timeout=60).json()["interceptor"]
+        if told["state"] == "running":
+            return told
+        time.sleep(0.02)
+    raise TimeoutError(told)
+
+
+def wait_until_gone(pid: int) -> None:
+    for _ in range(3000):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise TimeoutError("it is still there")
+
+
+def through(home: Path, told: Any) -> httpx2.Client:
+    trusted = ssl.create_default_context(cafile=str(authority_of(Home(home)).bundle))
+    return httpx2.Client(proxy=told["url"], verify=trusted, headers={"x-api-key": "any"}, timeout=60, trust_env=False)
+
+
+def test_a_stream_through_it_outlives_the_signal_and_nothing_stays_behind(home: Path, claude: RunningSimulator) -> None:
+    with up(home, claude, "--intercept", "--intercept-port", "0") as (process, url):
+        told = interceptor_of(url)
+        status = CliRunner().invoke(app, ["status"], env=environ_of(home, claude)).stdout
+        claude.simulator.script(Answer("many words " * 20, silent_after=6, silence=1.5))
+        with (
+            through(home, told) as client,
+            client.stream(
+                "POST", "https://api.openai.com/v1/chat/completions", json=QUESTION | {"stream": True}
+            ) as answer,
+        ):
+            lines = answer.iter_lines()
+            assert any("many" in line for line in lines)
+            process.terminate()
+            assert "data: [DONE]" in list(lines)
+        said = process.communicate(timeout=60)[0].decode()
+        assert process.returncode == 0
+        wait_until_gone(told["pid"])
+    assert f"Interceptor: running at {told['url']} for api.openai.com, api.anthropic.com." in status
+    assert "your Anthropic API key pays" in said
+    assert "sk-ant-oat" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_it_ends_with_a_killed_sidecar_and_showed_no_key_to_anybody(home: Path, claude: RunningSimulator) -> None:
+    with up(home, claude, "--intercept", "--intercept-port", "0") as (process, url):
+        told = interceptor_of(url)
+        folder = Path("/proc") / str(told["pid"])
+        seen = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_until_gone(told["pid"])
+        assert Home(home).gateway_key().encode() not in seen
+        assert claude.api_key.encode() not in seen
+
+
+def test_a_port_that_is_taken_ends_the_start_with_a_sentence(home: Path, claude: RunningSimulator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "sidecar", "up", "--headless", "--intercept", "--intercept-port", port]
+        ran = subprocess.run(command, env=environ_of(home, claude), capture_output=True, text=True, check=False)
+    [sentence] = ran.stderr.splitlines()
+    assert ran.returncode == 1
+    assert sentence.startswith("cgw: ")
+    assert f"port {port}" in sentence
+    assert "--intercept-port" in sentence
