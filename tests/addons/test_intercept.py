@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -367,3 +370,22 @@ def test_a_host_is_written_as_a_tool_would_write_its_base_url(text: str, host: I
 def test_a_path_becomes_the_one_that_cgw_serves(host: str, asked_for: str, here: str | None) -> None:
     method = "GET" if "models" in asked_for else "POST"
     assert parse_host(host).path_here(method, asked_for) == here
+
+
+def test_a_mitmproxy_of_ones_own_loads_the_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_API_KEY", KEY)
+    file = Path(intercept.__file__)
+    with taddons.context() as context:
+        [loaded] = context.script(str(file)).addons
+        context.configure(loaded, cgw_sidecar="http://127.0.0.1:4999", cgw_hosts=[OPENAI])
+        flow = asked("POST", OPENAI, "/v1/chat/completions", authorization="Bearer sk-mine")
+        loaded.requestheaders(flow)
+    assert at_cgw(flow)
+    assert flow.request.headers["x-api-key"] == KEY
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        for name in ([alias.name for alias in getattr(node, "names", ())] if isinstance(node, ast.Import) else [])
+        + ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+    }
+    assert imported <= sys.stdlib_module_names | {"mitmproxy"}
