@@ -108,6 +108,9 @@ class Intercept:
     lets the request go on to its real host: so the hooks are small, and decide before they change anything.
     """
 
+    name = "cgw"
+    """mitmproxy has an addon `intercept` of its own."""
+
     def __init__(self, key: str | None = None) -> None:
         self._key = key or os.environ.get(KEY_VARIABLE, "")
         self._sidecar = parse_sidecar(DEFAULT_SIDECAR)

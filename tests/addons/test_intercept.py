@@ -21,6 +21,10 @@ from sidecar.listener import BASES, Listener
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of packages that come with mitmproxy
     from mitmproxy import exceptions, http
+    from mitmproxy.addons import intercept as theirs
+    from mitmproxy.addons.script import Script
+    from mitmproxy.hooks import ConfigureHook
+    from mitmproxy.proxy.layers.http import HttpRequestHeadersHook
     from mitmproxy.test import taddons, tflow, tutils
     from mitmproxy.tls import TlsData
 
@@ -375,11 +379,12 @@ def test_a_path_becomes_the_one_that_cgw_serves(host: str, asked_for: str, here:
 def test_a_mitmproxy_of_ones_own_loads_the_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_API_KEY", KEY)
     file = Path(intercept.__file__)
-    with taddons.context() as context:
-        [loaded] = context.script(str(file)).addons
-        context.configure(loaded, cgw_sidecar="http://127.0.0.1:4999", cgw_hosts=[OPENAI])
+    with taddons.context(theirs.Intercept()) as context:  # mitmweb's own addon of this name
+        script = Script(str(file), False)
+        context.options.update(cgw_sidecar="http://127.0.0.1:4999", cgw_hosts=[OPENAI])
+        context.master.addons.invoke_addon_sync(script, ConfigureHook(set(context.options.keys())))
         flow = asked("POST", OPENAI, "/v1/chat/completions", authorization="Bearer sk-mine")
-        loaded.requestheaders(flow)
+        context.master.addons.invoke_addon_sync(script, HttpRequestHeadersHook(flow))
     assert at_cgw(flow)
     assert flow.request.headers["x-api-key"] == KEY
     imported = {
