@@ -1,65 +1,241 @@
-"""The dashboard's first screen: that the sidecar is up, and how to connect a tool to it.
-
-Knows the sidecar only through `GET /health`, so it can attach to any running one.
+"""The dashboard: one running sidecar, watched live. It knows the sidecar only through HTTP, so that it can attach to
+any, and so that a blocked screen never slows a request.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar, Literal
 
-import aiohttp
 from textual import work
-from textual.app import App, ComposeResult
-from textual.binding import BindingType
-from textual.widgets import Footer, Header
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer
 
-from tui.widgets.connect import Connect
-from tui.widgets.vitals import Vitals
+from tui.request_log import RequestLog
+from tui.sidecar_client import SidecarClient, SidecarError
+from tui.themes import THEMES, first_theme, next_theme
+from tui.views import VIEWS, View
+from tui.widgets.banner import Banner
+from tui.widgets.top_bar import TopBar
 
-POLL_SECONDS = 1.0
-ANSWER_SECONDS = 5.0
+TICK_SECONDS = 0.25
+HISTORY = 1000
+"""Requests of the ledger that are shown from the beginning."""
+
+Ending = Literal["stop", "leave"]
+"""What is to become of the sidecar when the dashboard ends."""
 
 
-class Dashboard(App[None]):
-    """Shows the sidecar at `url` (without `/v1`); `connect` is the text for connecting a tool."""
+class Dashboard(App[Ending]):
+    """Shows the sidecar at `url` (without `/v1`). `connect` is the text that tells how to connect a tool."""
 
     TITLE = "cgw"
     CSS_PATH = "cgw.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [("q", "quit", "Quit")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 -- as Textual declares it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"view('{row.id}')", row.title, show=False)
+            for number, row in enumerate(VIEWS, start=1)
+        ),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("e", "export", "Export"),
+        Binding("p", "pause", "Pause"),
+        Binding("b", "bypass", "Bypass"),
+        Binding("c", "clear_cache", "Clear cache"),
+        Binding("t", "next_theme", "Theme"),
+        Binding("q", "quit", "Quit"),
+    ]
 
-    def __init__(self, url: str, connect: str) -> None:
+    def __init__(self, url: str, key: str, connect: str, *, owns_sidecar: bool = False) -> None:
+        """`key` opens the admin routes. With `owns_sidecar` its user is asked at the end whether the sidecar goes
+        on."""
         super().__init__()
-        self._url = url
-        self._connect = connect
+        self.url = url
+        self.connect = connect
+        self.client = SidecarClient(url, key)
+        self.log_of_requests = RequestLog()
+        self.state: Mapping[str, Any] | None = None
+        """The newest state that the sidecar told."""
+        self.lost = False
+        self.paused = False
+        self._owns_sidecar = owns_sidecar
+        self._shown_version = -1
+        self._instance: str | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = first_theme(os.environ).name
 
     def compose(self) -> ComposeResult:
-        yield Header()
-        yield Vitals(self._url)
-        yield Connect(self._connect)
-        yield Footer()
+        yield TopBar([row.title for row in VIEWS])
+        yield Banner()
+        yield ContentSwitcher(id="views")
+        yield Footer(show_command_palette=False)
 
-    def on_mount(self) -> None:
-        self.sub_title = self._url
-        self.look()
-        self.set_interval(POLL_SECONDS, self.look)
+    async def on_mount(self) -> None:
+        await self.client.open()
+        await self.action_view(VIEWS[0].id)
+        self.follow()
+        self.set_interval(TICK_SECONDS, self._tick)
+
+    async def on_unmount(self) -> None:
+        await self.client.close()
+
+    # --- the feed
+
+    @work(exclusive=True, group="feed")
+    async def follow(self) -> None:
+        """Take what the sidecar tells, for as long as the dashboard runs."""
+        async for name, content in self.client.events():
+            if name == "hello":
+                await self._meet(content)
+            elif name == "batch":
+                self.log_of_requests.batch(content)
+            elif name == "state":
+                self._take_state(content)
+            else:
+                self.lost = True
+                self._show_banner(str(content["reason"]))
+
+    async def _meet(self, hello: Mapping[str, Any]) -> None:
+        self.lost = False
+        if self._instance is not None and hello["instance"] != self._instance:
+            self.notify("The sidecar was started anew.", timeout=4)
+        self._instance = hello["instance"]
+        self.log_of_requests.hello(hello["rows"])
+        self._take_state(hello["state"])
+        self.load_history()
+        self.view.show()
+
+    def _take_state(self, state: Mapping[str, Any]) -> None:
+        self.state = state
+        self.query_one(TopBar).tell(state)
+        self._show_banner("")
+
+    @work(exclusive=True, group="history")
+    async def load_history(self) -> None:
+        """What happened before: the table begins with the ledger's newest."""
+        try:
+            found = await self.client.get(f"requests?limit={HISTORY}")
+        except SidecarError:
+            return  # the live rows are there all the same
+        self.log_of_requests.history(found["rows"])
+
+    def _tick(self) -> None:
+        if self.paused or self.log_of_requests.version == self._shown_version:
+            return
+        self._shown_version = self.log_of_requests.version
+        self.view.tick()
+
+    def _show_banner(self, reason: str) -> None:
+        if self.lost:
+            said = f"! The sidecar at {self.url} does not answer ({reason}). This is the last picture; trying again."
+            self.query_one(Banner).say(said, bad=True)
+        elif self.state is not None and self.state["bypass"]:
+            self.query_one(Banner).say("! BYPASS: every request goes as its client wrote it. `b` turns it off.")
+        elif self.paused:
+            self.query_one(Banner).say("PAUSED: the picture stands still, requests go on. `p` goes on.")
+        else:
+            self.query_one(Banner).say("")
+
+    # --- views
+
+    @property
+    def view(self) -> View:
+        """The one on the screen."""
+        switcher = self.query_one("#views", ContentSwitcher)
+        return switcher.query_one(f"#{switcher.current}", View)
+
+    async def action_view(self, name: str) -> None:
+        switcher = self.query_one("#views", ContentSwitcher)
+        row = next(row for row in VIEWS if row.id == name)
+        if not switcher.query(f"#{name}"):
+            await switcher.mount(row.load())
+        switcher.current = name
+        self.query_one(TopBar).choose(VIEWS.index(row))
+        self.view.show()
+        self.view.tick()
+        self.view.focus()
+
+    async def on_top_bar_chosen(self, message: TopBar.Chosen) -> None:
+        await self.action_view(VIEWS[message.index].id)
+
+    def open_request(self, request_id: str) -> None:
+        """All that is known of one request."""
+        from tui.screens.request_detail import RequestDetail
+
+        self.push_screen(RequestDetail(request_id))
+
+    def open_conversation(self, conversation: str) -> None:
+        from tui.screens.conversation_detail import ConversationDetail
+
+        self.push_screen(ConversationDetail(conversation))
+
+    # --- keys
+
+    def action_filter(self) -> None:
+        self.view.ask_filter()
+
+    def action_export(self) -> None:
+        self.view.export()
+
+    def action_pause(self) -> None:
+        self.paused = not self.paused
+        self._shown_version = -1
+        self._show_banner("")
 
     @work
-    async def look(self) -> None:
-        """Ask the sidecar how it is."""
-        vitals = self.query_one(Vitals)
-        vitals.health = await _health(self._url)
+    async def action_bypass(self) -> None:
+        on = not (self.state or {}).get("bypass", False)
+        try:
+            self._take_state(await self.client.post("bypass", {"on": on}))
+        except SidecarError as error:
+            self.notify(str(error), severity="error")
 
+    @work
+    async def action_clear_cache(self) -> None:
+        from tui.screens.confirm import Confirm
 
-async def _health(url: str) -> dict[str, Any] | None:
-    """What the sidecar says of itself, or None when it does not answer."""
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-            session.get(f"{url}/health") as told,
-        ):
-            health = await told.json()
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        return None
-    return health if isinstance(health, dict) else None
+        question = "Forget every answer in the response cache? Repeated requests cost money again."
+        if not await self.push_screen_wait(Confirm(question, yes="Clear the cache")):
+            return
+        try:
+            cleared = (await self.client.delete("cache"))["cleared"]
+        except SidecarError as error:
+            self.notify(str(error), severity="error")
+        else:
+            self.notify(f"{cleared} answers forgotten.")
+
+    def action_next_theme(self) -> None:
+        self.theme = next_theme(self.theme).name
+        self.notify(self.theme.removeprefix("cgw-").replace("-", " "), timeout=1.5)
+
+    def action_help(self) -> None:
+        from tui.screens.help import Help
+
+        self.push_screen(Help(self.view))
+
+    @work
+    async def action_quit(self) -> None:  # type: ignore[override]
+        if not self._owns_sidecar or self.lost:
+            self.exit("stop")
+            return
+        from tui.screens.quit import Quit
+
+        ending = await self.push_screen_wait(Quit((self.state or {}).get("in_flight", 0)))
+        if ending is not None:
+            self.exit(ending)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette (Ctrl+P): every view and every key."""
+        for row in VIEWS:
+            yield SystemCommand(row.title, f"Show {row.title.lower()}", partial(self.run_action, f"view('{row.id}')"))
+        for binding in self.BINDINGS:
+            if isinstance(binding, Binding) and binding.show:
+                told = f"Key {binding.key_display or binding.key}"
+                yield SystemCommand(binding.description, told, partial(self.run_action, binding.action))
+        yield SystemCommand("Screenshot", "Save what is shown as an SVG", self.deliver_screenshot)

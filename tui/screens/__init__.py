@@ -1,0 +1,1 @@
+"""What lies over a view for a while: details and questions."""
