@@ -24,6 +24,7 @@ from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
 from sidecar.assembly import Assembly
+from sidecar.commands.sockets import reachable_url
 from sidecar.breaker import Breakers, Trips
 from sidecar.config import Settings, is_loopback
 from sidecar.credentials import sdk_client
@@ -300,8 +301,7 @@ async def serve(
 
     Raises StartError, InterceptorError or AddonFileError, each with one sentence for the user.
     """
-    host, port = sock.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = reachable_url(sock)
     interceptor = None
     if settings.intercept:
         interceptor = Interceptor(settings, home, key=_gateway_key(settings, home), sidecar_url=url)
