@@ -92,6 +92,11 @@ class Sidecar(NamedTuple):
     host: str
     port: int
 
+    @property
+    def host_header(self) -> str:
+        """mitmproxy's own leaves out the brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def parse_sidecar(url: str) -> Sidecar:
     """Raises ValueError."""
@@ -173,7 +178,8 @@ class Intercept:
         if path is None:
             return
         request.scheme = "http"
-        request.host, request.port = self._sidecar  # and with them the `Host` header
+        request.host, request.port = self._sidecar
+        request.host_header = self._sidecar.host_header
         request.path = path
         _show(self._key, request.headers)
 

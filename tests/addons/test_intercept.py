@@ -94,6 +94,15 @@ def test_what_cgw_serves_comes_to_cgw_with_the_gateways_key(
     }
 
 
+def test_cgw_is_called_by_an_address_that_it_knows(addon: Intercept) -> None:
+    with taddons.context(addon) as context:
+        context.configure(addon, cgw_sidecar="http://[::1]:4999")
+    flow = asked("POST", OPENAI, "/v1/chat/completions")
+    addon.requestheaders(flow)
+    assert (flow.request.host, flow.request.port) == ("::1", 4999)
+    assert flow.request.headers["host"] == "[::1]:4999"
+
+
 @pytest.mark.parametrize(
     ("method", "host", "path"),
     [
