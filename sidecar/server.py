@@ -24,8 +24,8 @@ from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
 from sidecar.assembly import Assembly
-from sidecar.commands.sockets import reachable_url
 from sidecar.breaker import Breakers, Trips
+from sidecar.commands.sockets import reachable_url
 from sidecar.config import Settings, is_loopback
 from sidecar.credentials import sdk_client
 from sidecar.errors import GatewayError
