@@ -1,0 +1,120 @@
+"""The live table of requests, with its filter."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
+
+from tui import csv_file
+from tui.filters import FilterError, parse
+from tui.request_row import RequestRow
+from tui.views import View
+from tui.widgets.request_table import RequestTable
+
+CSV_COLUMNS = (
+    "time",
+    "id",
+    "state",
+    "project",
+    "client",
+    "conversation",
+    "model_asked",
+    "model",
+    "route_reason",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "removed_tokens",
+    "output_tokens",
+    "cache",
+    "prompt_cache",
+    "cost_picos",
+    "saved_picos",
+    "first_byte_ms",
+    "duration_ms",
+    "status",
+    "error",
+)
+"""Fields of `RequestRow`; money in pico-dollars, exact."""
+
+
+class Requests(View):
+    HINT = "Every request as it comes. Enter opens one; the table follows the newest until you go up."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave_filter", "All", show=False),
+    ]
+    DEFAULT_CSS = """
+    Requests #bar { height: 1; background: $surface; }
+    Requests #filter { width: 1fr; height: 1; border: none; padding: 0 1; background: $surface; }
+    Requests #filter:focus { background: $panel; }
+    Requests #told { width: auto; padding: 0 1; color: $foreground 70%; }
+    Requests #wrong { display: none; height: 1; padding: 0 1; color: $error; }
+    Requests #wrong.-shown { display: block; }
+    """
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="bar"):
+            yield Input(placeholder="/ filter: ~m opus & ~c miss & ~p web, or any words; ? tells all", id="filter")
+            yield Static(id="told", markup=False)
+        yield Static(id="wrong", markup=False)
+        yield RequestTable(self.dashboard.log_of_requests, id="table")
+
+    @property
+    def table(self) -> RequestTable:
+        return self.query_one("#table", RequestTable)
+
+    def show(self) -> None:
+        self.table.update_rows()
+        self.table.focus()
+
+    def tick(self) -> None:
+        self.table.update_rows()
+
+    def ask_filter(self) -> None:
+        self.query_one("#filter", Input).focus()
+
+    def action_leave_filter(self) -> None:
+        field = self.query_one("#filter", Input)
+        if field.has_focus or field.value:
+            field.value = ""
+        self.table.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """A filter that makes sense is in force while it is typed."""
+        wrong = self.query_one("#wrong", Static)
+        try:
+            matches = parse(event.value)
+        except FilterError as error:
+            wrong.update(" " * error.position + f"^ {error}")
+            wrong.set_class(True, "-shown")
+            return
+        wrong.set_class(False, "-shown")
+        self.table.narrow(matches if event.value.strip() else None)
+
+    def on_input_submitted(self) -> None:
+        self.table.focus()
+
+    def on_request_table_changed(self, message: RequestTable.Changed) -> None:
+        how = "following" if self.table.following else f"by {self.table.sorted_by}"
+        shown = f"{message.shown:,}" if message.shown == message.known else f"{message.shown:,} of {message.known:,}"
+        self.query_one("#told", Static).update(f"{shown} · {how}")
+
+    def on_request_table_opened(self, message: RequestTable.Opened) -> None:
+        self.dashboard.open_request(message.request_id)
+
+    def export(self) -> None:
+        rows = self.table.rows
+        try:
+            path = csv_file.write("requests", CSV_COLUMNS, (_values(row) for row in rows))
+        except OSError as error:
+            self.app.notify(f"The file cannot be written: {error}", severity="error")
+        else:
+            self.app.notify(f"{len(rows):,} requests in {path}")
+
+
+def _values(row: RequestRow) -> list[object]:
+    return [getattr(row, name) for name in CSV_COLUMNS]
