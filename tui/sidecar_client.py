@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Literal
 
@@ -83,7 +84,7 @@ class SidecarClient:
                 if line.startswith(b"event: "):
                     name = line[7:].strip().decode()
                 elif line.startswith(b"data: "):
-                    yield name, json.loads(line[6:])
+                    yield name, harmless(line[6:])
 
     async def _ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Any:
         assert self._session is not None, "open it first"
@@ -93,15 +94,30 @@ class SidecarClient:
             async with self._session.request(method, url, json=content, timeout=timeout) as answer:
                 if answer.status != 200:
                     raise SidecarError(await _refusal(answer))
-                return await answer.json(content_type=None)
+                return harmless(await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise SidecarError(f"The sidecar does not answer: {_why(error)}.") from error
+
+
+_CONTROL: Final = re.compile(rb"\\u00(?:0[0-8bcef]|1[0-9a-f]|7f)|\\.|\x7f|\xc2[\x80-\x9f]")
+"""Control characters as JSON has them; an escaped backslash is matched too, so that what stands behind it is not."""
+
+
+def harmless(content: bytes) -> Any:
+    """JSON parsed, with nothing in it that could steer a terminal: names and texts come from clients. Raises
+    ValueError."""
+    return json.loads(_CONTROL.sub(_replaced, content))
+
+
+def _replaced(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    return text if len(text) == 2 and text[:1] == b"\\" else b"\\ufffd"
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> str:
     """What it said, in its own words where it has any."""
     try:
-        return str((await answer.json(content_type=None))["error"]["message"])
+        return str(harmless(await answer.read())["error"]["message"])
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
         return f"The sidecar answered {answer.status}."
 

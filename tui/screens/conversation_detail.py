@@ -1,0 +1,124 @@
+"""One conversation, turn by turn: what was read from the cache, what was written, and why something missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from tui.request_row import RequestRow, row_from_wire
+from tui.sidecar_client import SidecarError
+from tui.text import bar, clock, dollars, percent, sparkline, tokens
+from tui.widgets.exchange_texts import miss_line
+from tui.widgets.request_columns import CACHES, short_model
+
+if TYPE_CHECKING:
+    from tui.app import Dashboard
+
+GROWTH_WIDTH = 60
+BAR_WIDTH = 20
+
+
+class ConversationDetail(Screen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "back", "Back", key_display="esc"),
+        Binding("r", "reload", "Reload"),
+    ]
+    DEFAULT_CSS = """
+    ConversationDetail #head { height: auto; padding: 0 1; background: $surface; }
+    ConversationDetail #misses { height: auto; max-height: 40%; padding: 0 1; overflow-y: auto; }
+    ConversationDetail DataTable { height: 1fr; background: $background; }
+    """
+
+    def __init__(self, conversation: str) -> None:
+        super().__init__()
+        self._conversation = conversation
+        self._turns: Sequence[RequestRow] = ()
+
+    @property
+    def dashboard(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head", markup=False)
+        yield Static(id="misses", markup=False)
+        yield DataTable(cursor_type="row")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(DataTable).focus()
+        self.load()
+
+    @work(exclusive=True)
+    async def load(self) -> None:
+        """Ask the ledger, which knows a request half a second after its end."""
+        try:
+            found = await self.dashboard.client.get(f"conversations/{self._conversation}")
+        except SidecarError as error:
+            self.query_one("#head", Static).update(str(error))
+            return
+        self._turns = [row_from_wire(wire) for wire in found["turns"]]
+        self.query_one("#head", Static).update(self._head(found["conversation"]))
+        self.query_one("#misses", Static).update(self._misses())
+        self._draw()
+
+    def _head(self, one: Mapping[str, Any]) -> Text:
+        told = Text(f"{one['client']} · {one['project']} · {short_model(one['model'])}", style="bold")
+        told.append(f"  {one['turns']} turns · {dollars(one['cost_picos'])} · ", style="not bold")
+        told.append(f"saved {dollars(one['saved_picos'])}", style="not bold")
+        told.append(
+            f"\nprompt {sparkline(one['growth'], GROWTH_WIDTH)} {tokens(one['prompt_tokens'])}", style="not bold"
+        )
+        return told
+
+    def _misses(self) -> Text:
+        """What cgw itself caused comes first."""
+        missed = sorted((row for row in self._turns if row.miss), key=lambda row: not (row.miss and row.miss.ours))
+        told = Text()
+        for row in missed:
+            ours = row.miss is not None and row.miss.ours
+            style = self.app.theme_variables["error" if ours else "warning"]
+            told.append(f"{'!' if ours else '·'} {clock(row.time)} miss, {miss_line(row)}\n", style=style)
+        if not missed:
+            told.append("The prompt cache held in every turn.", style="dim")
+        return told
+
+    def _draw(self) -> None:
+        table = self.query_one(DataTable)
+        table.clear(columns=True)
+        for name in ("Time", "Model", "Prompt", "", "Read", "Written", "Removed", "Out", "Cache", "Cost", "Saved"):
+            table.add_column(name)
+        most = max((row.prompt_tokens for row in self._turns), default=0) or 1
+        colours = self.app.theme_variables
+        for row in self._turns:
+            word, colour = ("OURS!", "error") if row.miss and row.miss.ours else CACHES[row.prompt_cache]
+            table.add_row(
+                clock(row.time),
+                short_model(row.model),
+                Text(tokens(row.prompt_tokens), justify="right"),
+                bar(row.prompt_tokens / most, BAR_WIDTH),
+                Text(percent(row.cache_read_tokens, row.prompt_tokens), justify="right"),
+                Text(tokens(row.cache_write_tokens), justify="right"),
+                Text(tokens(row.removed_tokens), justify="right"),
+                Text(tokens(row.output_tokens), justify="right"),
+                Text(word, style=colours.get(colour, colour)),
+                Text(dollars(row.cost_picos), justify="right"),
+                Text(dollars(row.saved_picos, sign=True), justify="right"),
+            )
+        table.move_cursor(row=len(self._turns) - 1, animate=False)
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        if event.cursor_row < len(self._turns):
+            self.dashboard.open_request(self._turns[event.cursor_row].id)
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+    def action_reload(self) -> None:
+        self.load()

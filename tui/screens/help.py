@@ -1,0 +1,95 @@
+"""Every key, the filter language, and what the signs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.dom import DOMNode
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.filters import OPERATORS
+from tui.views import VIEWS, View
+from tui.widgets.request_columns import CACHES, STATES
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SAID = {
+    "running": "runs",
+    "ok": "answered",
+    "failed": "ended in an error",
+    "left": "its client left",
+    "hit": "Claude's cache held what was sent before",
+    "partly": "it held a part",
+    "miss": "it held nothing: the detail says why",
+    "new": "nothing was sent before",
+    "none": "too small to be cached",
+}
+
+
+class Help(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", "Close")]
+    DEFAULT_CSS = """
+    Help > VerticalScroll {
+        width: 90%; max-width: 100; height: 90%;
+        padding: 1 2; background: $surface; border: round $primary; border-title-color: $primary;
+    }
+    Help Static { width: 1fr; height: auto; }
+    """
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as scroll:
+            scroll.border_title = "Help"
+            for title, content in self._sections():
+                yield Static(Text(f"\n{title}", style="bold underline"))
+                yield Static(content)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    def _sections(self) -> Iterator[tuple[str, RenderableType]]:
+        title = next(row.title for row in VIEWS if row.id == self._view.id)
+        yield title, Text(self._view.HINT)
+        yield "Keys here", _table(_keys(self._view, *self._view.walk_children()))
+        views = [(str(number), f"{row.title}") for number, row in enumerate(VIEWS, start=1)]
+        yield "Keys everywhere", _table([*views, *_keys(self.app), ("Ctrl+P", "Command palette")])
+        operators = [(f"~{one.letter} {one.takes}".rstrip(), one.told) for one in OPERATORS]
+        signs = [
+            ("!  &  |  ( )", "not, and (also a blank), or, grouping"),
+            ('word "two words"', "looked for everywhere"),
+        ]
+        yield "Filter of requests", _table([*operators, *signs])
+        signs = [(sign, SAID[name]) for name, (sign, _) in STATES.items()]
+        signs += [(word, f"cache: {SAID[name]}") for name, (word, _) in CACHES.items()]
+        signs += [("HIT, join", "cache: answered here, without Claude; joined an equal request")]
+        signs += [("OURS!", "cache: cgw itself caused the miss"), ("~$", "an estimate"), ("200*", "tried again")]
+        yield "Signs", _table(signs)
+
+
+def _keys(*nodes: DOMNode) -> Iterator[tuple[str, str]]:
+    told = set()
+    for node in nodes:
+        for binding in type(node).__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.description and binding.description not in told:
+                told.add(binding.description)
+                yield binding.key_display or binding.key.replace(",", ", "), binding.description
+
+
+def _table(lines: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True, min_width=18)
+    table.add_column()
+    for line in lines:
+        table.add_row(*(Text(part) for part in line))
+    return table

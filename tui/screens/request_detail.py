@@ -1,0 +1,229 @@
+"""All that is known of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static, TabbedContent, TabPane, TextArea
+
+from tui.request_row import RequestRow, row_from_wire
+from tui.screens.confirm import Confirm
+from tui.sidecar_client import SidecarError
+from tui.text import dollars
+from tui.widgets import exchange_texts
+
+if TYPE_CHECKING:
+    from tui.app import Dashboard
+
+TABS = (
+    ("difference", "Difference"),
+    ("decisions", "Decisions"),
+    ("cost", "Cost"),
+    ("timing", "Timing"),
+    ("answer", "Answer"),
+    ("client", "Client"),
+    ("upstream", "Upstream"),
+    ("headers", "Headers"),
+)
+BODIES = {"client", "upstream"}
+"""Tabs that hold a whole body, which may have megabytes: drawn line by line, and only once it is looked at."""
+
+
+class RequestDetail(Screen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "back", "Back", key_display="esc"),
+        Binding("left_square_bracket", "neighbour(-1)", "Older", key_display="["),
+        Binding("right_square_bracket", "neighbour(1)", "Newer", key_display="]"),
+        *(Binding(str(number), f"tab('{name}')", title, show=False) for number, (name, title) in enumerate(TABS, 1)),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("n", "search_on", "Next", show=False),
+        Binding("y", "copy", "Copy"),
+        Binding("w", "save", "Save"),
+        Binding("r", "replay", "Replay"),
+        Binding("v", "conversation", "Conversation"),
+    ]
+    DEFAULT_CSS = """
+    RequestDetail #summary { height: auto; padding: 0 1; background: $surface; }
+    RequestDetail #search { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
+    RequestDetail #search.-shown { display: block; }
+    RequestDetail TabbedContent { height: 1fr; }
+    RequestDetail TabPane { padding: 0; }
+    RequestDetail VerticalScroll { padding: 1 2; }
+    RequestDetail TextArea { border: none; padding: 0; }
+    RequestDetail Static { width: 1fr; }
+    """
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__()
+        self._request_id = request_id
+        self._found: Mapping[str, Any] | None = None
+        self._sought = ""
+
+    @property
+    def dashboard(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="summary", markup=False)
+        yield Input(placeholder="Search in this tab", id="search")
+        with TabbedContent(id="tabs"):
+            for number, (name, title) in enumerate(TABS, 1):
+                with TabPane(f"{number} {title}", id=name):
+                    if name in BODIES:
+                        yield TextArea(read_only=True, show_line_numbers=True, soft_wrap=False, id=f"{name}-text")
+                    else:
+                        with VerticalScroll():
+                            yield Static(id=f"{name}-text", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.load()
+
+    @work(exclusive=True)
+    async def load(self) -> None:
+        """Ask the sidecar for all of it; the row that the table has is shown at once, and alone where there is no
+        more."""
+        self._found = None
+        row = self.dashboard.log_of_requests.get(self._request_id)
+        if row is not None:
+            self._tell_row(row)
+        try:
+            found = await self.dashboard.client.get(f"exchanges/{self._request_id}")
+        except SidecarError as error:
+            why = f"{error}\nThe line above is what is left of it." if row is not None else str(error)
+            for name, _ in TABS:
+                self._put(name, why)
+            return
+        self._found = found
+        self._tell(found)
+
+    def _tell_row(self, row: RequestRow) -> None:
+        self.query_one("#summary", Static).update(exchange_texts.summary(row, self.app.theme_variables))
+
+    def _tell(self, found: Mapping[str, Any]) -> None:
+        colours, row = self.app.theme_variables, row_from_wire(found["row"])
+        self._tell_row(row)
+        same = found["upstream"]["same_as_client"]
+        self._put("difference", exchange_texts.difference(found["edits"], same, colours))
+        self._put("decisions", exchange_texts.decisions(found["decisions"], found["notes"], colours))
+        self._put("cost", exchange_texts.cost(found["cost"], colours))
+        self._put("timing", exchange_texts.timing(found["timing"], row, colours))
+        self._put("answer", exchange_texts.answer(found["answer"], colours))
+        self._put("headers", exchange_texts.headers(found, colours))
+        for name in BODIES:
+            self._put(name, "")
+        self._fill_body(self.query_one(TabbedContent).active)
+
+    def _put(self, tab: str, content: Any) -> None:
+        if tab in BODIES:
+            self.query_one(f"#{tab}-text", TextArea).text = str(content)
+        else:
+            self.query_one(f"#{tab}-text", Static).update(content)
+
+    def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
+        self._fill_body(event.pane.id or "")
+
+    def _fill_body(self, tab: str) -> None:
+        if tab in BODIES and self._found is not None and not self.query_one(f"#{tab}-text", TextArea).text:
+            self._put(tab, exchange_texts.pretty(self._found[tab]["body"]))
+
+    # --- keys
+
+    def action_back(self) -> None:
+        field = self.query_one("#search", Input)
+        if field.has_class("-shown"):
+            field.set_class(False, "-shown")
+            self.query_one(TabbedContent).focus()
+        else:
+            self.dismiss()
+
+    def action_tab(self, name: str) -> None:
+        self.query_one(TabbedContent).active = name
+
+    def action_neighbour(self, step: int) -> None:
+        log = self.dashboard.log_of_requests
+        place = log.place(self._request_id)
+        if place is not None and 0 <= place + step < len(log.rows):
+            self._request_id = log.rows[place + step].id
+            self.load()
+
+    def action_search(self) -> None:
+        field = self.query_one("#search", Input)
+        field.set_class(True, "-shown")
+        field.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._sought = event.value.casefold()
+        self.query_one("#search", Input).set_class(False, "-shown")
+        self.action_search_on()
+
+    def action_search_on(self) -> None:
+        """To the next line of this tab that has it, from the first one again behind the last."""
+        tab = self.query_one(TabbedContent).active
+        lines = self._text_of(tab).splitlines()
+        if not self._sought or not lines:
+            return
+        area = self.query_one(f"#{tab}-text", TextArea) if tab in BODIES else None
+        scroll = None if area is not None else self.query_one(f"#{tab}-text", Static).parent
+        start = area.cursor_location[0] + 1 if area is not None else int(cast("VerticalScroll", scroll).scroll_y) + 1
+        for offset in range(len(lines)):
+            number = (start + offset) % len(lines)
+            if self._sought in lines[number].casefold():
+                if area is not None:
+                    area.cursor_location = (number, 0)
+                    area.scroll_cursor_visible(center=True)
+                else:
+                    cast("VerticalScroll", scroll).scroll_to(y=number, animate=False)
+                return
+        self.app.notify(f"`{self._sought}` is not in this tab.", timeout=2)
+
+    def action_copy(self) -> None:
+        text = self._text_of(self.query_one(TabbedContent).active)
+        self.app.copy_to_clipboard(text)
+        self.app.notify(f"{len(text):,} characters copied.", timeout=2)
+
+    def action_save(self) -> None:
+        """What the tab says as a file of its owner's, in the folder where the dashboard was started."""
+        tab = self.query_one(TabbedContent).active
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = Path.cwd() / f"cgw-{self._request_id}-{tab}-{moment}.{'json' if tab in BODIES else 'txt'}"
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_text(self._text_of(tab), encoding="utf-8")
+        except OSError as error:
+            self.app.notify(f"The file cannot be written: {error}", severity="error")
+        else:
+            self.app.notify(f"Saved as {path}")
+
+    @work
+    async def action_replay(self) -> None:
+        row = self.dashboard.log_of_requests.get(self._request_id)
+        about = f", about {dollars(row.cost_picos)} last time" if row is not None and row.cost_picos else ""
+        question = f"Send this request once more, past the response cache? It costs money{about}."
+        if not await self.app.push_screen_wait(Confirm(question, yes="Send it")):
+            return
+        try:
+            sent = await self.dashboard.client.post(f"exchanges/{self._request_id}/replay")
+        except SidecarError as error:
+            self.app.notify(str(error), severity="error")
+        else:
+            self.app.notify(f"Sent as {sent['id']}.")
+
+    def action_conversation(self) -> None:
+        row = self.dashboard.log_of_requests.get(self._request_id)
+        if row is not None and row.conversation:
+            self.dashboard.open_conversation(row.conversation)
+
+    def _text_of(self, tab: str) -> str:
+        if tab in BODIES:
+            return self.query_one(f"#{tab}-text", TextArea).text
+        content = self.query_one(f"#{tab}-text", Static).content
+        return getattr(content, "plain", str(content))

@@ -1,0 +1,208 @@
+"""What the tabs of a request's detail say, as text. Pure: an exchange as the sidecar tells it in, lines out.
+
+Signs carry what colours say: `-` and `+` in a difference, `!` before a warning.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rich.text import Text
+
+from tui.request_row import RequestRow
+from tui.text import NONE, bar, day_and_clock, dollars, milliseconds, percent, tokens
+
+Json = Mapping[str, Any]
+Colours = Mapping[str, str]
+
+LONGEST_DIFFERENCE: Final = 400
+"""Lines of one edit that are shown."""
+CONTEXT: Final = 2
+WATERFALL: Final = 48
+
+
+def pretty(body: str) -> str:
+    """JSON with a line a value; anything else as it is."""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
+
+
+def summary(row: RequestRow, colours: Colours) -> Text:
+    """The head of a detail: two lines."""
+    told = Text()
+    told.append(f"{row.status or row.state} ", style=f"bold {colours['success' if row.state == 'ok' else 'warning']}")
+    asked = f"{row.model_asked} → {row.model}" if row.model_asked != row.model else row.model
+    told.append(f"{asked}", style="bold")
+    told.append(f"  {row.client} · {row.project} · {row.dialect.replace('_', ' ')} · {day_and_clock(row.time)}", "dim")
+    told.append(f"\nin {tokens(row.prompt_tokens)} ({tokens(row.cache_read_tokens)} from cache)")
+    if row.removed_tokens:
+        told.append(f", {tokens(row.removed_tokens)} removed")
+    told.append(f" · out {tokens(row.output_tokens)} · {'~' if row.estimated else ''}{dollars(row.cost_picos)}")
+    if row.saved_picos:
+        good = row.saved_picos > 0
+        word = "saved" if good else "lost"
+        told.append(f" · {word} {dollars(abs(row.saved_picos))}", style=colours["success" if good else "error"])
+    told.append(f" · first {milliseconds(row.first_byte_ms)} · whole {milliseconds(row.duration_ms)}")
+    if row.miss is not None:
+        told.append(f"\n! cache missed: {miss_line(row)}", style=colours["error" if row.miss.ours else "warning"])
+    if row.error:
+        told.append(f"\n! {row.error}", style=colours["error"])
+    return told
+
+
+def miss_line(row: RequestRow) -> str:
+    """`cgw itself: 41,200 tokens, $0.26: the cache was ...`."""
+    miss = row.miss
+    if miss is None:
+        return ""
+    whose = "cgw itself: " if miss.ours else ""
+    return f"{whose}{miss.tokens:,} tokens, {dollars(miss.cost_picos)}: {miss.cause}"
+
+
+def difference(edits: Sequence[Json], same: bool, colours: Colours) -> Text:
+    """Every edit, named and priced."""
+    told = Text()
+    if not edits:
+        return told.append(
+            "Byte for byte what the client sent."
+            if same
+            else "No layer changed what it says: only its form is another (dialect, model, cache marks)."
+        )
+    for edit in edits:
+        told.append(f"{edit['layer'].replace('_', ' ')}", style=f"bold {colours['primary']}")
+        told.append(f"  {edit['where']}  ")
+        removed, saved = edit["removed_tokens"], edit["saved_picos"]
+        told.append(f"{tokens(removed)} tokens fewer" if removed >= 0 else f"{tokens(-removed)} tokens more")
+        if saved is not None:
+            good = saved >= 0
+            told.append(
+                f" · {'saves' if good else 'costs'} {dollars(abs(saved))} here", colours["success" if good else "error"]
+            )
+        told.append("" if edit["new"] else "  (since an earlier turn)", style="dim")
+        told.append("\n")
+        told.append(_changes(edit["before"], edit["after"], colours))
+        told.append("\n")
+    return told
+
+
+def _changes(before: str, after: str, colours: Colours) -> Text:
+    told = Text()
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=CONTEXT, lineterm="")
+    for number, line in enumerate(lines):
+        if number < 2:  # the names of two files that there are not
+            continue
+        if number > LONGEST_DIFFERENCE:
+            told.append("  ... more lines; the tabs Client and Upstream have all of it\n", style="dim")
+            break
+        style = {"-": colours["error"], "+": colours["success"], "@": "dim"}.get(line[:1], "")
+        told.append(f"{line}\n", style=style)
+    return told
+
+
+def decisions(made: Sequence[Json], notes: Sequence[Json], colours: Colours) -> Text:
+    """What was decided for it and why, then what could not be passed on as it was written."""
+    told = Text()
+    for one in made:
+        told.append(f"{one['layer'].replace('_', ' ')}: ", style=f"bold {colours['primary']}")
+        told.append(one["said"])
+        numbers = ", ".join(f"{name} {_number(name, value)}" for name, value in one["numbers"].items())
+        told.append(f"\n    {numbers}" if numbers else "", style="dim")
+        told.append("\n")
+    if not made:
+        told.append("No layer had anything to decide.\n", style="dim")
+    for note in notes:
+        told.append(f"\n{note['action']} ", style=colours["warning"])
+        told.append(f"{note['field']}")
+        told.append(f": {note['detail']}" if note["detail"] else "")
+    return told
+
+
+def _number(name: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    if name.endswith("micro_usd"):
+        return dollars(round(value * 1_000_000))
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+
+
+def answer(message: Json | None, colours: Colours) -> Text:
+    """Text, thinking and calls, each under its name."""
+    if message is None:
+        return Text("There is no answer.", style="dim")
+    told = Text()
+    for block in message.get("content") or ():
+        kind = block.get("type")
+        if kind == "text":
+            told.append(f"{block['text']}\n\n")
+        elif kind == "thinking":
+            told.append("thinking\n", style=f"bold {colours['secondary']}")
+            told.append(f"{block.get('thinking') or '(only its signature came)'}\n\n", style="dim")
+        elif kind == "redacted_thinking":
+            told.append("thinking that only Claude can read\n\n", style=f"bold {colours['secondary']}")
+        elif kind in {"tool_use", "server_tool_use"}:
+            told.append(f"→ {block.get('name')} ", style=f"bold {colours['accent']}")
+            told.append(f"{json.dumps(block.get('input'), indent=2, ensure_ascii=False)}\n\n")
+        else:
+            told.append(f"{json.dumps(block, indent=2, ensure_ascii=False)}\n\n")
+    return told.append(f"stopped: {message.get('stop_reason') or 'broke off'}", style="dim")
+
+
+def timing(stretches: Sequence[Json], row: RequestRow, colours: Colours) -> Text:
+    """A waterfall."""
+    end = max((stretch["end_ms"] for stretch in stretches), default=0) or 1
+    told = Text()
+    for stretch in stretches:
+        start, length = stretch["start_ms"], stretch["end_ms"] - stretch["start_ms"]
+        lead = int(WATERFALL * start / end)
+        told.append(f"{stretch['name']:<22}")
+        told.append(" " * lead)
+        filled = bar(length / end, WATERFALL - lead).rstrip() or "▏"
+        told.append(filled.ljust(WATERFALL - lead), style=colours["accent" if "cgw" in stretch["name"] else "primary"])
+        told.append(f" {milliseconds(length):>7}\n")
+    told.append(f"\ncgw's own part: {milliseconds(row.overhead_ms)}", style="dim")
+    if row.retries:
+        told.append(f"\nasked again {row.retries} times", style=colours["warning"])
+    return told
+
+
+def cost(sheet: Json | None, colours: Colours) -> Text:
+    """The bill line by line, and who made the difference."""
+    if sheet is None:
+        return Text("Nothing was billed.", style="dim")
+    told = Text(f"{sheet['model']}\n\n", style="bold")
+    for line in sheet["lines"]:
+        a_million = dollars(line["picos_per_token"] * 1_000_000)
+        told.append(f"{line['what']:<16}{line['tokens']:>12,}", style="")
+        told.append(f"  at {a_million} a million", style="dim")
+        told.append(f"  {dollars(line['picos']):>10}\n")
+    mark = "  (estimated)" if sheet["estimated"] else ""
+    told.append(f"{'bill':<16}{'':>12}  {dollars(sheet['total_picos'])}{mark}\n", style="bold")
+    told.append(f"{'without cgw':<16}{'':>12}  {dollars(sheet['baseline_picos'])}\n\n")
+    for layer, saved in sheet["saved_by"].items():
+        told.append(f"{layer.replace('_', ' '):<28}")
+        told.append(f"{dollars(saved, sign=True):>10}\n", style=colours["success" if saved >= 0 else "error"])
+    share = percent(sheet["baseline_picos"] - sheet["total_picos"], sheet["baseline_picos"])
+    return told.append(f"\n{share} less than without" if share != NONE else "")
+
+
+def headers(found: Json, colours: Colours) -> Text:
+    """Those of the client and those of Claude's answer, secrets masked."""
+    told = Text()
+    for title, lines in _headers(found):
+        told.append(f"{title}\n", style=f"bold {colours['primary']}")
+        for name, value in lines.items():
+            told.append(f"  {name}: ", style="dim")
+            told.append(f"{value}\n")
+        told.append("\n")
+    return told
+
+
+def _headers(found: Json) -> Iterator[tuple[str, Mapping[str, str]]]:
+    client, upstream = found["client"], found["upstream"]
+    yield f"{client['method']} {client['path']} (the client's, without its key)", client["headers"]
+    yield f"Claude's answer ({upstream['url']})", found["answer_headers"]

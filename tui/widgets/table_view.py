@@ -1,0 +1,204 @@
+"""A view that is one table of what an admin route lists: sortable, narrowed by words, exported as it is shown."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import DataTable, Input, Static
+
+from tui import csv_file
+from tui.sidecar_client import SidecarError
+from tui.views import View
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    name: str
+    cell: Callable[[Json], Text | str]
+    key: Callable[[Json], Any]
+    """What it sorts by, and what a CSV has."""
+    right: bool = False
+    wide: bool = False
+    """Left out where there is little room."""
+
+
+def column(
+    name: str, field: str, say: Callable[[Any], str] = str, *, right: bool = False, wide: bool = False
+) -> TableColumn:
+    """One field, as `say` writes it."""
+    return TableColumn(name, lambda line: say(line[field]), itemgetter(field), right, wide)
+
+
+class TableView(View):
+    """What differs is said by a view's own class."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "sort(1)", "Sort"),
+        Binding("S", "sort(-1)", "Sort back", show=False),
+        Binding("r", "reload", "Reload"),
+        Binding("escape", "leave_filter", "All", show=False),
+    ]
+    DEFAULT_CSS = """
+    TableView .bar { height: 1; background: $surface; }
+    TableView .bar > Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $surface; }
+    TableView .bar > Input:focus { background: $panel; }
+    TableView .bar > Static { width: auto; padding: 0 1; color: $foreground 70%; }
+    TableView DataTable { height: 1fr; background: $background; }
+    TableView .nothing { display: none; padding: 1 2; }
+    TableView.-nothing .nothing { display: block; }
+    TableView.-nothing DataTable { display: none; }
+    """
+    NAME: ClassVar[str]
+    """Of the exported file."""
+    COLUMNS: ClassVar[Sequence[TableColumn]]
+    NOTHING: ClassVar[str]
+    """What to do where the table has no row."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id)
+        self._lines: Sequence[Json] = ()
+        self._shown: list[Json] = []
+        self._sort: TableColumn | None = None
+        self._ascending = False
+        self._columns: list[TableColumn] = []
+
+    @abstractmethod
+    async def fetch(self) -> Sequence[Json]:
+        """What the table lists. Raises SidecarError."""
+
+    @abstractmethod
+    def key_of(self, line: Json) -> str:
+        """The same for the same line in the next answer."""
+
+    def chosen(self, line: Json) -> None:
+        """Enter or a click on the line under the cursor."""
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="bar"):
+            yield Input(placeholder="/ filter: any words")
+            yield Static(markup=False)
+        yield Static(self.NOTHING, classes="nothing", markup=False)
+        yield DataTable(cursor_type="row", zebra_stripes=False)
+
+    @property
+    def table(self) -> DataTable[Text | str]:
+        return self.query_one(DataTable)
+
+    @property
+    def under_cursor(self) -> Json | None:
+        row = self.table.cursor_row
+        return self._shown[row] if 0 <= row < len(self._shown) else None
+
+    def show(self) -> None:
+        self.load()
+        self.table.focus()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    @work(exclusive=True)
+    async def load(self) -> None:
+        """Ask the sidecar. What is shown stays where it does not answer."""
+        try:
+            self._lines = await self.fetch()
+        except SidecarError as error:
+            self.app.notify(str(error), severity="error")
+            return
+        self._draw()
+
+    def replace_line(self, line: Json) -> None:
+        """One line is another now."""
+        key = self.key_of(line)
+        self._lines = [line if self.key_of(one) == key else one for one in self._lines]
+        self._draw()
+
+    def ask_filter(self) -> None:
+        self.query_one(Input).focus()
+
+    def export(self) -> None:
+        names = [column.name for column in self.COLUMNS]
+        rows = ([column.key(line) for column in self.COLUMNS] for line in self._shown)
+        try:
+            path = csv_file.write(self.NAME, names, rows)
+        except OSError as error:
+            self.app.notify(f"The file cannot be written: {error}", severity="error")
+        else:
+            self.app.notify(f"{len(self._shown):,} lines in {path}")
+
+    def action_leave_filter(self) -> None:
+        self.query_one(Input).value = ""
+        self.table.focus()
+
+    def action_reload(self) -> None:
+        self.load()
+
+    def action_sort(self, step: int) -> None:
+        order: list[TableColumn | None] = [None, *self._columns]
+        at = order.index(self._sort) if self._sort in order else 0
+        self._sort_by(order[(at + step) % len(order)])
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        column = self._columns[event.column_index]
+        if column is self._sort:
+            self._ascending = not self._ascending
+            self._draw()
+        else:
+            self._sort_by(column)
+
+    def on_data_table_row_selected(self) -> None:
+        if (line := self.under_cursor) is not None:
+            self.chosen(line)
+
+    def on_input_changed(self) -> None:
+        self._draw()
+
+    def on_input_submitted(self) -> None:
+        self.table.focus()
+
+    def _sort_by(self, column: TableColumn | None) -> None:
+        self._sort = column
+        self._ascending = column is not None and not column.right
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted or not self.size.width:
+            return
+        words = self.query_one(Input).value.casefold().split()
+        lines = [line for line in self._lines if all(word in self._words(line) for word in words)]
+        if (column := self._sort) is not None:
+            lines.sort(key=column.key, reverse=not self._ascending)
+        kept = self.key_of(line) if (line := self.under_cursor) is not None else None
+        self._shown = lines
+        narrow = self.size.width < 100
+        self._columns = [one for one in self.COLUMNS if not (narrow and one.wide)]
+        table = self.table
+        table.clear(columns=True)
+        for one in self._columns:
+            mark = (" ▲" if self._ascending else " ▼") if one is column else ""
+            table.add_column(Text(one.name + mark, justify="right" if one.right else "left"))
+        for line in lines:
+            table.add_row(*(self._cell(one, line) for one in self._columns))
+        if kept is not None:
+            row = next((row for row, line in enumerate(lines) if self.key_of(line) == kept), 0)
+            table.move_cursor(row=row, animate=False)
+        self.set_class(not self._lines, "-nothing")
+        by = f" · by {column.name.lower()}" if column is not None else ""
+        self.query_one(".bar > Static", Static).update(f"{len(lines):,} of {len(self._lines):,}{by}")
+
+    def _cell(self, column: TableColumn, line: Json) -> Text | str:
+        said = column.cell(line)
+        return Text(said, justify="right") if column.right and isinstance(said, str) else said
+
+    def _words(self, line: Json) -> str:
+        return "\n".join(str(column.key(line)) for column in self.COLUMNS).casefold()
