@@ -143,7 +143,6 @@ def _up_here(
 
 def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, detach: bool) -> None:
     from sidecar.commands.background import BackgroundSidecar
-    from sidecar.commands.connecting import connection_lines
 
     if is_claimed(home):
         fail(already_running(home))
@@ -152,15 +151,20 @@ def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, d
     if detach:
         say(_welcome(url, home, settings, f"Requests are logged in {home.log_file}; `cgw down` stops it."))
         return
-    from tui.app import Dashboard
+    from sidecar.commands import dashboard
 
     if settings.intercept:
         say(interception.welcome(settings))
+    ending: dashboard.Ending = "stop"
     try:
-        Dashboard(url, connection_lines(url, _key_file(home, settings))).run()
+        ending = dashboard.watch(url, home, settings, owns_sidecar=True)
     finally:
-        say("Stopping.")
-        child.close()
+        if ending == "leave":
+            child.leave()
+            say(f"The sidecar goes on at {url}: `cgw tui` shows it again, `cgw down` stops it.")
+        else:
+            say("Stopping.")
+            child.close()
 
 
 @app.command(rich_help_panel=RUN)
@@ -207,6 +211,33 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.", 
                 say(line)
             warn(told.get("warnings") or ())
         raise typer.Exit(0 if told else 1)
+
+
+@app.command(rich_help_panel=LOOK)
+def tui(
+    url: Annotated[
+        str | None, typer.Option(help="Another sidecar than the one of this machine; its key is ADMIN_API_KEY's.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show it in a browser: prints a link of its own.", metavar=FLAG)
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="The browser's port, 0 for a free one; only with --serve.", min=0, max=65535)
+    ] = 4345,
+) -> None:
+    """The dashboard of a running sidecar; leaving it does not stop anything."""
+    from sidecar.commands import dashboard
+
+    with one_sentence():
+        home = Home.locate()
+        loaded = _load(home)
+        url = dashboard.address(home, loaded.settings, url)
+        if serve:
+            from sidecar.commands.browser import Browser
+
+            Browser(["tui", f"--url={url}"], port, say).serve()
+        else:
+            dashboard.watch(url, home, loaded.settings)
 
 
 class Place(StrEnum):
@@ -260,15 +291,18 @@ def config(
 @app.command(rich_help_panel=OFFLINE)
 def demo(
     headless: Annotated[
-        bool, typer.Option("--headless", help="End after the session, with a summary.", metavar=FLAG)
+        bool, typer.Option("--headless", help="No dashboard: the session as text, with a summary.", metavar=FLAG)
     ] = False,
 ) -> None:
-    """Play an editor session through a sidecar in front of a simulated Claude."""
-    from sidecar.commands.demo import play
-
+    """Play an editor session through a sidecar in front of a simulated Claude, and watch the dashboard."""
     with one_sentence():
-        stay = not headless and on_a_terminal()
-        raise typer.Exit(0 if play(console(), stay=stay) else 1)
+        if headless or not on_a_terminal():
+            from sidecar.commands.demo import play
+
+            raise typer.Exit(0 if play(console()) else 1)
+        from sidecar.commands.demo_dashboard import show
+
+        show(console())
 
 
 @app.command(rich_help_panel=OFFLINE)
@@ -298,17 +332,13 @@ def _load(home: Home, **flags: object) -> LoadedSettings:
     return load_settings(home, flags)
 
 
-def _key_file(home: Home, settings: Settings) -> Path | None:
-    return None if settings.gateway_api_key else home.gateway_key_file
-
-
 def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
-    from sidecar.commands.connecting import connection_lines, key_place
+    from sidecar.commands.connecting import connection_lines, key_file, key_place
 
-    key_file = _key_file(home, settings)
-    first, key = f"cgw {__version__} listens on {url}. {ending}", f"Key: {key_place(key_file)}"
+    file = key_file(home, settings)
+    first, key = f"cgw {__version__} listens on {url}. {ending}", f"Key: {key_place(file)}"
     more = [interception.welcome(settings)] if settings.intercept else []
-    return "\n".join((first, key, connection_lines(url, key_file), *more))
+    return "\n".join((first, key, connection_lines(url, file), *more))
 
 
 app.add_typer(projects, rich_help_panel=LOOK)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sidecar.commands.connecting import owners_key
 from sidecar.commands.running import RunningSidecar
 from sidecar.home import Home
 from sidecar.user_errors import UserError
@@ -19,8 +20,7 @@ ANSWER_SECONDS = 30.0
 
 def ask_running(running: RunningSidecar, home: Home, settings: Settings, method: str, path: str) -> dict[str, Any]:
     """The JSON it answers with. Raises UserError, one sentence."""
-    secret = settings.admin_api_key or settings.gateway_api_key
-    key = secret.get_secret_value() if secret else home.gateway_key()
+    key = owners_key(home, settings)
     address = urlsplit(running.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=ANSWER_SECONDS)
     try:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from sidecar.commands.foreground import STAY
 from sidecar.commands.running import POLL_SECONDS, RunningSidecar, find, health, tell_to_stop
 from sidecar.home import Home
 from sidecar.user_errors import UserError
@@ -50,6 +51,12 @@ class BackgroundSidecar:
             time.sleep(POLL_SECONDS)
         self._child.kill()
         raise BackgroundError(f"The sidecar did not answer within {START_SECONDS:.0f} s: see {home.log_file}.")
+
+    def leave(self) -> None:
+        """Let a tied child live on without us."""
+        if self._child.stdin is not None:
+            self._child.stdin.write(STAY)
+            self._child.stdin.close()
 
     def close(self) -> None:
         """End a tied child: politely first, and for good when it takes too long."""

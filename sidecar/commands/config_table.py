@@ -74,7 +74,7 @@ def as_markdown() -> str:
     lines = ["| Name | Default | What it does |", "|---|---|---|"]
     for row in rows(LoadedSettings(Settings(), dict.fromkeys(Settings.model_fields, "default"), ())):
         note = f" *Not yet in effect: waits for {row.waits_for}.*" if row.waits_for else ""
-        lines.append(f"| `{row.name}` | `{row.value}` | {" ".join(row.description.split())}{note} |")
+        lines.append(f"| `{row.name}` | `{row.value}` | {' '.join(row.description.split())}{note} |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidecar.home import Home
+
+if TYPE_CHECKING:
+    from sidecar.config import Settings
 
 MODELS = "Models: sonnet, opus, haiku, fable, auto, or any Claude id."
 
@@ -26,6 +32,17 @@ def connection_lines(url: str, key_file: Path | None, *, shell: str = os.name) -
             MODELS,
         )
     )
+
+
+def key_file(home: Home, settings: Settings) -> Path | None:
+    """Where the gateway key is; None where the user set GATEWAY_API_KEY."""
+    return None if settings.gateway_api_key else home.gateway_key_file
+
+
+def owners_key(home: Home, settings: Settings) -> str:
+    """What opens the admin routes of this user's sidecar. Raises HomeError."""
+    secret = settings.admin_api_key or settings.gateway_api_key
+    return secret.get_secret_value() if secret else home.gateway_key()
 
 
 def key_place(key_file: Path | None) -> str:

@@ -12,10 +12,8 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from sidecar.commands.connecting import connection_lines
 from sidecar.commands.demo_editor import MODEL, Editor, Reply
 from sidecar.commands.demo_session import SESSION, TOOLS, Turn
-from sidecar.commands.foreground import log_to_terminal
 from sidecar.commands.in_process import sidecar_in_process
 from sidecar.config import Settings
 from sidecar.credentials import wire_headers
@@ -23,46 +21,38 @@ from sidecar.home import Home
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 
-DELTA_SECONDS = 0.02
-FIRST_BYTE_SECONDS = 0.4
-"""The pace at which a person can watch; without a spectator there is none."""
-
 MICRO = 1_000_000
 INDENT = "   "
 
 
-def play(console: Console, *, stay: bool) -> bool:
-    """Whether every request was answered. With `stay` somebody watches: it plays slowly, and the sidecar stays up
-    until Ctrl-C."""
+def play(console: Console) -> bool:
+    """The session as text, as fast as it goes; whether every request was answered."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    first_byte, delta = (FIRST_BYTE_SECONDS, DELTA_SECONDS) if stay else (0.0, 0.0)
     replies: list[Reply] = []
     with tempfile.TemporaryDirectory(prefix="cgw-demo-") as folder, RunningSimulator() as claude:
-        claude.simulator.script(
-            *(Answer(turn.answer, first_byte_after=first_byte, delta_every=delta) for turn in SESSION)
-        )
+        claude.simulator.script(*(Answer(turn.answer) for turn in SESSION))
         try:
-            asyncio.run(_play(console, Home(Path(folder) / "home"), claude, replies, stay=stay))
+            asyncio.run(_play(console, Home(Path(folder) / "home"), claude, replies))
         except KeyboardInterrupt:
             console.print("Stopped.")
     return len(replies) == len(SESSION) and not any(reply.error for reply in replies)
 
 
-async def _play(console: Console, home: Home, claude: RunningSimulator, replies: list[Reply], *, stay: bool) -> None:
+async def _play(console: Console, home: Home, claude: RunningSimulator, replies: list[Reply]) -> None:
     with console.status("Starting"):
         await wire_headers(claude.api_key, claude.url)  # else the first request waits until the SDK is imported
-    settings = Settings.model_validate({"anthropic_base_url": claude.url, "anthropic_api_key": claude.api_key})
-    async with sidecar_in_process(settings, home) as (url, serving):
+    async with sidecar_in_process(demo_settings(claude), home) as (url, _):
         console.print(
             f"cgw listens on {url}, a simulated Claude on {claude.url}. No key, no network.\n", soft_wrap=True
         )
         async with aiohttp.ClientSession(trust_env=False) as session:
             await _session(console, Editor(session, f"{url}/v1", home.gateway_key()), replies)
         _summary(console, replies, claude.simulator.ledger.totals.cost)
-        if stay:
-            log_to_terminal("info")
-            console.print(_invitation(url, home), markup=False, soft_wrap=True)
-            await serving
+
+
+def demo_settings(claude: RunningSimulator) -> Settings:
+    """The defaults, in front of the simulator; nothing of the user's own."""
+    return Settings.model_validate({"anthropic_base_url": claude.url, "anthropic_api_key": claude.api_key})
 
 
 async def _session(console: Console, editor: Editor, replies: list[Reply]) -> None:
@@ -140,13 +130,4 @@ def _summary(console: Console, replies: list[Reply], cost: Decimal) -> None:
         f"{len(replies)} requests; the simulated Claude bills ${(cost / MICRO).quantize(Decimal('0.0001'))} "
         "at Anthropic's list prices.",
         soft_wrap=True,
-    )
-
-
-def _invitation(url: str, home: Home) -> str:
-    return (
-        f"\nThe sidecar stays up until Ctrl-C, so try it. What the simulated Claude says is no more than an echo.\n"
-        f"{connection_lines(url, home.gateway_key_file)}\n"
-        f"  curl {url}/v1/chat/completions -H 'Authorization: Bearer {home.gateway_key()}' \\\n"
-        f'    -d \'{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Say hello."}}]}}\'\n'
     )

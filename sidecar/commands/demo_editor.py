@@ -41,8 +41,9 @@ class Reply:
 class Editor:
     """Plays turns against a gateway. `base_url` ends in `/v1`, as the OpenAI SDKs want it."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, key: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, key: str, *, model: str = MODEL) -> None:
         self._session = session
+        self._model = model
         self._url = f"{base_url}/chat/completions"
         self._headers = {"authorization": f"Bearer {key}"}
         self.messages: list[Json] = [{"role": "system", "content": SYSTEM}]
@@ -59,7 +60,7 @@ class Editor:
         """Send the conversation; `show_text` gets the answer's text as it arrives."""
         reply = Reply()
         body = {
-            "model": MODEL,
+            "model": self._model,
             "messages": self.messages,
             "tools": list(TOOLS),
             "stream": True,

@@ -20,6 +20,8 @@ from sidecar.home import Home, explained
 from sidecar.server import StartError, serve
 
 STDIN = 0
+STAY = b"stay\n"
+"""What a sidecar that is tied to a dashboard hears when it shall outlive it."""
 
 LOG_FORMAT = "%(asctime)sZ %(levelname)s %(message)s"
 LOG_BYTES = 5_000_000
@@ -86,11 +88,13 @@ def _log_to(handler: logging.Handler, level: str) -> None:
 
 
 def stop_when_stdin_closes() -> None:
-    """End like a SIGTERM as soon as whoever holds the other end of standard input is gone, however it went."""
+    """End like a SIGTERM as soon as whoever holds the other end of standard input is gone, however it went, unless it
+    said before that we shall stay."""
 
     def watch() -> None:
-        while os.read(STDIN, 1024):  # not sys.stdin: its lock must be free when the interpreter ends
-            pass
+        while told := os.read(STDIN, 1024):  # not sys.stdin: its lock must be free when the interpreter ends
+            if told == STAY:
+                return
         signal.raise_signal(signal.SIGTERM)
 
     threading.Thread(target=watch, name="watch stdin", daemon=True).start()
