@@ -26,6 +26,9 @@ TICK_SECONDS = 0.25
 HISTORY = 1000
 """Requests of the ledger that are shown from the beginning."""
 
+OF_VIEWS = frozenset({"view", "filter", "export", "pause", "bypass", "clear_cache", "quit"})
+"""Actions of keys that mean something else, or nothing, on a screen that stands before the views."""
+
 Ending = Literal["stop", "leave"]
 """What is to become of the sidecar when the dashboard ends."""
 
@@ -46,7 +49,7 @@ class Dashboard(App[Ending]):
         Binding("e", "export", "Export"),
         Binding("p", "pause", "Pause"),
         Binding("b", "bypass", "Bypass"),
-        Binding("c", "clear_cache", "Clear cache"),
+        Binding("c", "clear_cache", "Clear"),
         Binding("t", "next_theme", "Theme"),
         Binding("q", "quit", "Quit"),
     ]
@@ -74,7 +77,7 @@ class Dashboard(App[Ending]):
         yield TopBar([row.title for row in VIEWS])
         yield Banner()
         yield ContentSwitcher(id="views")
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     async def on_mount(self) -> None:
         await self.client.open()
@@ -176,6 +179,10 @@ class Dashboard(App[Ending]):
         self.push_screen(ConversationDetail(conversation))
 
     # --- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What belongs to the views is not there while a screen stands before them."""
+        return not (action in OF_VIEWS and len(self.screen_stack) > 1)
 
     def action_filter(self) -> None:
         self.view.ask_filter()

@@ -30,6 +30,7 @@ class Range:
 
 
 RANGES: Final[Mapping[str, Range]] = {
+    "15m": Range(900, 10),
     "1h": Range(3600, 60),
     "6h": Range(6 * 3600, 300),
     "24h": Range(DAY_SECONDS, 900),

@@ -49,7 +49,7 @@ class ConversationDetail(Screen[None]):
         yield Static(id="head", markup=False)
         yield Static(id="misses", markup=False)
         yield DataTable(cursor_type="row")
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         self.query_one(DataTable).focus()
@@ -69,13 +69,10 @@ class ConversationDetail(Screen[None]):
         self._draw()
 
     def _head(self, one: Mapping[str, Any]) -> Text:
-        told = Text(f"{one['client']} · {one['project']} · {short_model(one['model'])}", style="bold")
-        told.append(f"  {one['turns']} turns · {dollars(one['cost_picos'])} · ", style="not bold")
-        told.append(f"saved {dollars(one['saved_picos'])}", style="not bold")
-        told.append(
-            f"\nprompt {sparkline(one['growth'], GROWTH_WIDTH)} {tokens(one['prompt_tokens'])}", style="not bold"
-        )
-        return told
+        told = Text()
+        told.append(f"{one['client']} · {one['project']} · {short_model(one['model'])}", style="bold")
+        told.append(f"  {one['turns']} turns · {dollars(one['cost_picos'])} · saved {dollars(one['saved_picos'])}")
+        return told.append(f"\nprompt {sparkline(one['growth'], GROWTH_WIDTH)} {tokens(one['prompt_tokens'])}")
 
     def _misses(self) -> Text:
         """What cgw itself caused comes first."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.dom import DOMNode
@@ -61,9 +62,9 @@ class Help(ModalScreen[None]):
     def _sections(self) -> Iterator[tuple[str, RenderableType]]:
         title = next(row.title for row in VIEWS if row.id == self._view.id)
         yield title, Text(self._view.HINT)
-        yield "Keys here", _table(_keys(self._view, *self._view.walk_children()))
+        yield "Keys here", _table(_keys(self.app, self._view, *self._view.walk_children()))
         views = [(str(number), f"{row.title}") for number, row in enumerate(VIEWS, start=1)]
-        yield "Keys everywhere", _table([*views, *_keys(self.app), ("Ctrl+P", "Command palette")])
+        yield "Keys everywhere", _table([*views, *_keys(self.app, self.app), ("Ctrl+P", "Command palette")])
         operators = [(f"~{one.letter} {one.takes}".rstrip(), one.told) for one in OPERATORS]
         signs = [
             ("!  &  |  ( )", "not, and (also a blank), or, grouping"),
@@ -77,13 +78,16 @@ class Help(ModalScreen[None]):
         yield "Signs", _table(signs)
 
 
-def _keys(*nodes: DOMNode) -> Iterator[tuple[str, str]]:
+def _keys(app: App[Any], *nodes: DOMNode) -> Iterator[tuple[str, str]]:
     told = set()
     for node in nodes:
         for binding in type(node).__dict__.get("BINDINGS", ()):
-            if isinstance(binding, Binding) and binding.description and binding.description not in told:
-                told.add(binding.description)
-                yield binding.key_display or binding.key.replace(",", ", "), binding.description
+            if binding.description in told or binding.action.startswith("view("):
+                continue
+            told.add(binding.description)
+            keys = binding.key.split(",")
+            shown = [app.get_key_display(replace(binding, key=key)) for key in keys]
+            yield " ".join(shown[:1] if binding.key_display else shown), binding.description
 
 
 def _table(lines: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Table:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tui.app import Dashboard
 
 TABS = (
-    ("difference", "Difference"),
-    ("decisions", "Decisions"),
+    ("difference", "Edits"),
+    ("decisions", "Why"),
     ("cost", "Cost"),
     ("timing", "Timing"),
     ("answer", "Answer"),
@@ -38,10 +38,13 @@ BODIES = {"client", "upstream"}
 
 
 class RequestDetail(Screen[None]):
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "Back", key_display="esc"),
         Binding("left_square_bracket", "neighbour(-1)", "Older", key_display="["),
         Binding("right_square_bracket", "neighbour(1)", "Newer", key_display="]"),
+        Binding("left", "turn(-1)", "Tab before", show=False),
+        Binding("right", "turn(1)", "Tab after", show=False),
         *(Binding(str(number), f"tab('{name}')", title, show=False) for number, (name, title) in enumerate(TABS, 1)),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("n", "search_on", "Next", show=False),
@@ -56,8 +59,9 @@ class RequestDetail(Screen[None]):
     RequestDetail #search.-shown { display: block; }
     RequestDetail TabbedContent { height: 1fr; }
     RequestDetail TabPane { padding: 0; }
+    RequestDetail Tab { width: auto; }
     RequestDetail VerticalScroll { padding: 1 2; }
-    RequestDetail TextArea { border: none; padding: 0; }
+    RequestDetail TextArea, RequestDetail TextArea:focus { border: none; padding: 0; }
     RequestDetail Static { width: 1fr; }
     """
 
@@ -82,7 +86,7 @@ class RequestDetail(Screen[None]):
                     else:
                         with VerticalScroll():
                             yield Static(id=f"{name}-text", markup=False)
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         self.load()
@@ -130,6 +134,7 @@ class RequestDetail(Screen[None]):
 
     def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
         self._fill_body(event.pane.id or "")
+        event.pane.query("TextArea, VerticalScroll").first().focus()
 
     def _fill_body(self, tab: str) -> None:
         if tab in BODIES and self._found is not None and not self.query_one(f"#{tab}-text", TextArea).text:
@@ -141,12 +146,17 @@ class RequestDetail(Screen[None]):
         field = self.query_one("#search", Input)
         if field.has_class("-shown"):
             field.set_class(False, "-shown")
-            self.query_one(TabbedContent).focus()
+            self.focus_next("TabPane TextArea, TabPane VerticalScroll")
         else:
             self.dismiss()
 
     def action_tab(self, name: str) -> None:
         self.query_one(TabbedContent).active = name
+
+    def action_turn(self, step: int) -> None:
+        names = [name for name, _ in TABS]
+        at = names.index(self.query_one(TabbedContent).active)
+        self.action_tab(names[(at + step) % len(names)])
 
     def action_neighbour(self, step: int) -> None:
         log = self.dashboard.log_of_requests
@@ -162,7 +172,7 @@ class RequestDetail(Screen[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._sought = event.value.casefold()
-        self.query_one("#search", Input).set_class(False, "-shown")
+        self.action_back()
         self.action_search_on()
 
     def action_search_on(self) -> None:

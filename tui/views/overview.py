@@ -18,10 +18,11 @@ from tui.sidecar_client import SidecarError
 from tui.text import bar, cut, dollars, percent, tokens
 from tui.views import View
 from tui.widgets.connect import Connect
+from tui.widgets.latest import Latest
 from tui.widgets.money_card import MoneyCard
 from tui.widgets.stacked_plot import Series, StackedPlot
 
-RANGES: Final = ("1h", "6h", "24h", "7d", "30d")
+RANGES: Final = ("15m", "1h", "6h", "24h", "7d", "30d")
 REFRESH_SECONDS: Final = 5.0
 BAR_WIDTH: Final = 14
 LINES: Final = 8
@@ -31,13 +32,13 @@ LINES: Final = 8
 class Overview(View, can_focus=True):
     HINT = "Money first: what was saved, what was spent, and which layer did it."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket,left", "range(-1)", "Shorter", key_display="["),
-        Binding("right_square_bracket,right", "range(1)", "Longer", key_display="]"),
+        Binding("left_square_bracket,left", "range(-1)", "Range", key_display="[ ]"),
+        Binding("right_square_bracket,right", "range(1)", "Longer range", show=False),
     ]
     DEFAULT_CSS = """
     Overview #cards { height: auto; }
     Overview #facts { height: auto; padding: 0 2; }
-    Overview #plots { height: 1fr; min-height: 9; }
+    Overview #plots { height: 1fr; min-height: 9; max-height: 18; }
     Overview #tables { height: auto; }
     Overview .table {
         width: 1fr;
@@ -49,9 +50,7 @@ class Overview(View, can_focus=True):
     }
     Overview #first-run { display: none; }
     Overview.-empty #first-run { display: block; margin: 0 0 1 0; }
-    Overview.-empty #plots, Overview.-empty #tables { display: none; }
-    .-narrow Overview #plots { layout: vertical; height: 20; }
-    .-narrow Overview #tables { layout: vertical; }
+    Overview.-empty #plots, Overview.-empty #tables, Overview.-empty #latest { display: none; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -74,6 +73,7 @@ class Overview(View, can_focus=True):
             with Horizontal(id="tables"):
                 yield Static(id="layers", classes="table", markup=False)
                 yield Static(id="models", classes="table", markup=False)
+            yield Latest(lambda: self.dashboard.log_of_requests.rows, id="latest")
 
     def on_mount(self) -> None:
         self.query_one("#layers").border_title = "Saved by layer"
@@ -85,6 +85,7 @@ class Overview(View, can_focus=True):
         self.load()
 
     def tick(self) -> None:
+        self.query_one(Latest).refresh()
         if time.monotonic() - self._asked > 1.0:
             self.load()
 
@@ -136,7 +137,7 @@ class Overview(View, can_focus=True):
         cost = values("cost_picos")
         saved = [max(0, without - paid) for without, paid in zip(values("baseline_picos"), cost, strict=True)]
         plot = self.query_one("#dollars", StackedPlot)
-        plot.border_title = f"Dollars, {span}: all of it would have been paid without cgw"
+        plot.border_title = f"Dollars with and without cgw, {span}"
         plot.draw(times, [Series("paid", "accent", cost), Series("saved", "success", saved)])
 
     def _facts(self, found: Mapping[str, Any]) -> Text:
@@ -150,9 +151,9 @@ class Overview(View, can_focus=True):
             ("errors", f"{sums['errors']:,}"),
             ("in", tokens(sent + read)),
             ("out", tokens(sums["output_tokens"])),
-            ("read from cache", percent(read, sent + read)),
+            ("cache reads", percent(read, sent + read)),
             ("removed", tokens(sums["removed_tokens"])),
-            ("repeats answered here", f"{sums['cache_hits']:,}"),
+            ("repeats", f"{sums['cache_hits']:,}"),
         ):
             facts.append(f"{name} ", style="dim" if value else "bold")
             facts.append(f"{value}   ")
@@ -182,9 +183,10 @@ class Overview(View, can_focus=True):
     def _layers(self, layers: Sequence[Mapping[str, Any]]) -> Table | Text:
         if not layers:
             return Text("Nothing saved or lost in this range yet.", style="dim")
+        width = BAR_WIDTH if self.size.width >= 100 else BAR_WIDTH // 2
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
-        table.add_column(width=BAR_WIDTH)
+        table.add_column(width=width)
         table.add_column(justify="right", no_wrap=True)
         table.add_column(justify="right", no_wrap=True, style="dim")
         most = max(abs(line["saved_picos"]) for line in layers) or 1
@@ -193,7 +195,7 @@ class Overview(View, can_focus=True):
             colour = self._colour("success" if saved >= 0 else "error")
             table.add_row(
                 line["layer"].replace("_", " ") + ("" if saved >= 0 else " (cost)"),
-                Text(bar(abs(saved) / most, BAR_WIDTH), style=colour),
+                Text(bar(abs(saved) / most, width), style=colour),
                 Text(dollars(saved, sign=True), style=colour),
                 f"{line['requests']:,}x",
             )

@@ -19,6 +19,7 @@ from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]
 BAR_WIDTH = 10
+NAME_WIDTH = 26
 NEXT = {True: False, False: None, None: True}
 """What a switch of a project's own becomes when it is toggled: on, off, as the gateway has it."""
 
@@ -91,8 +92,8 @@ class Projects(TableView):
         own = set(line["overridden"])
         options.clear_options()
         for name, on in line["switches"].items():
-            said = Text(f"{'[x]' if on else '[ ]'} {name.replace('_', ' ')}")
-            said.append("   its own" if name in own else "   as the gateway has it", style="dim")
+            said = Text(f"{'[x]' if on else '[ ]'} {name.removeprefix('enable_').replace('_', ' '):<{NAME_WIDTH}}")
+            said.append("its own" if name in own else "as the gateway has it", style="dim")
             options.add_option(Option(said, id=name))
         options.highlighted = at if at is not None else 0
         self.query_one("#about", Static).update(

@@ -6,6 +6,7 @@ Signs carry what colours say: `-` and `+` in a difference, `!` before a warning.
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,10 +19,13 @@ from tui.text import NONE, bar, day_and_clock, dollars, milliseconds, percent, t
 Json = Mapping[str, Any]
 Colours = Mapping[str, str]
 
-LONGEST_DIFFERENCE: Final = 400
-"""Lines of one edit that are shown."""
+FIRST_OF_RUN: Final = 8
+LAST_OF_RUN: Final = 2
+"""Lines that are shown of a long passage that was removed; the tabs Client and Upstream have all of it."""
 CONTEXT: Final = 2
 WATERFALL: Final = 48
+BILL_WIDTH: Final = 52
+"""Of a line of the bill without its amount."""
 
 
 def pretty(body: str) -> str:
@@ -92,16 +96,24 @@ def difference(edits: Sequence[Json], same: bool, colours: Colours) -> Text:
 
 def _changes(before: str, after: str, colours: Colours) -> Text:
     told = Text()
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=CONTEXT, lineterm="")
-    for number, line in enumerate(lines):
-        if number < 2:  # the names of two files that there are not
-            continue
-        if number > LONGEST_DIFFERENCE:
-            told.append("  ... more lines; the tabs Client and Upstream have all of it\n", style="dim")
-            break
-        style = {"-": colours["error"], "+": colours["success"], "@": "dim"}.get(line[:1], "")
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=CONTEXT, lineterm=""))[2:]
+    for line in _folded(lines):  # the first two name files that there are not
+        style = {"-": colours["error"], "+": colours["success"]}.get(line[:1], "dim" if line[:1] in "@⋮" else "")
         told.append(f"{line}\n", style=style)
     return told
+
+
+def _folded(lines: Sequence[str]) -> Iterator[str]:
+    """Long runs of lines that are all removed, or all added, without their middle."""
+    for sign, run in itertools.groupby(lines, key=lambda line: line[:1]):
+        alike = list(run)
+        left_out = len(alike) - FIRST_OF_RUN - LAST_OF_RUN
+        if sign in "+-" and left_out > 1:
+            yield from alike[:FIRST_OF_RUN]
+            yield f"⋮ {left_out:,} more lines {'removed' if sign == '-' else 'added'}"
+            yield from alike[-LAST_OF_RUN:]
+        else:
+            yield from alike
 
 
 def decisions(made: Sequence[Json], notes: Sequence[Json], colours: Colours) -> Text:
@@ -174,18 +186,19 @@ def cost(sheet: Json | None, colours: Colours) -> Text:
     """The bill line by line, and who made the difference."""
     if sheet is None:
         return Text("Nothing was billed.", style="dim")
-    told = Text(f"{sheet['model']}\n\n", style="bold")
+    told = Text()
+    told.append(f"{sheet['model']}\n\n", style="bold")
     for line in sheet["lines"]:
         a_million = dollars(line["picos_per_token"] * 1_000_000)
-        told.append(f"{line['what']:<16}{line['tokens']:>12,}", style="")
-        told.append(f"  at {a_million} a million", style="dim")
-        told.append(f"  {dollars(line['picos']):>10}\n")
+        told.append(f"{line['what']:<16}{line['tokens']:>12,}")
+        told.append(f"{f'at {a_million} a million':>24}", style="dim")
+        told.append(f"{dollars(line['picos']):>12}\n")
     mark = "  (estimated)" if sheet["estimated"] else ""
-    told.append(f"{'bill':<16}{'':>12}  {dollars(sheet['total_picos'])}{mark}\n", style="bold")
-    told.append(f"{'without cgw':<16}{'':>12}  {dollars(sheet['baseline_picos'])}\n\n")
+    told.append(f"{'bill':<{BILL_WIDTH}}{dollars(sheet['total_picos']):>12}{mark}\n", style="bold")
+    told.append(f"{'without cgw':<{BILL_WIDTH}}{dollars(sheet['baseline_picos']):>12}\n\n")
     for layer, saved in sheet["saved_by"].items():
-        told.append(f"{layer.replace('_', ' '):<28}")
-        told.append(f"{dollars(saved, sign=True):>10}\n", style=colours["success" if saved >= 0 else "error"])
+        told.append(f"{layer.replace('_', ' '):<{BILL_WIDTH}}")
+        told.append(f"{dollars(saved, sign=True):>12}\n", style=colours["success" if saved >= 0 else "error"])
     share = percent(sheet["baseline_picos"] - sheet["total_picos"], sheet["baseline_picos"])
     return told.append(f"\n{share} less than without" if share != NONE else "")
 

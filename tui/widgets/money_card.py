@@ -23,7 +23,7 @@ class MoneyCard(Vertical):
     }
     MoneyCard Digits { width: 1fr; color: $success; text-style: bold; }
     MoneyCard.-lost Digits { color: $error; }
-    MoneyCard Static { width: 1fr; color: $foreground 80%; }
+    MoneyCard Static { width: 1fr; height: 1; color: $foreground 80%; }
     """
 
     def __init__(self, title: str, span: str) -> None:
@@ -41,5 +41,5 @@ class MoneyCard(Vertical):
         saved, cost, baseline = sums["saved_picos"], sums["cost_picos"], sums["baseline_picos"]
         self.set_class(saved < 0, "-lost")
         self.query_one(Digits).update(dollars(saved))
-        word = "saved" if saved >= 0 else "lost"
-        self.query_one(Static).update(f"{word} {percent(saved, baseline)} · spent {dollars(cost)}")
+        share = percent(saved, baseline) if saved >= 0 else f"{percent(-saved, baseline)} LOST"
+        self.query_one(Static).update(f"{share} · {dollars(cost)} spent")

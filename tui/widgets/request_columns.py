@@ -62,13 +62,18 @@ def cache(row: RequestRow) -> Cell:
     return CACHES.get(row.prompt_cache, CACHES["none"])
 
 
+def _spared(row: RequestRow) -> Cell:
+    share = spared_share(row)
+    return (text.percent(share, 1), "success") if share else (text.NONE, "dim")
+
+
 def spared_share(row: RequestRow) -> float:
     """What part of the client's tokens was read from a cache or left out."""
     whole = row.prompt_tokens + max(0, row.removed_tokens)
     return (row.cache_read_tokens + max(0, row.removed_tokens)) / whole if whole else 0.0
 
 
-def _saved(row: RequestRow) -> Cell:
+def saved(row: RequestRow) -> Cell:
     if not row.saved_picos:
         return text.NONE, "dim"
     return text.dollars(row.saved_picos, sign=True), "success" if row.saved_picos > 0 else "error"
@@ -98,11 +103,11 @@ COLUMNS: Final[Sequence[Column]] = (
     Column("Model", 22, 2, lambda row: (models(row), ""), models),
     Column("Route", 9, 11, lambda row: (row.route_reason, "dim"), lambda row: row.route_reason),
     Column("In", 6, 3, lambda row: _tokens(row.prompt_tokens, row), lambda row: row.prompt_tokens, right=True),
-    Column("Spared", 6, 8, lambda row: (text.percent(spared_share(row), 1), "success"), spared_share, right=True),
+    Column("Spared", 6, 8, _spared, spared_share, right=True),
     Column("Out", 6, 3, lambda row: _tokens(row.output_tokens, row), lambda row: row.output_tokens, right=True),
     Column("Cache", 5, 3, cache, lambda row: cache(row)[0]),
     Column("Cost", 8, 2, _cost, lambda row: row.cost_picos, right=True),
-    Column("Saved", 9, 2, _saved, lambda row: row.saved_picos, right=True),
+    Column("Saved", 9, 2, saved, lambda row: row.saved_picos, right=True),
     Column(
         "First", 7, 10, lambda row: (text.milliseconds(row.first_byte_ms), "dim"), lambda row: row.first_byte_ms or 0.0,
         right=True,

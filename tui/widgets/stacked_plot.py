@@ -13,7 +13,8 @@ from tui.text import day_and_clock
 
 SHADES: Final = ("█", "▓", "░")
 PARTS: Final = " ▁▂▃▄▅▆▇"
-AXIS_WIDTH: Final = 8
+AXIS_WIDTH: Final = 9
+"""A label of seven characters, a blank and the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class StackedPlot(Widget):
 
     DEFAULT_CSS: ClassVar[str] = """
     StackedPlot {
+        width: 1fr;
         height: 1fr;
         min-height: 7;
         padding: 0 1;

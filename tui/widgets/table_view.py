@@ -67,7 +67,8 @@ class TableView(View):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id)
-        self._lines: Sequence[Json] = ()
+        self._lines: Sequence[Json] | None = None
+        """None until the sidecar has told them."""
         self._shown: list[Json] = []
         self._sort: TableColumn | None = None
         self._ascending = False
@@ -120,7 +121,7 @@ class TableView(View):
     def replace_line(self, line: Json) -> None:
         """One line is another now."""
         key = self.key_of(line)
-        self._lines = [line if self.key_of(one) == key else one for one in self._lines]
+        self._lines = [line if self.key_of(one) == key else one for one in self._lines or ()]
         self._draw()
 
     def ask_filter(self) -> None:
@@ -172,7 +173,7 @@ class TableView(View):
         self._draw()
 
     def _draw(self) -> None:
-        if not self.is_mounted or not self.size.width:
+        if not self.is_mounted or not self.size.width or self._lines is None:
             return
         words = self.query_one(Input).value.casefold().split()
         lines = [line for line in self._lines if all(word in self._words(line) for word in words)]
