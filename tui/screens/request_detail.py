@@ -30,8 +30,8 @@ TABS = (
     ("timing", "Timing"),
     ("answer", "Answer"),
     ("client", "Client"),
-    ("upstream", "Upstream"),
-    ("headers", "Headers"),
+    ("upstream", "Sent"),
+    ("headers", "Heads"),
 )
 BODIES = {"client", "upstream"}
 """Tabs that hold a whole body, which may have megabytes: drawn line by line, and only once it is looked at."""
@@ -59,7 +59,6 @@ class RequestDetail(Screen[None]):
     RequestDetail #search.-shown { display: block; }
     RequestDetail TabbedContent { height: 1fr; }
     RequestDetail TabPane { padding: 0; }
-    RequestDetail Tab { width: auto; }
     RequestDetail VerticalScroll { padding: 1 2; }
     RequestDetail TextArea, RequestDetail TextArea:focus { border: none; padding: 0; }
     RequestDetail Static { width: 1fr; }

@@ -21,7 +21,7 @@ Colours = Mapping[str, str]
 
 FIRST_OF_RUN: Final = 8
 LAST_OF_RUN: Final = 2
-"""Lines that are shown of a long passage that was removed; the tabs Client and Upstream have all of it."""
+"""Lines that are shown of a long passage that was removed; the tabs Client and Sent have all of it."""
 CONTEXT: Final = 2
 WATERFALL: Final = 48
 BILL_WIDTH: Final = 52
@@ -98,7 +98,7 @@ def _changes(before: str, after: str, colours: Colours) -> Text:
     told = Text()
     lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=CONTEXT, lineterm=""))[2:]
     for line in _folded(lines):  # the first two name files that there are not
-        style = {"-": colours["error"], "+": colours["success"]}.get(line[:1], "dim" if line[:1] in "@⋮" else "")
+        style = {"-": colours["error"], "+": colours["success"]}.get(line[:1], "dim" if line[:1] in "@." else "")
         told.append(f"{line}\n", style=style)
     return told
 
@@ -110,7 +110,7 @@ def _folded(lines: Sequence[str]) -> Iterator[str]:
         left_out = len(alike) - FIRST_OF_RUN - LAST_OF_RUN
         if sign in "+-" and left_out > 1:
             yield from alike[:FIRST_OF_RUN]
-            yield f"⋮ {left_out:,} more lines {'removed' if sign == '-' else 'added'}"
+            yield f"... {left_out:,} more lines {'removed' if sign == '-' else 'added'}"
             yield from alike[-LAST_OF_RUN:]
         else:
             yield from alike
