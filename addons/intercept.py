@@ -201,7 +201,7 @@ class Intercept:
         self._hinted.add(host)
         log.warning(
             "A program asked for %s and did not accept the interceptor's certificate: start it with "
-            "`cgw run -- PROGRAM`, or see `cgw ca trust`.",
+            "`cgw run --intercept -- PROGRAM`, or see `cgw ca trust`.",
             host,
         )
 

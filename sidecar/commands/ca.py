@@ -1,7 +1,7 @@
 """`cgw ca`: the interceptor's certificate authority, and how the system learns to trust it.
 
-Nothing needs that who starts programs with `cgw run`. The commands that change the system are shown, and run only when
-that is asked for.
+Nothing needs that who starts programs with `cgw run --intercept`. The commands that change the system are shown, and
+run only when that is asked for.
 """
 
 from __future__ import annotations

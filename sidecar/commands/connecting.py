@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sidecar.connect.shells import FileContents, OtherVariable, Shell, Word, assignment, detected
 from sidecar.home import Home
 
 if TYPE_CHECKING:
@@ -15,20 +14,21 @@ if TYPE_CHECKING:
 MODELS = "Models: sonnet, opus, haiku, fable, auto, or any Claude id."
 
 
-def connection_lines(url: str, key_file: Path | None, *, shell: str = os.name) -> str:
+def connection_lines(url: str, key_file: Path | None, *, shell: Shell | None = None) -> str:
     """Environment lines for both kinds of tools; `key_file` is None where the user set GATEWAY_API_KEY.
 
-    `shell` is `nt` for PowerShell, else POSIX.
+    Written for the user's shell where none is given.
     """
-    openai = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": None}
-    anthropic = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": None}
-    assign = _powershell if shell == "nt" else _posix
+    shell = shell or detected()
+    key: Word = OtherVariable("GATEWAY_API_KEY") if key_file is None else FileContents(key_file)
+    openai: dict[str, Word] = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
+    anthropic: dict[str, Word] = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": key}
     return "\n".join(
         (
             "OpenAI tools (SDKs, aider, Continue, Cline, ...):",
-            *(f"  {assign(name, value, key_file)}" for name, value in openai.items()),
+            *(f"  {assignment(shell, name, word)}" for name, word in openai.items()),
             "Anthropic tools (SDKs, Claude Code, ...):",
-            *(f"  {assign(name, value, key_file)}" for name, value in anthropic.items()),
+            *(f"  {assignment(shell, name, word)}" for name, word in anthropic.items()),
             MODELS,
         )
     )
@@ -48,15 +48,3 @@ def owners_key(home: Home, settings: Settings) -> str:
 def key_place(key_file: Path | None) -> str:
     """Where the gateway key is, in words."""
     return "the value of GATEWAY_API_KEY" if key_file is None else str(key_file)
-
-
-def _posix(name: str, value: str | None, key_file: Path | None) -> str:
-    if value is None:
-        value = '"$GATEWAY_API_KEY"' if key_file is None else f'"$(cat {shlex.quote(str(key_file))})"'
-    return f"export {name}={value}"
-
-
-def _powershell(name: str, value: str | None, key_file: Path | None) -> str:
-    if value is None:
-        return f"$env:{name} = " + ("$env:GATEWAY_API_KEY" if key_file is None else f"Get-Content '{key_file}'")
-    return f"$env:{name} = '{value}'"

@@ -62,6 +62,11 @@ def bind_sentence(error: OSError, host: str, port: int) -> str:
 def reachable_url(sock: socket.socket) -> str:
     """The base URL for clients on this machine, without `/v1`."""
     host, port = sock.getsockname()[:2]
+    return url_at(host, port)
+
+
+def url_at(host: str, port: int) -> str:
+    """The base URL of what listens on `host`, for clients on this machine, without `/v1`."""
     if host in WILDCARDS:
         host = "::1" if ":" in host else "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -23,7 +23,7 @@ def welcome(settings: Settings) -> str:
     """Lines for the start: where it listens, and who pays for what comes through it."""
     where = f"http://{LISTEN_HOST}:{settings.intercept_port}" if settings.intercept_port else "a free port"
     rows = (
-        f"The interceptor comes up on {where}: start a program through it with `cgw run -- PROGRAM`.",
+        f"The interceptor comes up on {where}: start a program through it with `cgw run --intercept -- PROGRAM`.",
         WHO_PAYS.format(hosts=" and ".join(settings.intercept_hosts)),
         KEY_PAYS_FOR_ALL if settings.intercept_subscriptions else SUBSCRIPTION_PAYS,
     )

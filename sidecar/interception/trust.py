@@ -112,7 +112,7 @@ def trust_store(platform: str = sys.platform, installed: Callable[[str], str | N
             return store
     raise NoTrustStoreError(
         "cgw knows no way to make this system trust a certificate: add the file from `cgw ca path` to what it trusts, "
-        "or start programs with `cgw run -- PROGRAM`, which needs no trust of the system."
+        "or start programs with `cgw run --intercept -- PROGRAM`, which needs no trust of the system."
     )
 
 
