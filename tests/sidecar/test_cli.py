@@ -449,23 +449,65 @@ def terminal() -> Terminal:
     return Terminal()
 
 
-def test_on_a_terminal_the_dashboard_opens_and_the_sidecar_ends_with_it(user: User, terminal: Terminal) -> None:
+@contextmanager
+def watching(user: User, terminal: Terminal, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A `cgw` with this terminal as its own."""
     with subprocess.Popen(
-        [*COMMAND, "up", "--port", "0"],
+        [*COMMAND, *arguments],
         env={**user.environ, "TERM": "xterm-256color"},
         stdin=terminal.end,
         stdout=terminal.end,
         stderr=terminal.end,
         start_new_session=True,
     ) as process:
-        os.close(terminal.end)
         try:
-            terminal.wait_for(b"0 requests, 0 in flight")
-            assert user.is_running()
-            terminal.press(b"q")
-            terminal.drain()
-            assert process.wait(GIVE_UP_SECONDS) == 0
+            yield process
         finally:
             process.kill()
-    assert b"export OPENAI_BASE_URL=" in terminal.shown
+
+
+def test_on_a_terminal_the_dashboard_opens_and_the_sidecar_ends_with_it(user: User, terminal: Terminal) -> None:
+    with watching(user, terminal, "up", "--port", "0") as process:
+        os.close(terminal.end)
+        terminal.wait_for(b"export OPENAI_BASE_URL=")
+        assert user.is_running()
+        terminal.press(b"q")
+        terminal.wait_for(b"go on in the background")
+        terminal.press(b"s")
+        terminal.drain()
+        assert process.wait(GIVE_UP_SECONDS) == 0
     assert not user.is_running()
+
+
+def test_a_sidecar_that_was_left_running_is_looked_at_again_and_ends_with_cgw_down(
+    user: User, terminal: Terminal
+) -> None:
+    with watching(user, terminal, "up", "--port", "0") as process:
+        terminal.wait_for(b"export OPENAI_BASE_URL=")
+        terminal.press(b"q")
+        terminal.wait_for(b"go on in the background")
+        terminal.press(b"l")
+        terminal.wait_for(b"`cgw tui` shows it again")
+        assert process.wait(GIVE_UP_SECONDS) == 0
+    assert user.status()["running"]
+    terminal.shown = b""
+    with watching(user, terminal, "tui") as process:
+        os.close(terminal.end)
+        terminal.wait_for(b"export OPENAI_BASE_URL=")
+        terminal.press(b"q")
+        terminal.drain()
+        assert process.wait(GIVE_UP_SECONDS) == 0
+    assert user.cgw("down").code == 0
+    assert not user.is_running()
+
+
+def test_there_is_no_dashboard_of_nothing(stranger: User) -> None:
+    ran = stranger.cgw("tui")
+    assert ran.code == 1
+    assert "cgw up" in one_sentence(ran.err)
+
+
+def test_the_key_of_this_machine_is_shown_to_no_other(stranger: User) -> None:
+    ran = stranger.cgw("tui", "--url", "http://192.0.2.1:4343")
+    assert ran.code == 1
+    assert "ADMIN_API_KEY" in one_sentence(ran.err)
