@@ -17,6 +17,7 @@ from sidecar import __version__
 from sidecar.commands.accounts import accounts
 from sidecar.commands.ca import ca
 from sidecar.commands.cache import cache
+from sidecar.commands.connect import connect
 from sidecar.commands.env import env, run
 from sidecar.commands.files import files
 from sidecar.commands.projects import projects
@@ -345,6 +346,7 @@ def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
 app.add_typer(projects, rich_help_panel=LOOK)
 app.add_typer(cache, rich_help_panel=LOOK)
 app.add_typer(ca, rich_help_panel=RUN)
+app.command(rich_help_panel=RUN)(connect)
 app.command(rich_help_panel=RUN)(env)
 app.command(rich_help_panel=RUN, context_settings={"allow_interspersed_args": False})(run)
 app.add_typer(accounts)
