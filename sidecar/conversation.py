@@ -147,6 +147,8 @@ class Line:
     turns: int = 0
     warm_until: float = 0.0
     """Epoch seconds, where it is kept warm in a pause; not known any more after a restart."""
+    terms: Mapping[str, str] | None = field(default=None, compare=False)
+    """What its newest request asked for beside the prompt; not known any more after a restart."""
     renewed: dict[int, bytes] = field(default_factory=dict)
     """What `renew` was told, all in all."""
     weight: int = 0

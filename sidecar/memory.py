@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
+from sidecar import miss_causes
 from sidecar.conversation import (
     Accepted,
     Line,
@@ -96,6 +97,7 @@ class ConversationMemory:
         found = await self._find(exchange, prompt)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
+        prompt.expected = miss_causes.expected(prompt, self._candidates(exchange, _groups(exchange, prompt)))
         line = prompt.line if prompt.goes_on else None
         exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)
         exchange.bypass = exchange.bypass or exchange.holdout
@@ -114,14 +116,8 @@ class ConversationMemory:
         return best
 
     def _best(self, exchange: Exchange, prompt: Prompt, keys: list[str]) -> Match | None:
-        session = _session(exchange)
-        candidates = {line_id for key in keys for line_id in self._groups.get(key, ())}
         best: tuple[tuple[int, int, int, float], Match, list[Position]] | None = None
-        for line_id in candidates:
-            if (line := self._lines.get(line_id)) is None or line.project != exchange.project:
-                continue
-            if session and line.session and session != line.session:
-                continue
+        for line in self._candidates(exchange, keys):
             positions = in_frozen_order(line, prompt.positions)
             same = positions is prompt.positions
             chain = prompt.chain if same else rolling(prompt.project, [at.digest for at in positions])
@@ -140,12 +136,22 @@ class ConversationMemory:
             prompt.reorder(best[2])
         return best[1]
 
+    def _candidates(self, exchange: Exchange, keys: Iterable[str]) -> Iterator[Line]:
+        """The lines that these keys lead to and that may be the conversation's."""
+        session = _session(exchange)
+        for line_id in {line_id for key in keys for line_id in self._groups.get(key, ())}:
+            if (line := self._lines.get(line_id)) is None or line.project != exchange.project:
+                continue
+            if not (session and line.session and session != line.session):
+                yield line
+
     # --- once Claude took it
 
     def accepted(self, exchange: Exchange) -> None:
         """Claude has begun to answer, its usage for the prompt is known: what was sent is now fixed. Never raises."""
         try:
             if exchange.prompt is not None:
+                exchange.miss = miss_causes.cause_of(exchange, exchange.prompt)
                 self._remember(exchange, exchange.prompt)
         except Exception:
             log.exception("the conversation of request %s is not remembered", exchange.id)
@@ -178,6 +184,7 @@ class ConversationMemory:
                 answer=exchange.message_id,
             )
         )
+        line.terms = miss_causes.terms_of(exchange.request)
         line.last_message = exchange.message_id or line.last_message
         prompt.line = line
         keys = [*_groups(exchange, prompt)]

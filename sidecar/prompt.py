@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
@@ -23,6 +23,9 @@ from sidecar.conversation import (
     rolling,
 )
 from sidecar.exchange import Json
+
+if TYPE_CHECKING:
+    from sidecar.miss_causes import Expected
 
 REPAIR: Final = "prefix_repair"
 THINKING_MEMORY: Final = "thinking_memory"
@@ -64,6 +67,8 @@ class Prompt:
         self.line: Line | None = None
         self.known = 0
         """How many positions the line had when it was found: other requests may bring it further meanwhile."""
+        self.expected: Expected | None = None
+        """What should be in Claude's cache for it."""
         self.repairable: tuple[Changed, ...] = ()
         """What the client changed in the frozen zone, where nothing else differs: for `mend`."""
         self.cold = False

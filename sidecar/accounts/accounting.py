@@ -17,6 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from sidecar.accounts.account import UNBILLED, Account, Reduction, answered, as_marked, charged, cut_short, spared
@@ -158,6 +160,8 @@ class Accountant:
             exchange.removed_tokens = sum(reduction.tokens for reduction in cut)
             automatic = exchange.request.get("cache_control") is not None
             plain = plainly(prompt, usage, model=model, now=exchange.now, automatic=automatic)
+        if exchange.miss is not None:
+            exchange.miss = replace(exchange.miss, cost_picos=self._cost_of_miss(exchange, exchange.miss.tokens))
         return answered(
             lambda model, usage: self._cost(exchange, model, usage),
             usage,
@@ -167,6 +171,16 @@ class Accountant:
             plain=plain,
             estimated=estimated,
         )
+
+    def _cost_of_miss(self, exchange: Exchange, tokens: int) -> int:
+        """What so many tokens cost more than if they had been read from the cache."""
+        paid, usage = self._cost(exchange, exchange.model, exchange.usage), copy(exchange.usage)
+        for counter in ("cache_write_5m_tokens", "cache_write_1h_tokens", "input_tokens"):
+            moved = min(tokens, getattr(usage, counter))
+            setattr(usage, counter, getattr(usage, counter) - moved)
+            usage.cache_read_tokens += moved
+            tokens -= moved
+        return max(0, paid.total - self._cost(exchange, exchange.model, usage).total)
 
     def _cost(self, exchange: Exchange, model: str, usage: Usage) -> Cost:
         return self._prices.cost(

@@ -9,17 +9,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal
 
 from sidecar.accounts.account import UNBILLED
-from sidecar.exchange import Exchange, Json
+from sidecar.exchange import Exchange, Json, Usage
 
 if TYPE_CHECKING:
     from sidecar.ledger.rows import LedgerRow
 
 Held = Literal["hit", "partly", "miss", "new", "none"]
-"""How Claude's prompt cache held what was sent before: nearly all, some or nothing of it; or nothing was."""
+"""How Claude's prompt cache held what was sent before: nearly all, some or nothing of it (`sidecar.miss_causes` says
+what was expected, and why it was not there); or it only took something in; or neither."""
 
-NEARLY_ALL: Final = 0.8
-SMALLEST: Final = 1024
-"""Tokens that Claude caches at least; below, nothing is expected."""
 BYTES_A_TOKEN: Final = 4
 """For output that still streams: an estimate until Claude says it."""
 
@@ -54,7 +52,7 @@ def row_of(exchange: Exchange, *, has_body: bool = False) -> Json:
         "removed_tokens": exchange.removed_tokens,
         "delivered_bytes": exchange.delivered,
         "cache": "JOINED" if exchange.joined is not None else exchange.cache,
-        "prompt_cache": _held(exchange) if ended else "none",
+        "prompt_cache": _held(usage, missed=exchange.miss is not None) if ended else "none",
         "cost_picos": account.bill,
         "baseline_picos": account.baseline,
         "saved_picos": account.saved,
@@ -98,7 +96,7 @@ def row_of_ledger(row: LedgerRow, *, has_body: bool = False) -> Json:
         "removed_tokens": row.removed_tokens,
         "delivered_bytes": 0,
         "cache": row.cache,
-        "prompt_cache": "hit" if row.cache_read_tokens else "miss" if row.miss_cause else "none",
+        "prompt_cache": _held(row, missed=row.miss_cause is not None),
         "cost_picos": row.cost_picos,
         "baseline_picos": row.baseline_picos,
         "saved_picos": row.baseline_picos - row.cost_picos,
@@ -147,18 +145,12 @@ def _state(status: int, *, cancelled: bool) -> str:
     return "failed" if status >= 400 else "ok"
 
 
-def _held(exchange: Exchange) -> Held:
-    prompt, usage = exchange.prompt, exchange.usage
-    if prompt is None or not usage.prompt_tokens:
-        return "none"
-    if not prompt.known:
-        return "new"
-    expected = prompt.tokens_until(prompt.frozen) if prompt.frozen else usage.prompt_tokens
-    if usage.cache_read_tokens >= NEARLY_ALL * expected > 0:
+def _held(counted: Usage | LedgerRow, *, missed: bool) -> Held:
+    if missed:
+        return "partly" if counted.cache_read_tokens else "miss"
+    if counted.cache_read_tokens:
         return "hit"
-    if expected < SMALLEST:
-        return "none"
-    return "partly" if usage.cache_read_tokens else "miss"
+    return "new" if counted.cache_write_5m_tokens + counted.cache_write_1h_tokens else "none"
 
 
 def _ms(seconds: float | None) -> float | None:
