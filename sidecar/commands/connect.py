@@ -134,7 +134,9 @@ def _write(tool: Tool, address: Address, machine: Machine, home: Home, *, as_jso
         return
     if has_changed:
         say(f"{tool.title} comes to {address.url} from its next start, by {plan.road}.")
-        say(f"Written: {plan.file} (as it was: {backups.place(tool.name)}; --undo takes it back).")
+        before = backups.load(tool.name)
+        was = f"as it was: {backups.place(tool.name)}" if before and before.before is not None else "a new file"
+        say(f"Written: {plan.file} ({was}; --undo takes it back).")
     else:
         say(f"Nothing to change: {plan.file} leads to {address.url} already.")
     if plan.has_key:

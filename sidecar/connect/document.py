@@ -84,6 +84,51 @@ def built(path: Path, value: Value) -> Value:
     return value
 
 
+def with_value(document: Value | Missing, path: Path, value: Value | Missing) -> Value:
+    """The document that a change of its text must come to; MISSING takes out what stands there."""
+    if not path:
+        return None if isinstance(value, Missing) else value
+    head, rest = path[0], path[1:]
+    if isinstance(head, Item):
+        entries = document if isinstance(document, list) else []
+        if not any(head.is_in(entry) for entry in entries):
+            return entries if isinstance(value, Missing) else [*entries, *_as_list(built(path, value))]
+        if isinstance(value, Missing) and not rest:
+            return [entry for entry in entries if not head.is_in(entry)]
+        return [with_value(entry, rest, value) if head.is_in(entry) else entry for entry in entries]
+    table = document if isinstance(document, dict) else {}
+    if isinstance(value, Missing) and (not rest or head not in table):
+        return {key: one for key, one in table.items() if key != head}
+    return table | {head: with_value(table.get(head), rest, value)}
+
+
+def _as_list(value: Value) -> list[Value]:
+    assert isinstance(value, list)
+    return value
+
+
+def check(before: Value | Missing, after: Value | Missing, path: Path, value: Value | Missing) -> None:
+    """Languages have more corners than their libraries: what would not read as it was meant is not written.
+
+    Raises DocumentError.
+    """
+    if _bare(after) != _bare(with_value(before, path, value)):
+        raise DocumentError(f"The way in which `{spelled(path)}` is written there is none that cgw can change")
+
+
+def _bare(value: Value | Missing) -> object:
+    """Without empty things, which are written in several ways, or not at all."""
+    match value:
+        case dict():
+            return {key: bare for key, one in value.items() if (bare := _bare(one)) is not None} or None
+        case list():
+            return [_bare(one) for one in value] or None
+        case Missing():
+            return None
+        case _:
+            return value if not isinstance(value, bool) else repr(value)
+
+
 def spelled(path: Path) -> str:
     """For people: `models[name=x].apiBase`."""
     return "".join(

@@ -6,7 +6,17 @@ import re
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from sidecar.connect.document import MISSING, DocumentError, Missing, Path, Value, newline_of, wrong_kind
+from sidecar.connect.document import (
+    MISSING,
+    DocumentError,
+    Missing,
+    Path,
+    Value,
+    check,
+    newline_of,
+    spelled,
+    wrong_kind,
+)
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -21,13 +31,16 @@ class TomlText:
 
     def put(self, text: str, path: Path, value: Value) -> str:
         document = _parsed(text)
-        table = _leading_to(document, path, make=True)
-        assert table is not None
-        key = str(path[-1])
-        if key in table and _plain(table[key]) == value:
-            return text
-        table[key] = value
-        return _with_line_endings(document.as_string(), text)
+        try:
+            table = _leading_to(document, path, make=True)
+            assert table is not None
+            key = str(path[-1])
+            if key in table and _plain(table[key]) == value:
+                return text
+            table[key] = value
+        except ValueError as error:
+            raise DocumentError(f"`{spelled(path)}` cannot be put there: {error}") from None
+        return self._checked(text, _with_line_endings(document.as_string(), text), path, value)
 
     def remove(self, text: str, path: Path) -> str:
         document = _parsed(text)
@@ -35,7 +48,11 @@ class TomlText:
         if table is None or path[-1] not in table:
             return text
         del table[str(path[-1])]
-        return _with_line_endings(document.as_string(), text)
+        return self._checked(text, _with_line_endings(document.as_string(), text), path, MISSING)
+
+    def _checked(self, before: str, after: str, path: Path, value: Value | Missing) -> str:
+        check(self.read(before), self.read(after), path, value)
+        return after
 
 
 def _parsed(text: str) -> TOMLDocument:

@@ -15,6 +15,8 @@ from sidecar.connect.document import (
     Segment,
     Value,
     built,
+    check,
+    found,
     newline_of,
     spelled,
     wrong_kind,
@@ -23,7 +25,8 @@ from sidecar.connect.document import (
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
-_PLAIN = re.compile(r"[A-Za-z_./][\w./:@+-]*[\w/]")
+_PLAIN = re.compile(r"[A-Za-z_/](?:[\w./:@+-]*[\w/])?")
+_ALIAS = re.compile(r"[ \t]*:\s+\*[^\s,\]}]+")
 _WORDS_WITH_A_MEANING = re.compile(r"(?:true|false|yes|no|on|off|null|y|n)", re.IGNORECASE)
 
 
@@ -44,10 +47,11 @@ class YamlText:
 
     def put(self, text: str, path: Path, value: Value) -> str:
         node = _composed(text)
-        if node is None or _is_null(node):
+        if node is None:
             if not isinstance(path[0], str):
                 raise wrong_kind((), "a table of settings")
-            return _appended(text, _entry(path[0], built(path[1:], value), 0), len(text))
+            after = _appended(text, _entry(path[0], built(path[1:], value), 0), len(text))
+            return self._checked(text, after, path, value)
         for depth, segment in enumerate(path):
             inner = _child(node, segment, path[:depth])
             if inner is None:
@@ -58,7 +62,7 @@ class YamlText:
             if _is_null(inner) and depth < len(path) - 1:
                 return self._checked(text, _filled(text, node, inner, path[depth:], value), path, value)
             node = inner
-        if self._at(text, path) == value:
+        if found(self.read(text), path) == value:
             return text
         start, end = node.start_mark.index, _end(text, node)
         return self._checked(text, text[:start] + _flow(value) + text[end:], path, value)
@@ -72,24 +76,18 @@ class YamlText:
         if parent is None or node is None:
             return text
         if _is_flow(parent):
-            return _without_flow_entry(text, parent, node)
+            return self._checked(text, _without_flow_entry(text, parent, node), path, MISSING)
         key = _key_of(parent, node) or node
         start = _line_start(text, key.start_mark.index)
         if not re.fullmatch(
             r"[ \t]*" if isinstance(path[-1], str) else r"[ \t]*-[ \t]+", text[start : key.start_mark.index]
         ):
             raise DocumentError(f"`{spelled(path)}` cannot be taken out by itself")
-        return text[:start] + text[_line_end(text, _end(text, node)) :]
+        after = text[:start] + text[_line_end(text, _end(text, node)) :]
+        return self._checked(text, after, path, MISSING)
 
-    def _at(self, text: str, path: Path) -> Value | Missing:
-        from sidecar.connect.document import found
-
-        return found(self.read(text), path)
-
-    def _checked(self, before: str, after: str, path: Path, value: Value) -> str:
-        """The rules of YAML are many: what does not read as it was meant is not written."""
-        if self._at(after, path) != value:
-            raise DocumentError("It is written in a way of YAML that cgw cannot change")
+    def _checked(self, before: str, after: str, path: Path, value: Value | Missing) -> str:
+        check(self.read(before), self.read(after), path, value)
         return after
 
 
@@ -166,6 +164,8 @@ def _end(text: str, node: Node) -> int:
     children = [value for _, value in node.value] if isinstance(node, MappingNode) else node.value
     if not children:
         return int(node.end_mark.index)
+    if isinstance(node, MappingNode) and (alias := _ALIAS.match(text, node.value[-1][0].end_mark.index)):
+        return alias.end()  # what it stands for is elsewhere
     last = _end(text, children[-1])
     if isinstance(node, MappingNode) and last == children[-1].start_mark.index:  # `key:` with nothing behind it
         return max(last, int(node.value[-1][0].end_mark.index) + 1)
