@@ -59,7 +59,9 @@ def write(tool: str, plan: Plan, backups: Backups) -> bool:
         base = _as_it_was(earlier, content) if earlier else content
         text, changes = applied(plan.language, base.text, plan.edits)
     raw = base.with_text(text)
-    mode = base.mode & settings_file.PRIVATE if plan.has_key and base.mode is not None else base.mode
+    mode = content.mode if base.mode is None else base.mode
+    if plan.has_key and mode is not None:
+        mode &= settings_file.PRIVATE
     if raw == content.raw and mode == content.mode:
         return False
     folders = tuple(earlier.folders) if earlier else ()
@@ -105,8 +107,12 @@ def state_of(plan: Plan, url: str) -> State:
         return State.UNREADABLE
     if any(_same_place(text, url) for text in _texts(document)):
         return State.HERE
-    ours = (edit for edit in plan.edits if isinstance(edit, Put) and _same_place(edit.value, url))
-    return State.ELSEWHERE if any(found(document, edit.path) is not MISSING for edit in ours) else State.NOT_SET
+    places = (
+        edit.path
+        for edit in plan.edits
+        if isinstance(edit, Put) and any(_same_place(text, url) for text in _texts(edit.value))
+    )
+    return State.ELSEWHERE if any(found(document, path) is not MISSING for path in places) else State.NOT_SET
 
 
 def _as_it_was(earlier: Backup, content: Content) -> Content:
@@ -145,9 +151,9 @@ def _texts(value: Value | Missing) -> Iterator[str]:
                 yield from _texts(one)
 
 
-def _same_place(text: object, url: str) -> bool:
+def _same_place(text: str, url: str) -> bool:
     """Whether a setting is a URL of the same port of the same machine, by whatever name."""
-    if not isinstance(text, str) or not text.startswith(("http://", "https://")):
+    if not text.startswith(("http://", "https://")):
         return False
     try:
         theirs, ours = urlsplit(text), urlsplit(url)

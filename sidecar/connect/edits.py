@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.connect.document import MISSING, Format, Item, Missing, Path, Value, found, spelled
+from sidecar.connect.document import MISSING, Format, Item, Missing, Path, Value, found, spelled, with_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Change:
 def applied(language: Format, text: str, edits: Iterable[Edit]) -> tuple[str, list[Change]]:
     """The text with all of them, and what changed. Raises DocumentError."""
     changes = []
-    for edit in edits:
+    for edit in _gathered(language.read(text), edits):
         document = language.read(text)
         was = found(document, edit.path)
         now: Value | Missing = edit.value if isinstance(edit, Put) else MISSING
@@ -67,8 +67,24 @@ def applied(language: Format, text: str, edits: Iterable[Edit]) -> tuple[str, li
     return text, changes
 
 
+def _gathered(document: Value | Missing, edits: Iterable[Edit]) -> list[Edit]:
+    """Everything that is put into an item that is not there yet becomes one edit: the item."""
+    gathered: dict[Path, Edit] = {}
+    for edit in edits:
+        depth = next((at for at, part in enumerate(edit.path, 1) if isinstance(part, Item)), 0)
+        head, rest = edit.path[:depth], edit.path[depth:]
+        if isinstance(edit, Put) and rest and head and found(document, head) is MISSING:
+            earlier = gathered.get(head)
+            inside = earlier.value if isinstance(earlier, Put) else {}
+            gathered[head] = Put(head, with_value(inside, rest, edit.value))
+        else:
+            gathered[edit.path] = edit
+    return list(gathered.values())
+
+
 def undone(language: Format, text: str, changes: Sequence[Change]) -> tuple[str, list[str]]:
-    """The text without them, and the settings that are left because somebody has changed them since.
+    """The text without them, and the settings that are left because somebody has changed them since. An item that was
+    made for us goes, whatever has come into it.
 
     Raises DocumentError.
     """
@@ -79,7 +95,8 @@ def undone(language: Format, text: str, changes: Sequence[Change]) -> tuple[str,
         here = found(document, change.path)
         if here is MISSING and change.now is not MISSING:
             continue
-        if here != change.now:
+        is_our_item = isinstance(change.path[-1], Item) and isinstance(change.was, Missing)
+        if here != change.now and not is_our_item:
             left.append(spelled(change.path))
         elif not isinstance(change.was, Missing):
             text = language.put(text, change.path, change.was)
@@ -104,11 +121,7 @@ def _is_all_ours(value: Value, below: Sequence[Path]) -> bool:
         return True
     match value:
         case dict():
-            named = {path[0].key for path in below if isinstance(path[0], Item)}
-            return all(
-                key in named or _is_all_ours(one, [path[1:] for path in below if path[0] == key])
-                for key, one in value.items()
-            )
+            return all(_is_all_ours(one, [path[1:] for path in below if path[0] == key]) for key, one in value.items())
         case list():
             return all(any(isinstance(path[0], Item) and path[0].is_in(entry) for path in below) for entry in value)
         case _:

@@ -88,7 +88,7 @@ def _plain(item: Any) -> Any:
 
 
 def _with_line_endings(written: str, before: str) -> str:
-    """tomlkit writes new lines as Unix has them."""
-    if newline_of(before) == "\n":
+    """tomlkit writes new lines as Unix has them. Where both kinds stand in a file, no line is like all others."""
+    if newline_of(before) == "\n" or re.search(r"(?<!\r)\n", before):
         return written
     return re.sub(r"(?<!\r)\n", "\r\n", written)
