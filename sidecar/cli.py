@@ -18,6 +18,7 @@ from sidecar.commands.accounts import accounts
 from sidecar.commands.ca import ca
 from sidecar.commands.cache import cache
 from sidecar.commands.connect import connect
+from sidecar.commands.doctor import doctor
 from sidecar.commands.env import env, run
 from sidecar.commands.files import files
 from sidecar.commands.projects import projects
@@ -352,5 +353,6 @@ app.command(rich_help_panel=RUN, context_settings={"allow_interspersed_args": Fa
 app.add_typer(accounts)
 app.add_typer(files)
 app.add_typer(show)
+app.command(rich_help_panel=LOOK)(doctor)
 app.command(rich_help_panel=LOOK)(record)
 app.command(rich_help_panel=OFFLINE)(replay)

@@ -28,6 +28,7 @@ from sidecar.breaker import Breakers, Trips
 from sidecar.commands.sockets import reachable_url
 from sidecar.config import Settings, is_loopback
 from sidecar.credentials import sdk_client
+from sidecar.doctor.routes import DoctorRoutes
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from sidecar.feed.feed import Feed
@@ -257,6 +258,7 @@ async def sidecar_app(
             budgets=lambda: state()["budgets"],
             has_body=feed.has_body,
         )
+        doctor = DoctorRoutes(admin.check, home, settings, url=url, health=health, database=database)
         listener = Listener(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
@@ -271,7 +273,7 @@ async def sidecar_app(
                 test_clock=settings.test_clock,
             ),
             health=health,
-            more_routes=[*admin.routes(), *watching.routes(), *overview.routes()],
+            more_routes=[*admin.routes(), *watching.routes(), *overview.routes(), *doctor.routes()],
             bypass=lambda: switches.bypass,
             refused=_told(log_refusal, feed.refused),
         )

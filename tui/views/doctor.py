@@ -70,7 +70,7 @@ class Doctor(View):
                 if finding["fix"]:
                     told.append(f"  {'':<18} → {finding['fix']}\n", style=style)
         return told.append(
-            f"\nLooked at {clock(checked)}. `cgw doctor` in a terminal also looks at your editors.", "dim"
+            f"\nLooked at {clock(checked)}. `cgw doctor` in a terminal also tries your key.", "dim"
         )
 
     def export(self) -> None:
