@@ -19,24 +19,27 @@ NOTES = (
 
 
 def plan(address: Address, machine: Machine) -> Plan:
-    return _plan(
-        address, machine.config / "opencode", ("opencode.jsonc", "opencode.json", "config.json"), "opencode.json"
-    )
+    names = ("opencode.jsonc", "opencode.json", "config.json")
+    return _plan(address, machine.config / "opencode", names, "opencode.json", "https://opencode.ai/config.json")
 
 
 def kilo_plan(address: Address, machine: Machine) -> Plan:
     names = ("kilo.jsonc", "kilo.json", "config.json", "opencode.jsonc", "opencode.json")
-    return _plan(address, machine.config / "kilo", names, "kilo.json")
+    return _plan(address, machine.config / "kilo", names, "kilo.json", "https://app.kilo.ai/config.json")
 
 
-def _plan(address: Address, folder: Path, names: tuple[str, ...], new: str) -> Plan:
+def _plan(address: Address, folder: Path, names: tuple[str, ...], new: str, schema: str) -> Plan:
     """The file that is there and counts most; else a new one."""
     file = next((folder / name for name in names if (folder / name).exists()), folder / new)
     key = reference(address.key)
     return Plan(
         road=ROAD,
         file=file,
-        edits=(Put((*OPTIONS, "baseURL"), address.openai), Put((*OPTIONS, "apiKey"), key or address.key.value)),
+        edits=(
+            Put(("$schema",), schema, unless_there=True),  # it rewrites a file that has none
+            Put((*OPTIONS, "baseURL"), address.openai),
+            Put((*OPTIONS, "apiKey"), key or address.key.value),
+        ),
         has_key=key is None,
         notes=NOTES,
     )

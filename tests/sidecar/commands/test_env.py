@@ -98,6 +98,14 @@ def test_a_sidecar_without_an_interceptor_is_told_of(running: Home) -> None:
     assert "start it with `cgw up --intercept`" in ran.stderr
 
 
+def test_the_interceptor_that_runs_is_the_one_that_is_named(running: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"interceptor": {"state": "running", "url": "http://127.0.0.1:5555"}}
+    monkeypatch.setattr("sidecar.commands.running.health", lambda _url: told)
+    ran = cgw("env", "--shell", "fish", "--intercept")
+    assert "set -gx https_proxy 'http://127.0.0.1:5555'\n" in ran.stdout
+    assert not ran.stderr
+
+
 def test_run_tells_what_is_not_found_in_one_sentence(running: Home) -> None:
     ran = cgw("run", "--", "no-such-program-of-cgw", "--flag")
     assert (ran.exit_code, ran.stderr.count("\n")) == (127, 1)
