@@ -17,8 +17,8 @@ def plan(address: Address, machine: Machine) -> Plan:
         "edit-format": "diff",
     }
     return Plan(
-        road="/v1/chat/completions: on the other one LiteLLM, which aider calls models by, would cap answers of models "
-        "that it does not know",
+        road="/v1/chat/completions: for /v1/messages LiteLLM, through which aider calls models, would end answers of "
+        "names that it does not know after 4,096 tokens",
         file=machine.home / ".aider.conf.yml",
         edits=tuple(Put((name,), value) for name, value in settings.items()),
         has_key=True,
