@@ -69,9 +69,7 @@ class Doctor(View):
                 told.append(f" {finding['said']}\n")
                 if finding["fix"]:
                     told.append(f"  {'':<18} → {finding['fix']}\n", style=style)
-        return told.append(
-            f"\nLooked at {clock(checked)}. `cgw doctor` in a terminal also tries your key.", "dim"
-        )
+        return told.append(f"\nLooked at {clock(checked)}. `cgw doctor` in a terminal also tries your key.", "dim")
 
     def export(self) -> None:
         columns = ("check", "severity", "said", "fix")

@@ -17,6 +17,8 @@ WHO_WIDTH: Final = 22
 MODELS_WIDTH: Final = 28
 REASON_WIDTH: Final = 16
 COST_WIDTH: Final = 10
+TAKEN: Final = 2 + 9 + WHO_WIDTH + MODELS_WIDTH + REASON_WIDTH + 3 * 2 + 6 + COST_WIDTH + 2
+"""Cells of a line before what went wrong."""
 
 
 class Latest(Widget):
@@ -39,7 +41,7 @@ class Latest(Widget):
         self._rows = rows
 
     def render(self) -> Text:
-        told = Text(no_wrap=True, overflow="ellipsis")
+        told = Text()
         for row in islice(reversed(self._rows()), max(0, self.size.height)):
             sign, colour = STATES[row.state]
             told.append(f"{sign} ", style=self._style(colour))
@@ -51,10 +53,9 @@ class Latest(Widget):
             told.append(f"{said:<6}", style=self._style(colour))
             said, colour = saved(row)
             told.append(f"{said:>{COST_WIDTH}}", style=self._style(colour))
-            if row.miss is not None:
-                told.append(f"  {row.miss.cause}", style=self._style("error" if row.miss.ours else "warning"))
-            elif row.error:
-                told.append(f"  {row.error}", style=self._style("error"))
+            if (why := row.miss.cause if row.miss is not None else row.error) and (room := self.size.width - TAKEN) > 8:
+                bad = row.miss is None or row.miss.ours
+                told.append(f"  {text.cut(why, room)}", style=self._style("error" if bad else "warning"))
             told.append("\n")
         return told
 

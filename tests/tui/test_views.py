@@ -1,0 +1,400 @@
+"""The views and what opens from them, key by key."""
+
+from __future__ import annotations
+
+import csv
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from textual.widgets import DataTable, Input, OptionList, TabbedContent
+
+from tests.support.dashboards import said, settled, shown, until, watching
+from tests.support.told_sidecar import CENT, ROWS, ToldSidecar, row, state
+from tui.screens.conversation_detail import ConversationDetail
+from tui.screens.request_detail import TABS, RequestDetail
+from tui.views.requests import CSV_COLUMNS, Requests
+from tui.widgets.money_card import MoneyCard
+from tui.widgets.request_table import RequestTable
+
+
+@pytest.fixture
+async def sidecar() -> AsyncIterator[ToldSidecar]:
+    async with ToldSidecar() as told:
+        yield told
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files are written."""
+    monkeypatch.chdir(tmp_path)
+
+
+def written(folder: Path, pattern: str) -> list[Path]:
+    return [*folder.glob(pattern)]
+
+
+# --- overview
+
+
+async def test_the_overview_puts_money_first(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar) as (app, pilot):
+        await until(pilot, lambda: "spent" in shown(pilot))
+        screen = shown(pilot)
+        assert [card.span for card in app.query(MoneyCard)] == ["today", "week", "month"]
+        assert "86% · $1.53 spent" in screen
+        assert "cache reads 95%" in screen
+        assert "web month budget" in screen
+        assert "88% of $50.00" in screen
+        assert "+$7.00" in screen
+        assert "keep warm (cost)" in screen
+        assert "-$0.0200" in screen
+        assert "what had b" in screen
+
+
+async def test_money_lost_is_called_lost(sidecar: ToldSidecar) -> None:
+    sidecar.overview["today"] |= {"saved_picos": -CENT, "cost_picos": 11 * CENT, "baseline_picos": 10 * CENT}
+    async with watching(sidecar) as (_, pilot):
+        await until(pilot, lambda: "10% LOST" in shown(pilot))
+
+
+async def test_an_open_breaker_a_warning_and_the_last_error_are_told(sidecar: ToldSidecar) -> None:
+    breaker = {"name": "claude-opus-5-5", "state": "open", "failures": 12, "calls": 20}
+    sidecar.state = state(
+        upstream={"url": "u", "state": "down", "last_error": "529 overloaded", "breakers": [breaker]},
+        warnings=["budgets are not known"],
+        interceptor={"state": "up"},
+    )
+    async with watching(sidecar) as (_, pilot):
+        await until(pilot, lambda: "for claude-opus-5-5" in shown(pilot))
+        assert all(
+            word in shown(pilot)
+            for word in ("breaker ! open", "529 overloaded", "budgets are not known", "interceptor up")
+        )
+
+
+async def test_brackets_change_the_range(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar) as (_, pilot):
+        for key, span in (
+            ("right_square_bracket", "1h"),
+            ("right", "6h"),
+            ("left_square_bracket", "1h"),
+            ("left", "15m"),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda span=span: f"Tokens, {span}" in shown(pilot))  # type: ignore[misc]
+
+
+# --- requests
+
+
+async def test_the_table_follows_the_newest_until_somebody_looks_at_an_older_one(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2") as (app, pilot):
+        table = app.query_one(RequestTable)
+        assert table.cursor_id == "req_8"
+        await pilot.press("up")
+        assert table.cursor_id == "req_7"
+        sidecar.tell("batch", {"begun": [row(20)]})
+        await until(pilot, lambda: len(table.rows) == len(ROWS) + 1)
+        assert table.cursor_id == "req_7"
+        for key, request in (("home", "req_0"), ("down", "req_1"), ("pagedown", "req_20"), ("end", "req_20")):
+            await pilot.press(key)
+            assert table.cursor_id == request
+        assert table.following
+
+
+async def test_a_running_request_ticks_and_ends(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2") as (_, pilot):
+        tick = {
+            "id": "req_8",
+            "output_tokens": 7_777,
+            "delivered_bytes": 9,
+            "first_byte_ms": 5.0,
+            "elapsed_ms": 9_000.0,
+        }
+        sidecar.tell("batch", {"ticks": [tick]})
+        await until(pilot, lambda: "7.8k" in shown(pilot))
+        sidecar.tell("batch", {"ended": [row(8, status=200, output_tokens=8_888)]})
+        await until(pilot, lambda: "8.9k" in shown(pilot))
+
+
+async def test_states_and_caches_read_without_colour(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2") as (_, pilot):
+        lines = shown(pilot).splitlines()
+        for sign, word in (
+            ("✓", "new"),
+            ("✓", "MISS"),
+            ("✓", "OURS!"),
+            ("✓", "HIT"),
+            ("✖", "529*"),
+            ("○", "left"),
+            ("▶", "..."),
+        ):
+            assert any(line.startswith(sign) and word in line for line in lines), word
+
+
+async def test_a_filter_is_in_force_while_it_is_typed_and_escape_takes_it_away(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "slash") as (app, pilot):
+        table = app.query_one(RequestTable)
+        await pilot.press(*"~m opus")
+        await until(pilot, lambda: [one.id for one in table.rows] == ["req_2"])
+        await until(pilot, lambda: "1 of 9" in shown(pilot))
+        sidecar.tell("batch", {"begun": [row(20, model_asked="opus"), row(21)]})
+        await until(pilot, lambda: [one.id for one in table.rows] == ["req_2", "req_20"])
+        await pilot.press("enter")
+        assert table.has_focus
+        await pilot.press("escape")
+        await until(pilot, lambda: len(table.rows) == len(ROWS) + 2)
+
+
+async def test_a_filter_that_makes_no_sense_says_where_and_changes_nothing(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "slash") as (app, pilot):
+        await pilot.press(*"~q")
+        await until(pilot, lambda: "there is no ~q" in shown(pilot))
+        assert len(app.query_one(RequestTable).rows) == len(ROWS)
+        await pilot.press("backspace", *"s 5xx")
+        await until(pilot, lambda: [one.id for one in app.query_one(RequestTable).rows] == ["req_6"])
+        assert "there is no" not in shown(pilot)
+
+
+async def test_columns_sort_by_key_and_by_click(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2") as (app, pilot):
+        table = app.query_one(RequestTable)
+        costs = lambda: [one.cost_picos for one in table.rows]  # noqa: E731
+        heading = next(line for line in shown(pilot).splitlines() if "Cost" in line)
+        await pilot.click(RequestTable, offset=(heading.index("Cost"), 0))
+        await until(pilot, lambda: table.sorted_by == "cost down")
+        await settled(pilot)
+        assert costs() == sorted(costs(), reverse=True)
+        await pilot.press("r")
+        await settled(pilot)
+        assert costs() == sorted(costs())
+        sidecar.tell("batch", {"ended": [row(20, cost_picos=CENT)]})
+        await until(pilot, lambda: len(table.rows) == len(ROWS) + 1)
+        assert costs() == sorted(costs())
+        for _ in range(20):
+            if table.sorted_by == "time":
+                break
+            await pilot.press("s")
+            await settled(pilot)
+        assert table.following
+
+
+async def test_a_second_click_opens_a_request(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2") as (app, pilot):
+        await pilot.click(RequestTable, offset=(5, 3))
+        await pilot.click(RequestTable, offset=(5, 3))
+        await until(pilot, lambda: isinstance(app.screen, RequestDetail))
+
+
+async def test_what_is_shown_is_exported_and_only_its_owner_reads_it(sidecar: ToldSidecar, tmp_path: Path) -> None:
+    async with watching(sidecar, "2", "slash") as (app, pilot):
+        await pilot.press(*"~p api", "enter")
+        await until(pilot, lambda: len(app.query_one(RequestTable).rows) == 1)
+        await pilot.press("e")
+        await until(pilot, lambda: [*tmp_path.glob("cgw-requests-*.csv")])
+    [path] = written(tmp_path, "cgw-requests-*.csv")
+    [heading, line] = csv.reader(path.read_text().splitlines())
+    assert tuple(heading) == CSV_COLUMNS
+    assert line[heading.index("id")] == "req_2"
+    assert line[heading.index("cost_picos")] == str(31 * CENT)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_hundred_thousand_rows_are_there_and_only_the_screens_are_drawn(
+    sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = 0
+    render_line = RequestTable.render_line
+
+    def counted(table: RequestTable, y: int) -> object:
+        nonlocal drawn
+        drawn += 1
+        return render_line(table, y)
+
+    async with watching(sidecar, "2") as (app, pilot):
+        app.log_of_requests.history([row(number, id=f"old_{number}", time=float(number)) for number in range(100_000)])
+        table = app.query_one(RequestTable)
+        await until(pilot, lambda: len(table.rows) == 100_000)
+        await settled(pilot)
+        monkeypatch.setattr(RequestTable, "render_line", counted)
+        await pilot.press("home")
+        await pilot.pause()
+        assert table.cursor_id == app.log_of_requests.rows[0].id
+        assert 0 < drawn < 1_000
+        await pilot.press("slash", *"~m opus")
+        await until(pilot, lambda: [one.id for one in table.rows] == ["req_2"])
+
+
+# --- the detail of a request
+
+
+async def test_every_tab_of_a_request_says_its_part(sidecar: ToldSidecar) -> None:
+    words = {
+        "difference": "380 tokens fewer",
+        "decisions": "kept: would cost $0.12 to save $0.01",
+        "cost": "cache read",
+        "timing": "waiting for Claude",
+        "answer": "It is in the parser.",
+        "client": '"content": "Find the bug."',
+        "upstream": '"model": "claude-sonnet-5-5"',
+        "headers": "sk-...x7Qa",
+    }
+    assert set(words) == {name for name, _ in TABS}
+    async with watching(sidecar, "2", "up", "enter") as (app, pilot):
+        for number, (name, _) in enumerate(TABS, start=1):
+            await pilot.press(str(number))
+            await until(pilot, lambda name=name: app.screen.query_one(TabbedContent).active == name)  # type: ignore[misc]
+            await until(pilot, lambda name=name: words[name] in shown(pilot))  # type: ignore[misc]
+        await pilot.press("right")
+        await until(pilot, lambda: app.screen.query_one(TabbedContent).active == "difference")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.view.id == "requests" and len(app.screen_stack) == 1)
+
+
+async def test_why_the_cache_missed_stands_in_the_head(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "home", "down", "down", "down", "enter") as (_, pilot):
+        assert "cache missed: 41,200 tokens, $0.2600: the system prompt changed" in said(pilot, "#summary")
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "cgw itself" in said(pilot, "#summary"))
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "the system prompt changed" in said(pilot, "#summary"))
+
+
+async def test_a_request_that_is_not_kept_any_more_says_so(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "up") as (_, pilot):
+        sidecar.rows = []
+        await pilot.press("enter")
+        await until(pilot, lambda: "It is not kept any more." in shown(pilot))
+
+
+async def test_a_tab_is_copied_saved_and_searched(sidecar: ToldSidecar, tmp_path: Path) -> None:
+    async with watching(sidecar, "2", "up", "enter", "6") as (app, pilot):
+        await pilot.press("y")
+        assert '"Find the bug."' in app.clipboard
+        await pilot.press("w")
+        await until(pilot, lambda: [*tmp_path.glob("cgw-req_7-client-*.json")])
+        await pilot.press("slash", *"content", "enter")
+        await pilot.pause()
+        assert app.screen.query_one("#client-text").cursor_location[0] > 0  # type: ignore[attr-defined]
+        await pilot.press("slash", *"nowhere", "enter")
+        await until(pilot, lambda: "is not in this tab" in shown(pilot))
+    [path] = written(tmp_path, "cgw-req_7-client-*.json")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_request_is_sent_again_only_by_who_says_yes(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "up", "enter") as (app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: "It costs money" in shown(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, RequestDetail))
+        assert sidecar.asked == []
+        await pilot.press("r")
+        await until(pilot, lambda: not isinstance(app.screen, RequestDetail))
+        await pilot.press("y")
+        await until(pilot, lambda: "Sent as req_again" in shown(pilot))
+    assert [(method, path) for method, path, _ in sidecar.asked] == [("POST", "exchanges/req_7/replay")]
+
+
+async def test_keys_of_the_views_do_nothing_on_a_request(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "up", "enter", "b", "p", "c", "e") as (app, _):
+        assert isinstance(app.screen, RequestDetail)
+        assert not app.paused
+    assert sidecar.asked == []
+
+
+# --- conversations, files, projects, findings
+
+
+async def test_a_conversation_tells_its_misses_what_cgw_caused_first(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "3") as (app, pilot):
+        assert "! 1 ours, 2" in shown(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ConversationDetail))
+        await until(pilot, lambda: "miss," in said(pilot, "#misses"))
+        first, second = said(pilot, "#misses").splitlines()
+        assert first.startswith("! ")
+        assert "cgw itself: 41,200 tokens, $0.2600" in first
+        assert "the system prompt changed at character 1,204: `Today is Monday`" in second
+        assert app.screen.query_one(DataTable).row_count == 6
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RequestDetail))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+
+
+async def test_a_request_leads_to_its_conversation(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "up", "enter", "v") as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, ConversationDetail))
+
+
+async def test_a_table_is_sorted_narrowed_and_exported(sidecar: ToldSidecar, tmp_path: Path) -> None:
+    async with watching(sidecar, "3") as (app, pilot):
+        table = app.view.query_one(DataTable)
+        assert table.row_count == 2
+        await pilot.press("slash", *"cline", "enter")
+        await until(pilot, lambda: table.row_count == 1)
+        await pilot.press("e")
+        await until(pilot, lambda: [*tmp_path.glob("cgw-conversations-*.csv")])
+        await pilot.press("escape")
+        await until(pilot, lambda: table.row_count == 2)
+        await pilot.press("s")
+        await until(pilot, lambda: "by last" in shown(pilot))
+        await pilot.press("r")
+        await settled(pilot)
+        assert not app.view.query_one(Input).value
+
+
+async def test_files_tell_what_was_sent_again_and_what_that_saved(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "4") as (_, pilot):
+        line = next(line for line in shown(pilot).splitlines() if "src/parser.py" in line)
+        assert all(word in line for word in ("3.8k", "15", "52.6k", "49.6k"))
+
+
+async def test_a_switch_of_a_project_goes_on_off_and_back(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "5") as (app, pilot):
+        assert "! " in next(line for line in shown(pilot).splitlines() if "88%" in line)
+        assert app.view.query_one(OptionList).option_count == 2
+        for _ in range(3):
+            await pilot.press("space")
+            await settled(pilot)
+        assert [content["switches"] for _, _, content in sidecar.asked] == [
+            {"enable_response_cache": True},
+            {"enable_response_cache": False},
+            {"enable_response_cache": None},
+        ]
+        await pilot.press("tab", "down", "space")
+        await settled(pilot)
+        assert sidecar.asked[-1][2] == {"switches": {"enable_smart_routing": None}}
+
+
+async def test_findings_are_told_gravest_first_with_what_to_do(sidecar: ToldSidecar, tmp_path: Path) -> None:
+    async with watching(sidecar, "6") as (_, pilot):
+        told = said(pilot, "#findings")
+        assert told.index("There is no key.") < told.index("Others may read it.") < told.index("Python")
+        assert "→ `cgw doctor --fix`." in told
+        await pilot.press("r", "e")
+        await until(pilot, lambda: [*tmp_path.glob("cgw-doctor-*.csv")])
+
+
+async def test_where_nothing_can_be_filtered_or_exported_the_keys_say_so(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "slash", "e") as (_, pilot):
+        await until(pilot, lambda: "nothing to filter" in shown(pilot))
+        await until(pilot, lambda: "no table to export" in shown(pilot))
+
+
+async def test_a_folder_that_cannot_be_written_is_told(sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError("no room")
+
+    async with watching(sidecar, "2") as (_, pilot):
+        monkeypatch.setattr("tui.csv_file.write", refuses)
+        await pilot.press("e")
+        await until(pilot, lambda: "cannot be written: no room" in shown(pilot))
+
+
+def test_the_requests_view_exports_what_rows_have() -> None:
+    assert Requests.HINT
+    assert set(CSV_COLUMNS) <= {*row(1)}
