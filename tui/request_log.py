@@ -50,9 +50,9 @@ class RequestLog:
 
     def history(self, wires: Sequence[Mapping[str, Any]]) -> None:
         """Older requests, from the ledger, in any order: they go to their place by time."""
-        fresh = [row_from_wire(wire) for wire in wires if wire["id"] not in self._places]
+        fresh = {wire["id"]: row_from_wire(wire) for wire in wires if wire["id"] not in self._places}
         if fresh:
-            self.rows = sorted([*self.rows, *fresh], key=lambda row: row.time)[-self._most :]
+            self.rows = sorted([*self.rows, *fresh.values()], key=lambda row: row.time)[-self._most :]
             self._index()
 
     def batch(self, batch: Mapping[str, Any]) -> None:

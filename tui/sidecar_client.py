@@ -99,7 +99,7 @@ class SidecarClient:
             raise SidecarError(f"The sidecar does not answer: {_why(error)}.") from error
 
 
-_CONTROL: Final = re.compile(rb"\\u00(?:0[0-8bcef]|1[0-9a-f]|7f)|\\.|\x7f|\xc2[\x80-\x9f]")
+_CONTROL: Final = re.compile(rb"\\u00(?:0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])|\\.|\x7f|\xc2[\x80-\x9f]")
 """Control characters as JSON has them; an escaped backslash is matched too, so that what stands behind it is not."""
 
 

@@ -1,0 +1,294 @@
+"""What the dashboard computes without a screen: the filter language, the log of requests, numbers, texts."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.told_sidecar import CENT, MISS, exchange, row
+from tui import text
+from tui.filters import OPERATORS, FilterError, parse
+from tui.request_log import RequestLog
+from tui.request_row import row_from_wire
+from tui.sidecar_client import harmless
+from tui.themes import DARK
+from tui.widgets import exchange_texts
+from tui.widgets.request_columns import COLUMNS, fitting
+
+# --- the filter language
+
+ONE = row_from_wire(row(1, model_asked="opus", model="claude-opus-5-5", cost_picos=12 * CENT, miss=MISS, retries=1))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "aider",
+        "AIDER web",
+        '"claude-opus-5-5"',
+        "~m opus",
+        "~m claude-opus & ~p web",
+        "~m opus | ~p nowhere",
+        "!~p nowhere",
+        "!(~p nowhere | ~t cline)",
+        "~s 200",
+        "~s 2xx",
+        "~s ok",
+        "~i >40k",
+        "~i 42200",
+        "~i <=42.2k",
+        "~o =512",
+        "~$ >0.10",
+        "~$ <13c",
+        "~$ $0.12",
+        "~d >4s",
+        "~d <5000ms",
+        "~f >0.5",
+        "~l references",
+        "~l 'prompt",
+        "~c hit",
+        "~x monday",
+        "~y",
+        "~v c0ffee ~r alias",
+    ],
+)
+def test_a_filter_finds(told: str) -> None:
+    assert parse(told)(ONE) is (told != "~l 'prompt")
+
+
+@pytest.mark.parametrize(
+    "told", ["~m sonnet", "~e", "~s 5xx", "~s left", "~$ >1", "~i <1k", "!web", "web & !aider", "~x tools"]
+)
+def test_a_filter_leaves_out(told: str) -> None:
+    assert not parse(told)(ONE)
+
+
+@pytest.mark.parametrize(
+    ("told", "said", "position"),
+    [
+        ("~q", "there is no ~q", 1),
+        ("~m", "a value behind ~m is missing", 2),
+        ("~i many", "~i takes a number", 3),
+        ("~s 999", "~s takes a status", 3),
+        ("(web", "a parenthesis is not closed", 0),
+        ("web)", "`)` is not expected here", 3),
+        ('"web', "a quote is not closed", 0),
+        ("web |", "something to look for is missing", 5),
+        ("(" * 99 + "web", "too many parentheses", 102),
+    ],
+)
+def test_a_wrong_filter_says_what_and_where(told: str, said: str, position: int) -> None:
+    with pytest.raises(FilterError) as wrong:
+        parse(told)
+    assert str(wrong.value).startswith(said)
+    assert wrong.value.position == position
+
+
+@given(st.text(max_size=40) | st.text('~!&|()" mpi$s5x>k1', max_size=25))
+def test_any_text_is_a_filter_or_says_where_it_is_none(told: str) -> None:
+    position = 0
+    try:
+        assert parse(told)(ONE) in {True, False}
+    except FilterError as error:
+        position = error.position
+    assert 0 <= position <= len(told)
+
+
+PARTS = st.sampled_from(["web", "nowhere", "~m opus", "~m haiku", "~s ok", "~e", "~i >40k", "~i <1"])
+
+
+@given(PARTS, PARTS)
+def test_operators_mean_what_they_say(one: str, other: str) -> None:
+    first, second = parse(one)(ONE), parse(other)(ONE)
+    assert parse(f"{one} & {other}")(ONE) is parse(f"{one} {other}")(ONE) is (first and second)
+    assert parse(f"{one} | {other}")(ONE) is (first or second)
+    assert parse(f"!{one}")(ONE) is not first
+    assert parse(f"!({one} | {other})")(ONE) is (not first and not second)
+
+
+def test_every_operator_is_explained() -> None:
+    assert len({operator.letter for operator in OPERATORS}) == len(OPERATORS)
+    assert all(operator.told for operator in OPERATORS)
+
+
+# --- the log
+
+IDS = st.integers(0, 12)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("hello"), st.lists(IDS, max_size=5)),
+        st.tuples(st.just("history"), st.lists(IDS, max_size=5)),
+        st.tuples(st.just("begun"), st.lists(IDS, max_size=3)),
+        st.tuples(st.just("ended"), st.lists(IDS, max_size=3)),
+        st.tuples(st.just("ticks"), st.lists(IDS, max_size=3)),
+    ),
+    max_size=12,
+)
+
+
+def took(log: RequestLog, kind: str, ids: list[int]) -> None:
+    match kind:
+        case "hello":
+            log.hello([row(number) for number in ids])
+        case "history":
+            log.history([row(number) for number in ids])
+        case "ticks":
+            tick = {"output_tokens": 1, "first_byte_ms": 1.0, "elapsed_ms": 2.0}
+            log.batch({"ticks": [{"id": f"req_{number}", **tick} for number in ids]})
+        case _:
+            log.batch({kind: [row(number, state="running" if kind == "begun" else "ok") for number in ids]})
+
+
+@given(STEPS)
+def test_whatever_comes_in_whatever_order_each_request_is_there_once_and_found(
+    steps: list[tuple[str, list[int]]],
+) -> None:
+    log, known, ended = RequestLog(), set[str](), set[str]()
+    for kind, ids in steps:
+        took(log, kind, ids)
+        if kind != "ticks":
+            known |= {f"req_{number}" for number in ids}
+        if kind == "ended":
+            ended |= {f"req_{number}" for number in ids}
+    assert sorted(one.id for one in log) == sorted(known)
+    assert all(log.rows[log.place(one.id) or 0] is one for one in log)
+    assert all(log.rows[log.place(name) or 0].state == "ok" for name in ended)
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
+def test_the_newest_are_kept_and_no_more(count: int, most: int, slack: int) -> None:
+    log = RequestLog(most=most, slack=slack)
+    log.batch({"begun": [row(number) for number in range(count)]})
+    assert len(log) <= most + slack
+    assert log.rows[-1].id == f"req_{count - 1}"
+    assert [one.id for one in log] == [f"req_{number}" for number in range(count - len(log), count)]
+
+
+# --- numbers and texts
+
+
+@given(st.integers(-(10**17), 10**17), st.booleans())
+def test_money_fits_its_column(picos: int, sign: bool) -> None:
+    assert len(text.dollars(picos, sign=sign)) <= 9
+
+
+@given(st.integers(-(10**11), 10**11))
+def test_tokens_fit_their_column(count: int) -> None:
+    assert len(text.tokens(count).removeprefix("-")) <= 5
+
+
+@given(st.floats(0, 3_599_000))
+def test_durations_fit_their_column(milliseconds: float) -> None:
+    assert len(text.milliseconds(milliseconds)) <= 7
+
+
+@given(st.floats(-2, 3), st.integers(1, 60))
+def test_a_bar_has_its_width(share: float, width: int) -> None:
+    assert len(text.bar(share, width)) == width
+
+
+@given(st.text(max_size=80), st.integers(1, 40))
+def test_a_text_is_cut_to_its_width_on_one_line(said: str, width: int) -> None:
+    assert len(text.cut(said, width)) <= width
+    assert "\n" not in text.cut(said, width)
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=60), st.integers(1, 40))
+def test_a_sparkline_shows_the_newest(values: list[int], width: int) -> None:
+    assert len(text.sparkline(values, width)) == min(width, len(values))
+
+
+@pytest.mark.parametrize(
+    ("say", "shown"),
+    [
+        (lambda: text.dollars(0), "$0.00"),
+        (lambda: text.dollars(13 * CENT, sign=True), "+$0.1300"),
+        (lambda: text.dollars(-123_456 * CENT), "-$1,235"),
+        (lambda: text.dollars(1), "<$0.0001"),
+        (lambda: text.tokens(999), "999"),
+        (lambda: text.tokens(999_999), "1.0M"),
+        (lambda: text.milliseconds(None), "-"),
+        (lambda: text.milliseconds(125_000), "2m05s"),
+        (lambda: text.duration(187), "3 min 07 s"),
+        (lambda: text.duration(7500), "2 h 05 min"),
+        (lambda: text.ago(200), "3 min ago"),
+        (lambda: text.percent(1, 0), "-"),
+        (lambda: text.percent(1, 3), "33%"),
+        (lambda: text.percent(1, 30), "3.3%"),
+    ],
+)
+def test_numbers_read_well(say: Callable[[], str], shown: str) -> None:
+    assert say() == shown
+
+
+@given(st.recursive(st.text(), lambda inner: st.dictionaries(st.text(), inner) | st.lists(inner), max_leaves=8))
+def test_nothing_that_steers_a_terminal_comes_through(content: Any) -> None:
+    told = harmless(json.dumps(content).encode())
+    plain = harmless(
+        json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+    )
+    for parsed in (told, plain):
+        for char in json.dumps(parsed, ensure_ascii=False):
+            assert unicodedata.category(char) != "Cc"
+
+
+@given(st.integers(10, 260))
+def test_the_columns_that_are_chosen_fit(width: int) -> None:
+    chosen = fitting(width)
+    assert sum(size + 1 for _, size in chosen) <= max(width, 30)
+    assert [column for column, _ in chosen] == [column for column in COLUMNS if column in [one for one, _ in chosen]]
+
+
+# --- the texts of a detail
+
+COLOURS = dict.fromkeys(("primary", "secondary", "accent", "success", "warning", "error"), "#ffffff")
+
+
+def test_the_themes_have_the_colours_that_texts_ask_for() -> None:
+    assert all(getattr(DARK, name) for name in COLOURS)
+
+
+@given(before=st.text(max_size=300), after=st.text(max_size=300), saved=st.none() | st.integers(-(10**13), 10**13))
+def test_any_edit_is_told_and_never_longer_than_a_screen_or_three(before: str, after: str, saved: int | None) -> None:
+    edit = {**exchange(row(1))["edits"][0], "before": before, "after": after, "saved_picos": saved}
+    told = exchange_texts.difference([edit], False, COLOURS).plain
+    assert told.startswith("file references  messages[4].content[0]")
+
+
+def test_a_long_passage_is_shown_without_its_middle() -> None:
+    told = exchange_texts.difference(exchange(row(1))["edits"], False, COLOURS).plain
+    assert "... 30 more lines removed" in told
+    assert all(f"-line {number}\n" in told for number in (0, 7, 38, 39))
+    assert "-line 8\n" not in told
+
+
+def test_an_exchange_without_edits_says_whether_a_byte_differs() -> None:
+    assert "Byte for byte" in exchange_texts.difference([], True, COLOURS).plain
+    assert "its form" in exchange_texts.difference([], False, COLOURS).plain
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"type": "text", "text": "hello"}, "hello"),
+        ({"type": "thinking", "thinking": ""}, "only its signature came"),
+        ({"type": "redacted_thinking", "data": "x"}, "only Claude can read"),
+        ({"type": "tool_use", "name": "read", "input": {"path": "a.py"}}, '"path": "a.py"'),
+        ({"type": "something_new", "x": 1}, "something_new"),
+    ],
+)
+def test_every_kind_of_block_is_told(block: dict[str, Any], said: str) -> None:
+    assert said in exchange_texts.answer({"content": [block]}, COLOURS).plain
+
+
+@given(st.text(max_size=200))
+def test_a_body_that_is_no_json_is_shown_as_it_is(body: str) -> None:
+    shown = exchange_texts.pretty(body)
+    assert shown == body or json.loads(shown) == json.loads(body)
