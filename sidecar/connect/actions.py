@@ -56,14 +56,14 @@ def write(tool: str, plan: Plan, backups: Backups) -> bool:
     if earlier and earlier.file != file:
         raise NotWritableError(f"cgw has written to {earlier.file} before: take that back with --undo first.")
     with _named(file):
+        if applied(plan.language, content.text, plan.edits)[0] == content.text and not _is_too_open(plan, content):
+            return False
         base = _as_it_was(earlier, content) if earlier else content
         text, changes = applied(plan.language, base.text, plan.edits)
     raw = base.with_text(text)
     mode = content.mode if base.mode is None else base.mode
     if plan.has_key and mode is not None:
         mode &= settings_file.PRIVATE
-    if raw == content.raw and mode == content.mode:
-        return False
     folders = tuple(earlier.folders) if earlier else ()
     backup = Backup(file, base.raw, base.mode, folders, digest(raw), tuple(changes))
     backups.keep(tool, backup)
@@ -113,6 +113,11 @@ def state_of(plan: Plan, url: str) -> State:
         if isinstance(edit, Put) and any(_same_place(text, url) for text in _texts(edit.value))
     )
     return State.ELSEWHERE if any(found(document, path) is not MISSING for path in places) else State.NOT_SET
+
+
+def _is_too_open(plan: Plan, content: Content) -> bool:
+    """Whether others may read the key in it, or there is no file yet."""
+    return content.mode is None or (plan.has_key and bool(content.mode & ~settings_file.PRIVATE))
 
 
 def _as_it_was(earlier: Backup, content: Content) -> Content:

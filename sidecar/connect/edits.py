@@ -25,7 +25,22 @@ class Drop:
     path: Path
 
 
-Edit = Put | Drop
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The tool itself writes at `path` too, beside what is put there: all of it goes on the way back."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every file of this kind must have: put where it is missing, and it stays where others write there too."""
+
+    path: Path
+    value: Value
+
+
+Edit = Put | Drop | Own | Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +52,17 @@ class Change:
     now: Value | Missing
     made: int
     """How many segments of `path` led to something before; the rest was made for it."""
+    is_owned: bool = False
 
     def as_json(self) -> dict[str, Any]:
         path = [{"key": part.key, "value": part.value} if isinstance(part, Item) else part for part in self.path]
         values = {name: value for name, value in (("was", self.was), ("now", self.now)) if value is not MISSING}
-        return {"path": path, "made": self.made, **values}
+        return {"path": path, "made": self.made, "owned": self.is_owned, **values}
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Change:
         path = tuple(Item(part["key"], part["value"]) if isinstance(part, dict) else str(part) for part in told["path"])
-        return cls(path, told.get("was", MISSING), told.get("now", MISSING), int(told["made"]))
+        return cls(path, told.get("was", MISSING), told.get("now", MISSING), int(told["made"]), bool(told["owned"]))
 
 
 def applied(language: Format, text: str, edits: Iterable[Edit]) -> tuple[str, list[Change]]:
@@ -55,16 +71,28 @@ def applied(language: Format, text: str, edits: Iterable[Edit]) -> tuple[str, li
     for edit in _gathered(language.read(text), edits):
         document = language.read(text)
         was = found(document, edit.path)
-        now: Value | Missing = edit.value if isinstance(edit, Put) else MISSING
-        is_kept = isinstance(edit, Put) and edit.unless_there and was is not MISSING
-        if is_kept or (was == now and type(was) is type(now)):
-            continue
         made = next(
-            (depth for depth in range(len(edit.path)) if found(document, edit.path[: depth + 1]) is MISSING), -1
+            (at for at in range(len(edit.path)) if found(document, edit.path[: at + 1]) is MISSING), len(edit.path)
         )
-        text = language.put(text, edit.path, edit.value) if isinstance(edit, Put) else language.remove(text, edit.path)
-        changes.append(Change(edit.path, was, now, made if made >= 0 else len(edit.path)))
+        match edit:
+            case Frame():
+                text = language.put(text, edit.path, edit.value) if was is MISSING else text
+            case Own():
+                changes.append(Change(edit.path, was, {}, made, is_owned=True))
+            case Put() if was is MISSING or not (edit.unless_there or _same(was, edit.value)):
+                text = language.put(text, edit.path, edit.value)
+                changes.append(Change(edit.path, was, edit.value, made))
+            case Drop() if was is not MISSING:
+                text = language.remove(text, edit.path)
+                changes.append(Change(edit.path, was, MISSING, made))
+            case _:
+                pass
     return text, changes
+
+
+def _same(one: Value | Missing, other: Value) -> bool:
+    """To Python True is 1."""
+    return one == other and type(one) is type(other)
 
 
 def _gathered(document: Value | Missing, edits: Iterable[Edit]) -> list[Edit]:
@@ -90,13 +118,16 @@ def undone(language: Format, text: str, changes: Sequence[Change]) -> tuple[str,
     """
     left = []
     ours = [change.path for change in changes if change.now is not MISSING]
+    owned = [change.path for change in changes if change.is_owned]
     for change in reversed(changes):
+        if any(change.path[: len(path)] == path for path in owned if not change.is_owned):
+            continue  # it goes with the rest of what is owned
         document = language.read(text)
         here = found(document, change.path)
         if here is MISSING and change.now is not MISSING:
             continue
         is_our_item = isinstance(change.path[-1], Item) and isinstance(change.was, Missing)
-        if here != change.now and not is_our_item:
+        if here != change.now and not (is_our_item or change.is_owned):
             left.append(spelled(change.path))
         elif not isinstance(change.was, Missing):
             text = language.put(text, change.path, change.was)
@@ -130,4 +161,4 @@ def _is_all_ours(value: Value, below: Sequence[Path]) -> bool:
 
 def example(language: Format, edits: Iterable[Edit]) -> str:
     """What these settings look like in a file of their own. Raises DocumentError."""
-    return applied(language, "", [edit for edit in edits if isinstance(edit, Put)])[0]
+    return applied(language, "", [edit for edit in edits if isinstance(edit, Put | Frame)])[0]

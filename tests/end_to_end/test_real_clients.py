@@ -2,7 +2,7 @@
 
 They are found on PATH, or in the folder that CGW_CLIENTS_BIN names:
 
-    npm install --prefix clients @anthropic-ai/claude-code @continuedev/cli opencode-ai @openai/codex
+    npm install --prefix clients @anthropic-ai/claude-code @continuedev/cli opencode-ai cline
     python -m venv clients/py && clients/py/bin/pip install aider-chat llm
     mkdir clients/bin && ln -s ../node_modules/.bin/* ../py/bin/aider ../py/bin/llm clients/bin
     CGW_CLIENTS_BIN=$PWD/clients/bin pytest tests/end_to_end/test_real_clients.py
@@ -82,11 +82,12 @@ CLIENTS = (
         ToolCall("edit", REPLACEMENT),
     ),
     Client("kilo", "kilo", ("run", "-m", "anthropic/claude-sonnet-4-5"), "npm: @kilocode/cli"),
+    Client("cline", "cline", (), "npm: cline"),
     Client("cn", "continue", ("-p",), "npm: @continuedev/cli"),
     Client("llm", "openai", ("-m", "gpt-4o-mini"), "pip: llm"),
 )
 CONNECTED = [client for client in CLIENTS if client.tool != "openai"]
-READING_VARIABLES = [client for client in CLIENTS if client.tool != "continue"]
+READING_VARIABLES = [client for client in CLIENTS if client.tool not in ("continue", "cline")]
 EDITING = [client for client in CLIENTS if client.edit]
 
 

@@ -6,7 +6,7 @@ import difflib
 from typing import Final
 
 from sidecar.connect.tool import Tool
-from sidecar.connect.tools import aider, by_hand, claude_code, codex, continue_dev, copilot, opencode, zed
+from sidecar.connect.tools import aider, by_hand, claude_code, cline, codex, continue_dev, copilot, opencode, zed
 from sidecar.user_errors import UserError
 
 TOOLS: Final[tuple[Tool, ...]] = (
@@ -17,7 +17,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     aider.TOOL,
     zed.TOOL,
     copilot.TOOL,
-    by_hand.CLINE,
+    cline.TOOL,
     by_hand.ROO,
     by_hand.JETBRAINS,
     codex.TOOL,

@@ -10,25 +10,6 @@ from sidecar.connect.tool import Plan, Tool
 IN_VS_CODES_STORE = "It keeps its settings in VS Code's secret store, which no other program can write."
 
 
-def cline(address: Address, machine: Machine) -> Plan:
-    return Plan(
-        road="/v1/messages, through its Anthropic provider: nothing is translated",
-        steps=(
-            "Open Cline's settings (the gear), and choose `Anthropic` as API Provider.",
-            f"As Anthropic API Key paste the key: {key_place(address.key.file)}.",
-            f"Tick `Use custom base URL`, and write {address.url} there, without /v1.",
-            "Choose a Claude model.",
-        ),
-        notes=(
-            IN_VS_CODES_STORE,
-            (
-                f"Its command line: `cline auth -p openai -b {address.openai} -k KEY -m claude-sonnet-5-5`. "
-                "The name of the model decides how it edits, so it should begin with claude-."
-            ),
-        ),
-    )
-
-
 def roo(address: Address, machine: Machine) -> Plan:
     return Plan(
         road="/v1/messages, through its Anthropic provider: nothing is translated",
@@ -108,9 +89,6 @@ def anthropic_sdk(address: Address, machine: Machine) -> Plan:
     )
 
 
-CLINE = Tool(
-    "cline", "Cline", Signs(programs=("cline",), extensions=("saoudrizwan.claude-dev",), folders=(".cline",)), cline
-)
 ROO = Tool("roo", "Roo Code", Signs(extensions=("rooveterinaryinc.roo-cline",)), roo, ("roo-code",))
 JETBRAINS = Tool("jetbrains", "JetBrains AI Assistant", Signs(folders=("JetBrains/*",)), jetbrains, ("jetbrains-ai",))
 CURSOR = Tool("cursor", "Cursor", Signs(programs=("cursor",), folders=(".cursor", "Cursor")), cursor)

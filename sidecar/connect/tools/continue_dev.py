@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.connect.address import Address
 from sidecar.connect.document import Item, Value
-from sidecar.connect.edits import Edit, Put
+from sidecar.connect.edits import Edit, Frame, Put
 from sidecar.connect.machine import Machine, Signs
 from sidecar.connect.tool import Plan, Tool
 
@@ -19,7 +19,7 @@ def plan(address: Address, machine: Machine) -> Plan:
     folder = machine.named("CONTINUE_GLOBAL_DIR", machine.home / ".continue")
     newer, older = folder / "config.yaml", folder / "config.json"
     is_older = older.exists() and not newer.exists()
-    head = () if is_older or newer.exists() else tuple(Put((name,), value) for name, value in NEW_FILE.items())
+    head = () if is_older or newer.exists() else tuple(Frame((name,), value) for name, value in NEW_FILE.items())
     rows = [_in_json(address, model) if is_older else _in_yaml(address, model) for model in MODELS]
     return Plan(
         road="/v1/messages, through its Anthropic provider: nothing is translated",

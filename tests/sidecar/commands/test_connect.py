@@ -67,7 +67,7 @@ def test_scripts_get_the_list_as_json(user: User) -> None:
         "file": str(user.folder / ".config" / "zed" / "settings.json"),
         "cannot": None,
     }
-    assert rows["cline"]["points_here"] == "by hand"
+    assert rows["roo"]["points_here"] == "by hand"
 
 
 def test_settings_are_shown_and_nothing_is_written(user: User) -> None:
@@ -126,10 +126,10 @@ def test_scripts_are_told_what_was_done(user: User) -> None:
 
 
 def test_a_tool_without_a_file_has_steps_that_are_numbered(user: User) -> None:
-    said = user.cgw("connect", "cline").stdout
-    assert "1. Open Cline's settings" in said
+    said = user.cgw("connect", "roo").stdout
+    assert "1. Open Roo's settings" in said
     assert f"write {URL} there, without /v1" in said
-    ran = user.cgw("connect", "cline", "--write")
+    ran = user.cgw("connect", "roo", "--write")
     assert (ran.exit_code, ran.stderr.count("\n")) == (1, 1)
     assert "follow the steps" in ran.stderr
 

@@ -15,8 +15,8 @@ from sidecar.connect import actions
 from sidecar.connect.actions import NotWritableError, State
 from sidecar.connect.address import Address, Key
 from sidecar.connect.backups import Backups
-from sidecar.connect.document import found
-from sidecar.connect.edits import Put
+from sidecar.connect.document import MISSING, found
+from sidecar.connect.edits import Frame, Put
 from sidecar.connect.machine import Machine
 from sidecar.connect.settings_file import SettingsFileError
 from sidecar.connect.tool import JSONC, Plan, Tool
@@ -45,6 +45,18 @@ JSON_SAMPLES = {
     "other": {},
   },
   "language_models": {"anthropic": {"version": "1", "api_url": "https://other.example"}}
+}
+""",
+}
+CLINE_SAMPLES = {
+    "another provider of Cline's": b"""{
+  "version": 1,
+  "lastUsedProvider": "openai",
+  "modes": {},
+  "providers": {
+    "openai": {"settings": {"provider": "openai"}, "updatedAt": "2026-11-23T09:22:31.106Z", "tokenSource": "manual"},
+    "anthropic": {"settings": {"provider": "anthropic", "apiKey": "sk-ant-real"}, "tokenSource": "manual"}
+  }
 }
 """,
 }
@@ -103,6 +115,7 @@ SAMPLES = {
     "claude-code": JSON_SAMPLES,
     "opencode": JSON_SAMPLES,
     "kilo": JSON_SAMPLES,
+    "cline": JSON_SAMPLES | CLINE_SAMPLES,
     "zed": JSON_SAMPLES,
     "copilot": LIST_SAMPLES,
     "continue": YAML_SAMPLES,
@@ -221,7 +234,9 @@ def test_what_the_user_changed_since_stays_and_ours_goes(desk: Desk, name: str, 
     assert not done.exactly
     assert done.left == ()
     after = plan.language.read(file.read_text(encoding="utf-8-sig"))
-    assert (after or None) == (before or None) or not isinstance(before, dict | list)
+    frame = {edit.path[0]: edit.value for edit in plan.edits if isinstance(edit, Frame)}
+    expected = before if isinstance(before, list) else frame | (before if isinstance(before, dict) else {})
+    assert (after or None) == (expected or None) or after is MISSING
     assert comment in file.read_bytes()
     assert b"127.0.0.1" not in file.read_bytes()
 
@@ -251,6 +266,28 @@ def test_a_value_that_the_user_gave_another_one_stays_and_is_told_of(desk: Desk)
     assert done is not None
     assert done.left == ("language_models.anthropic.api_url",)
     assert b"https://mine.example" in file.read_bytes()
+
+
+def test_what_a_tool_writes_into_its_entry_goes_with_it(desk: Desk) -> None:
+    raw = CLINE_SAMPLES["another provider of Cline's"]
+    for before in (raw, b""):
+        file = filled(desk, BY_NAME["cline"], before)
+        actions.write("cline", desk.plan(BY_NAME["cline"]), desk.backups)
+        text = file.read_text().replace('"tokenSource": "manual"', '"tokenSource": "manual", "updatedAt": "later"')
+        file.write_text(text)
+        assert not actions.write("cline", desk.plan(BY_NAME["cline"]), desk.backups)
+        done = actions.undo("cline", desk.backups)
+        assert done is not None
+        assert done.left == ()
+        after = JSONC.read(file.read_text())
+        assert isinstance(after, dict)
+        assert after.get("version") == 1
+        if before:
+            was = JSONC.read(before.decode())
+            assert found(after, ("providers", "anthropic")) == found(was, ("providers", "anthropic"))
+            assert after["lastUsedProvider"] == "openai"
+        else:
+            assert set(after) == {"version", "modes"}
 
 
 def test_changes_of_the_users_between_two_writes_are_not_undone(desk: Desk) -> None:
@@ -314,7 +351,7 @@ def test_a_tool_that_cannot_work_is_not_written_to(desk: Desk) -> None:
     with pytest.raises(NotWritableError, match="would not work"):
         actions.write("codex", plan, desk.backups)
     with pytest.raises(NotWritableError, match="steps"):
-        actions.write("cline", BY_NAME["cline"].plan(Address(URL, Key("k")), desk.machine), desk.backups)
+        actions.write("roo", BY_NAME["roo"].plan(Address(URL, Key("k")), desk.machine), desk.backups)
 
 
 def test_a_file_that_is_gone_needs_no_undoing(desk: Desk) -> None:

@@ -51,7 +51,7 @@ def test_each_tool_has_settings_or_steps(tool: Tool, key: Key, platform: str) ->
 
 @each_tool
 def test_the_key_itself_stands_only_where_the_tool_looks_nowhere_else(tool: Tool) -> None:
-    assert plan_of(tool).has_key == (tool.name in {"aider", "continue", "copilot"})
+    assert plan_of(tool).has_key == (tool.name in {"aider", "cline", "continue", "copilot"})
 
 
 @each_tool
