@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from sidecar.commands.env import NOT_RUNNING
 from sidecar.commands.terminal import console, fail, one_sentence, say, warn
@@ -26,6 +25,11 @@ STATES = {
     "by hand": "set by hand",
     "unreadable": "its settings cannot be read",
 }
+
+NOT_LASTING = (
+    "{url} is only where cgw listens now: its settings name another port. Set CGW_PORT, or run this again after the next "
+    "start."
+)
 
 Name = Annotated[str | None, typer.Argument(help="The tool; without one they are all listed.", metavar="[NAME]")]
 
@@ -60,9 +64,13 @@ def connect(
             _show(tool_named(name), address, machine, as_json=as_json)
         if not address.is_running and not as_json:
             warn([NOT_RUNNING.format(url=address.url)])
+        elif not address.is_lasting and not as_json:
+            warn([NOT_LASTING.format(url=address.url)])
 
 
 def _list(address: Address, machine: Machine, *, as_json: bool) -> None:
+    from rich.table import Table
+
     from sidecar.connect.actions import state_of
     from sidecar.connect.tools import TOOLS
 

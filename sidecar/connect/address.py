@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sidecar.commands.running import find
 from sidecar.commands.sockets import url_at
@@ -39,6 +40,8 @@ class Address:
     """Without `/v1`."""
     key: Key
     is_running: bool = True
+    is_lasting: bool = True
+    """Whether it will be the same after the next start."""
 
     @property
     def openai(self) -> str:
@@ -55,7 +58,8 @@ def address_of(home: Home, loaded: LoadedSettings) -> Address:
             "No cgw is running, and it is to take a free port, which is not known before: start it with `cgw up`."
         )
     url = running.url if running else url_at(settings.host, settings.port)
-    return Address(url, _key(home, loaded.origins, settings.gateway_api_key), running is not None)
+    key = _key(home, loaded.origins, settings.gateway_api_key)
+    return Address(url, key, running is not None, is_lasting=urlsplit(url).port == settings.port)
 
 
 def _key(home: Home, origins: Mapping[str, str], chosen: object) -> Key:

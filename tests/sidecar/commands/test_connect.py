@@ -26,7 +26,7 @@ class User:
         self.folder.mkdir()
         self.home = Home(folder / "cgw")
         self.environ = {"CGW_HOME": str(self.home.path), "HOME": str(self.folder), "USERPROFILE": str(self.folder)}
-        self.environ |= {"NO_COLOR": "1", "PATH": ""}
+        self.environ |= {"NO_COLOR": "1", "PATH": "", "CGW_PORT": "9"}
 
     def cgw(self, *arguments: str, **environ: str) -> Result:
         clean: dict[str, str | None] = dict.fromkeys(os.environ)
@@ -157,6 +157,12 @@ def test_a_broken_file_is_told_of_with_its_line(user: User) -> None:
     assert ran.exit_code == 1
     assert "not valid JSON: a colon is missing (line 2)" in ran.stderr
     assert "cannot be read" in user.cgw("connect").stdout
+
+
+def test_a_port_that_will_be_another_one_is_warned_of(user: User) -> None:
+    ran = user.cgw("connect", "zed", "--write", CGW_PORT="4343")
+    assert ran.exit_code == 0
+    assert "only where cgw listens now" in ran.stderr
 
 
 def test_without_a_sidecar_the_settings_say_where_it_will_be(tmp_path: Path) -> None:
