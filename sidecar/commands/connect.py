@@ -27,8 +27,8 @@ STATES = {
 }
 
 NOT_LASTING = (
-    "{url} is only where cgw listens now: its settings name another port. Set CGW_PORT, or run this again after the next "
-    "start."
+    "{url} is only where cgw listens now: its settings name another port. Set CGW_PORT, or run this again after the "
+    "next start."
 )
 
 Name = Annotated[str | None, typer.Argument(help="The tool; without one they are all listed.", metavar="[NAME]")]
