@@ -1,7 +1,7 @@
 """What Claude is told to answer: scripted content, endings, failures and pacing.
 
 An `Answer` is a list of parts plus how it ends and how it is delivered; a `Failure` is an HTTP error instead of an
-answer. Both are plain values, so that one can be used for many requests.
+answer; `Raw` is bytes that no Claude would send. All are plain values, so that one can be used for many requests.
 """
 
 from __future__ import annotations
@@ -123,7 +123,21 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Step = Answer | Failure
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a broken server sends, or something in between: bytes as they are, and nothing is billed for them."""
+
+    body: bytes | None = b""
+    """None sends not even a head."""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+    ending: Literal["whole", "cut", "reset"] = "whole"
+    """`cut` closes the connection before the response's end, `reset` tears it down (TCP RST)."""
+    chunk_sizes: Sequence[int] = ()
+    """As in `Answer`."""
+
+
+Step = Answer | Failure | Raw
 
 
 def refusal(category: str | None = "cyber", explanation: str = "This request was declined.") -> Answer:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sidecar.simulator import catalogue, models
-from sidecar.simulator.answers import Failure, step_from_json
+from sidecar.simulator.answers import Failure, Raw, step_from_json
 from sidecar.simulator.composing import fresh_id
 from sidecar.simulator.delivery import DeliveryResponse
 from sidecar.simulator.errors import ApiError
@@ -92,6 +92,8 @@ class Api:
         step = simulator.step_for(turn)
         if isinstance(step, Failure):
             return DeliveryResponse(simulator.fail(turn, step, row, _headers(row)).run)
+        if isinstance(step, Raw):
+            return simulator.send_raw(turn, step, row)
         return DeliveryResponse(simulator.deliver(turn, step, row, _headers(row)).run)
 
     async def _count(self, http: Request, row: Row, workspace: str) -> Response:

@@ -54,7 +54,7 @@ class Delivery:
     async def run(self, receive: Receive, send: Send) -> None:
         """Sends until the end, or until the client is gone."""
         sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_until_gone(receive))
+        leaving = asyncio.create_task(until_gone(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not sending.done() and not self.progress.complete:
@@ -74,9 +74,9 @@ class Delivery:
         if not self.answer.head_early:
             await self._send_head(send)
         pieces = self._streamed() if self.body is None else self._whole(self.body)
-        async for piece in _rechunked(pieces, self.answer.chunk_sizes):
-            await send(_body(piece))
-        await send(_body(b"", more=False))
+        async for piece in rechunked(pieces, self.answer.chunk_sizes):
+            await send(body_message(piece))
+        await send(body_message(b"", more=False))
 
     async def _send_head(self, send: Send) -> None:
         headers = dict(self.headers)
@@ -152,16 +152,16 @@ class DeliveryResponse(Response):
         await self._run(receive, send)
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-def _body(piece: bytes, *, more: bool = True) -> AsgiMessage:
+def body_message(piece: bytes, *, more: bool = True) -> AsgiMessage:
     return {"type": "http.response.body", "body": piece, "more_body": more}
 
 
-async def _rechunked(pieces: AsyncIterator[bytes], sizes: Sequence[int]) -> AsyncIterator[bytes]:
+async def rechunked(pieces: AsyncIterator[bytes], sizes: Sequence[int]) -> AsyncIterator[bytes]:
     """The same bytes in pieces of these sizes, over and over; the rest goes out at the end, or before a cut."""
     if not sizes:
         async for piece in pieces:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from sidecar.simulator.delivery import ConnectionCutError
 from sidecar.simulator.simulator import DEFAULT_KEY, Simulator
@@ -85,6 +86,21 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _protocol(simulator: Simulator) -> type[asyncio.Protocol]:
+    """uvicorn's, with its connections where a script can tear them down."""
+
+    class Known(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            simulator.connections.made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            simulator.connections.lost(self.transport)
+            super().connection_lost(exc)
+
+    return Known
+
+
 def _server(simulator: Simulator) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").addFilter(_scripted_cuts_are_no_errors)
     return uvicorn.Server(
@@ -98,6 +114,7 @@ def _server(simulator: Simulator) -> uvicorn.Server:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=2,
+            http=_protocol(simulator),
         )
     )
 

@@ -11,10 +11,10 @@
 
 Answers are made of `Text`, `Thinking`, `RedactedThinking` and `ToolCall` parts, or of blocks as Anthropic writes
 them; see `sidecar.simulator.answers` for endings (`stop_reason`, `refusal()`), failures (`Failure(429,
-retry_after=2)`) and deliveries (`first_byte_after`, `delta_every`, `silent_after`, `cut_after`, `error_after`,
-`chunk_sizes`). A request that nothing is scripted for gets a deterministic answer: it calls the tools that the newest
-user text asks for (`call NAME {"json": 1}`, one a line), fills in the schema of `output_config.format`, continues a
-prefill, thinks when `thinking` is on, or repeats the question.
+retry_after=2)`), bytes that no Claude would send (`Raw`) and deliveries (`first_byte_after`, `delta_every`,
+`silent_after`, `cut_after`, `error_after`, `chunk_sizes`). A request that nothing is scripted for gets a deterministic
+answer: it calls the tools that the newest user text asks for (`call NAME {"json": 1}`, one a line), fills in the schema
+of `output_config.format`, continues a prefill, thinks when `thinking` is on, or repeats the question.
 
 Other processes use the same over HTTP: `GET|DELETE /_simulator/ledger`, `POST|DELETE /_simulator/script` (`{"steps":
 [{"answer": {...}}, {"failure": {...}}], "when": "text"}`), `GET|POST /_simulator/clock` (`{"set": 1e9}`, `{"advance":
@@ -36,7 +36,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from sidecar.simulator.answers import Answer, Failure, Step
+from sidecar.simulator.answers import Answer, Failure, Raw, Step
 from sidecar.simulator.app import make_app
 from sidecar.simulator.cache_rules import check_marks
 from sidecar.simulator.caching import PromptCache, Reading
@@ -49,6 +49,7 @@ from sidecar.simulator.errors import ApiError
 from sidecar.simulator.ledger import Ledger, Row, bill
 from sidecar.simulator.models import Model
 from sidecar.simulator.prompt import PromptBlock, render
+from sidecar.simulator.raw import Connections, RawDelivery
 from sidecar.simulator.script import Matches, Script
 from sidecar.simulator.thinking_rules import ResponseMemory
 from sidecar.simulator.validation import validate
@@ -83,6 +84,7 @@ class Simulator:
         self.scripted = Script()
         self.cache = PromptCache()
         self.closing = asyncio.Event()
+        self.connections = Connections()
         self._diagnoses = Diagnoses()
         self._responses = ResponseMemory(demands_thinking=demands_thinking)
         self._fast = fast
@@ -165,6 +167,14 @@ class Simulator:
             status=failure.status,
             body=json.dumps(body).encode(),
         )
+
+    def send_raw(self, turn: Turn, raw: Raw, row: Row) -> RawDelivery:
+        """Scripted bytes, ready to send."""
+
+        def end() -> None:
+            self.ledger.close(row, status=raw.status, model=turn.request["model"], error="raw")
+
+        return RawDelivery(raw, self.connections, end)
 
     def refuse(self, row: Row, status: int, error: Mapping[str, str], **known: Any) -> None:
         """The request ended in an error; nothing is billed."""
