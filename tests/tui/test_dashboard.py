@@ -138,7 +138,7 @@ async def test_the_environment_chooses_the_first_theme(
 
 
 async def test_help_lists_every_key_and_the_filter(sidecar: ToldSidecar) -> None:
-    async with watching(sidecar, "question_mark") as (app, pilot):
+    async with watching(sidecar, "2", "question_mark") as (app, pilot):
         assert len(app.screen_stack) == 2
         console = Console(width=100, record=True, file=io.StringIO())
         for _, content in app.screen._sections():  # type: ignore[attr-defined]
@@ -147,6 +147,7 @@ async def test_help_lists_every_key_and_the_filter(sidecar: ToldSidecar) -> None
         assert all(
             word in told for word in ("Bypass", "Pause", "Quit", "Export", "~m TEXT", "OURS!", "Command palette")
         )
+        assert "Delete left" not in told
         await pilot.press("escape")
         await until(pilot, lambda: len(app.screen_stack) == 1)
 

@@ -79,8 +79,11 @@ class Help(ModalScreen[None]):
 
 
 def _keys(app: App[Any], *nodes: DOMNode) -> Iterator[tuple[str, str]]:
+    """Of our own widgets: how to edit a line of text, everybody knows."""
     told = set()
     for node in nodes:
+        if not type(node).__module__.startswith("tui."):
+            continue
         for binding in type(node).__dict__.get("BINDINGS", ()):
             if binding.description in told or binding.action.startswith("view("):
                 continue

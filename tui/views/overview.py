@@ -45,7 +45,7 @@ class Overview(View, can_focus=True):
         height: auto;
         min-height: 4;
         padding: 0 1;
-        border: round $panel-lighten-2;
+        border: round $foreground 25%;
         border-title-color: $primary;
     }
     Overview #first-run { display: none; }

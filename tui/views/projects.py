@@ -45,7 +45,7 @@ class Projects(TableView):
     NOTHING = "No project is known yet."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "switch", "Switch")]
     DEFAULT_CSS = """
-    Projects #switches { height: auto; max-height: 45%; border: round $panel-lighten-2; background: $background; }
+    Projects #switches { height: auto; max-height: 45%; border: round $foreground 25%; background: $background; }
     Projects #about { height: 1; padding: 0 1; color: $foreground 70%; }
     """
     COLUMNS = (

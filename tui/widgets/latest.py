@@ -29,7 +29,7 @@ class Latest(Widget):
         height: 1fr;
         min-height: 3;
         padding: 0 1;
-        border: round $panel-lighten-2;
+        border: round $foreground 25%;
         border-title-color: $primary;
     }
     """

@@ -18,7 +18,7 @@ class MoneyCard(Vertical):
         width: 1fr;
         height: auto;
         padding: 0 1;
-        border: round $panel-lighten-2;
+        border: round $foreground 25%;
         border-title-color: $primary;
     }
     MoneyCard Digits { width: 1fr; color: $success; text-style: bold; }

@@ -36,7 +36,7 @@ class StackedPlot(Widget):
         height: 1fr;
         min-height: 7;
         padding: 0 1;
-        border: round $panel-lighten-2;
+        border: round $foreground 25%;
         border-title-color: $primary;
     }
     """
