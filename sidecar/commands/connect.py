@@ -12,8 +12,6 @@ from sidecar.commands.terminal import console, fail, one_sentence, say, warn
 from sidecar.home import Home
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sidecar.connect.address import Address
     from sidecar.connect.machine import Machine
     from sidecar.connect.tool import Plan, Tool
@@ -95,20 +93,13 @@ def _list(address: Address, machine: Machine, *, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("Name", "Tool", "Installed", "Points here"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("Settings", overflow="fold")
     for tool, plan, seen, state in rows:
         has_signs = bool(tool.signs.programs or tool.signs.extensions or tool.signs.folders)
         points = "cannot yet" if plan.cannot else STATES[state.value] if has_signs else "by `cgw run`"
         installed = "yes" if seen else "not found" if has_signs else ""
-        table.add_row(tool.name, tool.title, installed, points, _short(plan.file, machine))
+        table.add_row(tool.name, tool.title, installed, points)
     console().print(table)
     say(f"`cgw connect NAME` shows how a tool comes to {address.url}; --write does it, --undo takes it back.")
-
-
-def _short(file: Path | None, machine: Machine) -> str:
-    if file is None:
-        return ""
-    return f"~/{file.relative_to(machine.home).as_posix()}" if file.is_relative_to(machine.home) else str(file)
 
 
 def _show(tool: Tool, address: Address, machine: Machine, *, as_json: bool) -> None:
@@ -121,7 +112,7 @@ def _show(tool: Tool, address: Address, machine: Machine, *, as_json: bool) -> N
     if as_json:
         typer.echo(json.dumps(_told(tool, plan, address) | {"points_here": state.value, "settings": settings}))
         return
-    say(f"{tool.title} comes to {address.url} by {plan.road}.")
+    say(f"{tool.title} {'would come' if plan.cannot else 'comes'} to {address.url} by {plan.road}.")
     _say_cannot(plan)
     if plan.file and settings:
         say(f"\nIn {plan.file}:\n\n{settings}\n")
