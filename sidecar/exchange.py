@@ -79,28 +79,46 @@ class Usage:
         """Everything the model read, cached or not."""
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
-    def update(self, wire: Mapping[str, Any]) -> None:
-        """Take over the counters of one `usage` object; later ones are cumulative and replace earlier ones."""
-        if (tokens := wire.get("input_tokens")) is not None:
+    def update(self, wire: object) -> None:
+        """Take over the counters of one `usage` object; later ones are cumulative and replace earlier ones. What is no
+        count is left out: an upstream that errs must not spoil the accounts."""
+        if not isinstance(wire, Mapping):
+            return
+        if (tokens := _count(wire, "input_tokens")) is not None:
             self.input_tokens = tokens
-        if (tokens := wire.get("cache_read_input_tokens")) is not None:
+        if (tokens := _count(wire, "cache_read_input_tokens")) is not None:
             self.cache_read_tokens = tokens
         if (split := wire.get("cache_creation")) is not None:
-            self.cache_write_5m_tokens = split.get("ephemeral_5m_input_tokens") or 0
-            self.cache_write_1h_tokens = split.get("ephemeral_1h_input_tokens") or 0
+            self.cache_write_5m_tokens = _count(split, "ephemeral_5m_input_tokens") or 0
+            self.cache_write_1h_tokens = _count(split, "ephemeral_1h_input_tokens") or 0
         # The total counts where the split is missing or knows a lifetime that this class does not.
-        if (tokens := wire.get("cache_creation_input_tokens")) is not None and tokens != self.cache_write_tokens:
+        tokens = _count(wire, "cache_creation_input_tokens")
+        if tokens is not None and tokens != self.cache_write_tokens:
+            self.cache_write_1h_tokens = min(self.cache_write_1h_tokens, tokens)
             self.cache_write_5m_tokens = tokens - self.cache_write_1h_tokens
-        if (tokens := wire.get("output_tokens")) is not None:
+        if (tokens := _count(wire, "output_tokens")) is not None:
             self.output_tokens = tokens
         if (details := wire.get("output_tokens_details")) is not None:
-            self.thinking_tokens = details.get("thinking_tokens") or 0
+            self.thinking_tokens = _count(details, "thinking_tokens") or 0
         if (server_tools := wire.get("server_tool_use")) is not None:
-            self.web_searches = server_tools.get("web_search_requests") or 0
-        self.speed = wire.get("speed") or self.speed
-        self.service_tier = wire.get("service_tier") or self.service_tier
-        self.inference_geo = wire.get("inference_geo") or self.inference_geo
+            self.web_searches = _count(server_tools, "web_search_requests") or 0
+        self.speed = _word(wire, "speed") or self.speed
+        self.service_tier = _word(wire, "service_tier") or self.service_tier
+        self.inference_geo = _word(wire, "inference_geo") or self.inference_geo
 
+
+def _count(wire: object, name: str) -> int | None:
+    told = wire.get(name) if isinstance(wire, Mapping) else None
+    return told if type(told) is int and 0 <= told <= MOST_TOKENS else None
+
+
+def _word(wire: Mapping[str, Any], name: str) -> str | None:
+    told = wire.get(name)
+    return told if isinstance(told, str) else None
+
+
+MOST_TOKENS = 10**9
+"""More than any request has: a counter beyond it is none."""
 
 COUNTERS = (
     "input_tokens",

@@ -19,7 +19,7 @@ from sidecar.assembly import Assembly
 from sidecar.breaker import Breakers
 from sidecar.call import Call, Reader, share
 from sidecar.conversations import conversation_id
-from sidecar.dialects.anthropic_messages import delta_size, error_of_event, stream_of
+from sidecar.dialects.anthropic_messages import delta_size, error_in, stream_of
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
 from sidecar.fit import fit
@@ -140,7 +140,10 @@ class Gateway:
             if heard is not None and self._keeps_answers is not None and self._keeps_answers():
                 exchange.heard = heard.body or heard.tape
             for listener in self._listeners:
-                listener(exchange)
+                try:
+                    listener(exchange)
+                except Exception:
+                    log.exception("the end of request %s was not told to %s", exchange.id, listener)
 
         if exchange.joined is not None:
             exchange.joined.call.leave(exchange.joined)
@@ -291,7 +294,7 @@ class Gateway:
             failure = None
             for position, event in enumerate(batch):
                 if event.name == b"error":
-                    failure, batch = error_of_event(event), batch[:position]
+                    failure, batch = error_in(event.data), batch[:position]
                     break
                 if event.name == b"content_block_delta":
                     exchange.delivered += delta_size(event.data)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import orjson
 
+from sidecar.dialects.anthropic_messages import error_in
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.fold import MessageFold
 from sidecar.sse import ServerSentEvent
+
+MISSHAPEN: Final = "Claude's answer makes no sense: something in it is not what its type says."
 
 COUNTED: Final = frozenset({b"message_start", b"message_delta", b"message_stop"})
 """Events the gateway reads whatever the dialect; the rest only passes, but for the size of what is in a delta."""
@@ -21,17 +25,28 @@ def count(exchange: Exchange, event: ServerSentEvent) -> bool:
     if event.name == b"message_stop":
         return True
     wire = parse(event)
-    message = wire.get("message") or wire.get("delta") or {}
-    exchange.usage.update(wire.get("usage") or message.get("usage") or {})
-    exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
-    _identify(exchange, message)
+    with well_formed():
+        message = wire.get("message") or wire.get("delta") or {}
+        exchange.usage.update(wire.get("usage") or message.get("usage"))
+        exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
+        _identify(exchange, message)
     return False
 
 
 def fold(folding: MessageFold, events: Iterable[ServerSentEvent]) -> None:
-    for event in events:
-        if event.data:  # not a comment
-            folding.feed(parse(event))
+    with well_formed():
+        for event in events:
+            if event.data:  # not a comment
+                folding.feed(parse(event))
+
+
+@contextmanager
+def well_formed() -> Iterator[None]:
+    """What is missing in Claude's answer, or of another kind than it must be, becomes a GatewayError."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise GatewayError("api_error", MISSHAPEN, status=502, code="upstream_broken") from error
 
 
 def parse(event: ServerSentEvent) -> Json:
@@ -47,17 +62,21 @@ def parse(event: ServerSentEvent) -> Json:
 
 
 def read_answer(exchange: Exchange, body: bytes) -> None:
-    """Take all that an answer in one piece says. Raises GatewayError for one that is no JSON object."""
+    """Take all that an answer in one piece says. Raises GatewayError for one that is no JSON object, or an error under
+    a status that says otherwise."""
     message = json_object(body)
     if message is None:
         raise GatewayError(
             "api_error", "Claude's address did not answer in JSON: is ANTHROPIC_BASE_URL right?", status=502
         )
+    if message.get("type") == "error":
+        raise error_in(body)
     if exchange.kind == "generate":
-        exchange.answer = message
-        exchange.usage.update(message.get("usage") or {})
-        exchange.stop_reason = message.get("stop_reason")
-        _identify(exchange, message)
+        with well_formed():
+            exchange.answer = message
+            exchange.usage.update(message.get("usage"))
+            exchange.stop_reason = message.get("stop_reason")
+            _identify(exchange, message)
 
 
 def json_object(body: bytes) -> Json | None:

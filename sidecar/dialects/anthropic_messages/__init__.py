@@ -5,7 +5,7 @@ from sidecar.dialects.anthropic_messages.errors import (
     decode_upstream_error,
     encode_error,
     error_event,
-    error_of_event,
+    error_in,
 )
 from sidecar.dialects.anthropic_messages.models import encode_model, encode_models
 from sidecar.dialects.anthropic_messages.replay import stream_of
@@ -17,6 +17,6 @@ __all__ = [
     "encode_model",
     "encode_models",
     "error_event",
-    "error_of_event",
+    "error_in",
     "stream_of",
 ]

@@ -18,8 +18,8 @@ OTHER_FRAMES = (
 def delta_size(data: bytes) -> int:
     """Bytes of text, thinking or tool input in one `content_block_delta`, as JSON spells them; 0 for any other kind."""
     if b'"text_delta"' in data:
-        return len(data) - TEXT_FRAME
+        return max(0, len(data) - TEXT_FRAME)
     for mark, frame in OTHER_FRAMES:
         if mark in data:
-            return len(data) - frame
+            return max(0, len(data) - frame)
     return 0

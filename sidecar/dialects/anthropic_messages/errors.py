@@ -13,7 +13,6 @@ import orjson
 
 from sidecar.errors import KIND_OF_STATUS, STATUS_OF_KIND, GatewayError
 from sidecar.exchange import Json
-from sidecar.sse import ServerSentEvent
 
 EXCERPT = 200
 """Characters of a foreign error page that are quoted."""
@@ -39,11 +38,11 @@ def error_event(error: GatewayError) -> bytes:
     return b"event: error\ndata: %b\n\n" % (own or orjson.dumps(encode_error(error)[1]))
 
 
-def error_of_event(event: ServerSentEvent) -> GatewayError:
-    """An `error` event of Claude's stream: an overload can come inside a 200."""
-    wire = _parsed(event.data)
+def error_in(data: bytes) -> GatewayError:
+    """An error inside a 200: the data of an `error` event of Claude's stream, or a whole body."""
+    wire = _parsed(data)
     if _is_anthropic(wire):
-        return _of_anthropic(wire, event.data)
+        return _of_anthropic(wire, data)
     said = _message_in(wire) or "Claude broke off its answer without saying why."
     return GatewayError("api_error", said, upstream=True)
 

@@ -76,13 +76,17 @@ class ChatStream:
         return turn(event) if turn is not None else b""
 
     def feed_all(self, events: Iterable[ServerSentEvent]) -> bytes:
-        """The chunks of some unparsed events, together. Raises GatewayError for an event that is not JSON."""
+        """The chunks of some unparsed events, together. Raises GatewayError for an event that is not JSON, or not what
+        its type says."""
         feed, loads = self.feed, orjson.loads
         try:
             return b"".join([feed(loads(event.data)) for event in events if event.data])
-        except orjson.JSONDecodeError as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise GatewayError(
-                "api_error", f"Claude's answer is broken: {error}.", status=502, code="upstream_broken"
+                "api_error",
+                "Claude's answer makes no sense: an event in it is not what its type says.",
+                status=502,
+                code="upstream_broken",
             ) from error
 
     def end(self) -> bytes:
@@ -106,7 +110,7 @@ class ChatStream:
         return b""
 
     def _message_start(self, event: Json) -> bytes:
-        self.usage.update(event["message"].get("usage") or {})
+        self.usage.update(event["message"].get("usage"))
         return self._chunk({"role": "assistant", "content": "", "refusal": None})
 
     def _block_start(self, event: Json) -> bytes:
@@ -134,7 +138,7 @@ class ChatStream:
         return call.end() if call is not None else b""
 
     def _message_delta(self, event: Json) -> bytes:
-        self.usage.update(event.get("usage") or {})
+        self.usage.update(event.get("usage"))
         delta = event["delta"]
         self._stop_reason = delta.get("stop_reason") or self._stop_reason
         self._stop_details = delta.get("stop_details") or self._stop_details

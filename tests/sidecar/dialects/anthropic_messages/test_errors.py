@@ -7,9 +7,9 @@ from anthropic.types.shared import ErrorType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.dialects.anthropic_messages import decode_upstream_error, encode_error, error_event, error_of_event
+from sidecar.dialects.anthropic_messages import decode_upstream_error, encode_error, error_event, error_in
 from sidecar.errors import STATUS_OF_KIND, GatewayError
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import EventSplitter
 
 
 def anthropic_body(kind: str, message: str = "why", **more: object) -> bytes:
@@ -155,13 +155,13 @@ def test_no_answer_however_odd_raises_or_breaks_a_line(status: int, body: bytes,
 
 def test_an_overload_inside_a_stream_is_an_overload() -> None:
     data = anthropic_body("overloaded_error", "Overloaded")
-    error = error_of_event(ServerSentEvent(b"error", data, b""))
+    error = error_in(data)
     assert (error.kind, error.status, error.message, error.raw) == ("overloaded_error", 529, "Overloaded", data)
 
 
 @pytest.mark.parametrize("data", [b"", b"oops", b"{}", b"[1]", b'{"type":"error","error":null}'])
 def test_an_error_event_that_says_nothing_is_still_an_error(data: bytes) -> None:
-    error = error_of_event(ServerSentEvent(b"error", data, b""))
+    error = error_in(data)
     assert (error.kind, error.status) == ("api_error", 500)
     assert error.message == "Claude broke off its answer without saying why."
 
