@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from interlock import CircuitBreaker, CircuitOpenError, Config, State
@@ -58,10 +59,23 @@ class Passage:
     def __init__(self, breaker: CircuitBreaker | None, counted: AsyncExitStack) -> None:
         self._breaker = breaker
         self._counted = counted
+        self._is_probe = breaker is not None and breaker.state is State.HALF_OPEN
+        self._answered = False
         self._settled = False
 
     async def answered(self) -> None:
-        """Claude answers. A probe is over with that: an answer may take minutes, and others wait for the verdict."""
+        """Claude answers. A probe is over with that: an answer may take minutes, and others wait for the verdict. All
+        others count once, as they end."""
+        self._answered = True
+        if self._is_probe:
+            await self._succeeded()
+
+    async def left(self) -> None:
+        """The client went away. What Claude had begun to answer by then was no failure."""
+        if self._answered:
+            await self._succeeded()
+
+    async def _succeeded(self) -> None:
         if not self._settled:
             self._settled = True
             await self._counted.aclose()
@@ -74,7 +88,7 @@ class Passage:
             await _leave(self._counted, error if is_failure(error) else asyncio.CancelledError())
 
     async def _failed_again(self, error: GatewayError) -> None:
-        """An answer that broke off after it had begun is a failure besides."""
+        """A probe's answer that broke off after it had begun is a failure besides."""
         if self._breaker is not None and is_failure(error):
             with suppress(GatewayError, CircuitOpenError):
                 async with self._breaker:
@@ -89,6 +103,8 @@ class Breakers:
         self._config = _config(trips) if trips else None
         self._breakers: dict[str, CircuitBreaker] = {}
         self._probed: set[str] = set()
+        self._opened: dict[str, float] = {}
+        """When the breakers opened, by the monotonic clock."""
 
     @asynccontextmanager
     async def passage(self, model: str) -> AsyncIterator[Passage]:
@@ -103,13 +119,18 @@ class Breakers:
             except GatewayError as error:
                 await passage.failed(error)
                 raise
+            except asyncio.CancelledError:
+                await passage.left()
+                raise
 
     def refuses(self, model: str) -> bool:
         """Whether a request would be refused now."""
         breaker = self._breakers.get(model)
-        if breaker is None or breaker.state is State.CLOSED:
+        if breaker is None or self._config is None or breaker.state is State.CLOSED:
             return False
-        return breaker.state is State.OPEN or model in self._probed
+        if breaker.state is State.OPEN:  # also when the next request would be the probe
+            return monotonic() - self._opened.get(model, 0.0) < self._config.wait_duration_in_open
+        return model in self._probed
 
     def states(self) -> Iterator[BreakerState]:
         """Those that have seen a request."""
@@ -133,10 +154,14 @@ class Breakers:
     def _of(self, model: str) -> CircuitBreaker | None:
         if self._config is None:
             return None
-        breaker = self._breakers.pop(model, None) or CircuitBreaker(name=model, config=self._config, listener=_Told())
+        breaker = self._breakers.pop(model, None) or CircuitBreaker(
+            name=model, config=self._config, listener=_Told(self._opened)
+        )
         self._breakers[model] = breaker
         if len(self._breakers) > MOST_BREAKERS:
-            del self._breakers[next(iter(self._breakers))]
+            oldest = next(iter(self._breakers))
+            del self._breakers[oldest]
+            self._opened.pop(oldest, None)
         return breaker
 
 
@@ -146,10 +171,14 @@ def is_failure(error: GatewayError) -> bool:
 
 
 class _Told:
-    """Says in the log what became of a breaker."""
+    """Says in the log what became of a breaker, and notes when it opened."""
+
+    def __init__(self, opened: dict[str, float]) -> None:
+        self._opened = opened
 
     def on_state_change(self, *, name: str, old: State, new: State) -> None:
         if new is State.OPEN:
+            self._opened[name] = monotonic()
             log.warning("Claude keeps failing with %s: the circuit breaker is open", name)
         elif new is State.CLOSED:
             log.info("Claude answers with %s again: the circuit breaker is closed", name)

@@ -91,12 +91,13 @@ def test_a_body_that_does_not_go_on_is_given_up_with_a_sentence(strict: RunningS
 
 def test_more_requests_at_a_time_than_allowed_are_told_to_come_back(strict: RunningSidecar, claude: Simulator) -> None:
     claude.script(Answer("at last", first_byte_after=0.5))
-    with connection(strict) as first, connection(strict) as second:
+    with connection(strict) as first:
         first.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY)
         while not claude.ledger.messages:
             time.sleep(0.005)
-        second.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY)
-        refused = answer(second)
+        with connection(strict) as second:
+            second.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY)
+            refused = answer(second)
         assert refused.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 1" in refused.lower()
         assert b"MAX_IN_FLIGHT" in refused

@@ -77,9 +77,53 @@ async def test_the_gateways_own_errors_and_clients_that_leave_never_count() -> N
 
 async def test_answers_that_break_off_after_their_beginning_count() -> None:
     breakers = Breakers(SOON)
-    for _ in range(SOON.calls // 2):
+    for _ in range(SOON.calls):
         await request(breakers, OVERLOADED, begins=True)
+    assert list(breakers.states()) == [BreakerState(MODEL, "open", SOON.calls, SOON.calls)]
+
+
+async def test_one_answer_in_four_that_is_good_does_not_hide_the_three_that_break_off() -> None:
+    breakers = Breakers(Trips(percent=60, calls=8))
+    for _ in range(2):
+        await request(breakers, begins=True)
+        for _ in range(3):
+            await request(breakers, OVERLOADED, begins=True)
     assert state(breakers) == "open"
+
+
+async def test_a_client_that_leaves_an_answer_half_way_has_seen_claude_answer() -> None:
+    breakers = Breakers(SOON)
+    await request(breakers, asyncio.CancelledError(), begins=True)
+    assert list(breakers.states()) == [BreakerState(MODEL, "closed", 1, 0)]
+
+
+async def test_what_was_asked_before_it_opened_decides_nothing_afterwards() -> None:
+    breakers = Breakers(SOON)
+    ends = asyncio.Event()
+
+    async def early() -> None:
+        async with breakers.passage(MODEL):
+            await ends.wait()
+
+    asked_before = asyncio.create_task(early())
+    await asyncio.sleep(0)
+    for _ in range(SOON.calls):
+        await request(breakers, OVERLOADED)
+    await asyncio.sleep(0.06)
+    async with breakers.passage(MODEL):
+        ends.set()
+        await asked_before
+        assert state(breakers) == "half_open"
+        assert breakers.refuses(MODEL)
+
+
+async def test_it_refuses_no_longer_when_a_probe_is_due_so_that_a_fallback_does_not_answer_for_ever() -> None:
+    breakers = await opened()
+    assert breakers.refuses(MODEL)
+    await asyncio.sleep(0.06)
+    assert not breakers.refuses(MODEL)
+    await request(breakers)
+    assert state(breakers) == "closed"
 
 
 async def test_after_a_while_one_probe_decides_and_the_others_wait_outside() -> None:
