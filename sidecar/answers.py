@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sidecar.dialects import anthropic_messages, openai_chat
+from sidecar.dialects import anthropic_messages, openai, openai_chat
 from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Exchange, Json
@@ -23,7 +23,7 @@ from sidecar.sse import ServerSentEvent
 
 def error_response(error: GatewayError, dialect: Dialect, exchange: Exchange | None = None) -> Response:
     """The error as `dialect` writes it; on the native route Claude's own error body goes out unchanged."""
-    encode = openai_chat.encode_error if dialect == "openai_chat" else anthropic_messages.encode_error
+    encode = anthropic_messages.encode_error if dialect == "anthropic_messages" else openai.encode_error
     status, content = encode(error)
     body = error.raw if error.raw and dialect == "anthropic_messages" else orjson.dumps(content)
     headers = for_client(exchange) if exchange else for_anyone()

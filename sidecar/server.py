@@ -39,9 +39,10 @@ from sidecar.feed.switches import Switches
 from sidecar.file_cache import FileCache
 from sidecar.gateway import Gateway
 from sidecar.home import Home
+from sidecar.intake import ListenerLimits
 from sidecar.interception.interceptor import OFF, Interceptor
 from sidecar.limits.metering import LazyDatabase, Metering, metering
-from sidecar.listener import Listener, ListenerLimits
+from sidecar.listener import Listener
 from sidecar.live import log_line, log_refusal
 from sidecar.memory import ConversationMemory
 from sidecar.models import listing as model_list

@@ -144,7 +144,7 @@ def test_the_table_names_just_what_the_sidecar_serves() -> None:
 
 
 def nothing_limits() -> Any:
-    from sidecar.listener import ListenerLimits
+    from sidecar.intake import ListenerLimits
 
     return ListenerLimits()
 

@@ -7,11 +7,12 @@ from typing import get_args
 
 import pytest
 
+from sidecar.dialects.openai.content import PARTS
+from sidecar.dialects.openai.errors import TYPE_AND_CODE
+from sidecar.dialects.openai.parameters import NATIVE
+from sidecar.dialects.openai.schema_limits import MOST_OPTIONAL, MOST_TOOLS, MOST_UNIONS
 from sidecar.dialects.openai_chat import FINISH_REASONS
-from sidecar.dialects.openai_chat.content import PARTS
-from sidecar.dialects.openai_chat.errors import TYPE_AND_CODE
-from sidecar.dialects.openai_chat.parameters import NATIVE, NOT_HONOURED, WITHOUT_EFFECT
-from sidecar.dialects.openai_chat.schema_limits import MOST_OPTIONAL, MOST_TOOLS, MOST_UNIONS
+from sidecar.dialects.openai_chat.parameters import NOT_HONOURED, WITHOUT_EFFECT
 from sidecar.exchange import LOSSY_ACTIONS, NoteAction
 from tests.support.openai_schema import fields_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from sidecar import http_protocol, listener
+from sidecar import http_protocol, intake
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
@@ -24,7 +24,7 @@ def strict(
     tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningSidecar]:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(listener, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(intake, "BODY_SECONDS", 0.2)
     with RunningSidecar(tmp_path, running_simulator, max_in_flight=1) as sidecar:
         yield sidecar
 

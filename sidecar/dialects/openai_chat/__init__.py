@@ -1,8 +1,6 @@
 """OpenAI's chat completions, on Claude's Messages API."""
 
 from sidecar.dialects.openai_chat.answer import FINISH_REASONS, encode_message, merge_choices, usage
-from sidecar.dialects.openai_chat.errors import encode_error
-from sidecar.dialects.openai_chat.models import encode_model, encode_models
 from sidecar.dialects.openai_chat.request import Decoded, decode
 from sidecar.dialects.openai_chat.stream import ChatStream, end_of, error_chunk
 
@@ -11,10 +9,7 @@ __all__ = [
     "ChatStream",
     "Decoded",
     "decode",
-    "encode_error",
     "encode_message",
-    "encode_model",
-    "encode_models",
     "end_of",
     "error_chunk",
     "merge_choices",

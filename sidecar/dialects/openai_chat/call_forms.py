@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sidecar.dialects.openai_chat.tool_calls import CUSTOM_INPUT
+from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT
 from sidecar.exchange import Json
 from sidecar.fold import input_text, parse_input
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from sidecar.dialects.openai_chat.content import MARKS, blocks_of, mark_of, put_mark, result_content, text_blocks
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, mapping, text, text_of
-from sidecar.dialects.openai_chat.tool_calls import uses_of
-from sidecar.dialects.openai_chat.tool_names import ToolNames
-from sidecar.dialects.openai_chat.turns import Turns
+from sidecar.dialects.openai.content import MARKS, blocks_of, mark_of, put_mark, result_content, text_blocks
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import array, mapping, text, text_of
+from sidecar.dialects.openai.tool_calls import uses_of
+from sidecar.dialects.openai.tool_names import ToolNames
+from sidecar.dialects.openai.turns import Turns
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 

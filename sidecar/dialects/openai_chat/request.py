@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sidecar.dialects.openai_chat.content import blocks_of
+from sidecar.dialects.openai.content import blocks_of
+from sidecar.dialects.openai.marks import keep_four
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.parameters import read_parameters
+from sidecar.dialects.openai.reading import mapping, text
+from sidecar.dialects.openai.schema_limits import SchemaLimits
+from sidecar.dialects.openai.tool_choice import read_tool_choice
+from sidecar.dialects.openai.tool_names import ToolNames
+from sidecar.dialects.openai.tools import read_tools, synthesised
 from sidecar.dialects.openai_chat.history import read_conversation
-from sidecar.dialects.openai_chat.marks import keep_four
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.parameters import read_parameters
-from sidecar.dialects.openai_chat.reading import mapping, text
-from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
-from sidecar.dialects.openai_chat.tool_choice import read_tool_choice
-from sidecar.dialects.openai_chat.tool_names import ToolNames
-from sidecar.dialects.openai_chat.tools import read_tools, synthesised
+from sidecar.dialects.openai_chat.parameters import FIELDS
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json, Note
 
@@ -58,7 +59,7 @@ def decode(body: Json) -> Decoded:
     # Tools take their share of the limits first: a form of answer that comes and goes must not change them.
     limits = SchemaLimits()
     tools = read_tools(body, names, limits, notes)
-    parameters = read_parameters(body, limits, notes)
+    parameters = read_parameters(body, FIELDS, limits, notes)
     choice = read_tool_choice(body, tools, names, notes)
     conversation = read_conversation(body.get("messages"), names, notes)
     if conversation.has_calls and not tools.definitions:

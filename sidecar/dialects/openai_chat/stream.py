@@ -17,9 +17,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import orjson
 
+from sidecar.dialects.openai.errors import encode_error
 from sidecar.dialects.openai_chat.answer import finish_reason, refusal_text, total_usage, usage
 from sidecar.dialects.openai_chat.call_forms import CallForms, custom_input
-from sidecar.dialects.openai_chat.errors import encode_error
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
 from sidecar.fold import input_text

@@ -14,7 +14,8 @@ from sidecar.connect.edits import Put, example
 from sidecar.connect.machine import Machine
 from sidecar.connect.tool import NOT_SERVED, Plan, Tool
 from sidecar.connect.tools import TOOLS, UnknownToolError, tool_named
-from sidecar.listener import Listener, ListenerLimits
+from sidecar.intake import ListenerLimits
+from sidecar.listener import Listener
 
 URL = "http://127.0.0.1:4343"
 IN_FILE = Key("cgw-secret", file=Path("/home/it's me/cgw/gateway_key"))

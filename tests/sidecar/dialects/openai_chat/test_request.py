@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 
+from sidecar.dialects.openai.parameters import EFFORTS, NATIVE, SERVICE_TIERS
 from sidecar.dialects.openai_chat import Decoded, decode
-from sidecar.dialects.openai_chat.parameters import EFFORTS, NATIVE, SERVICE_TIERS
 from sidecar.errors import GatewayError
 from tests.support.messages_requests import assert_claude_takes
 

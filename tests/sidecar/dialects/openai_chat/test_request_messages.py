@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.openai.turns import EMPTY_MESSAGE, NO_RESULT, NOTHING_SAID
 from sidecar.dialects.openai_chat import Decoded, decode
-from sidecar.dialects.openai_chat.turns import EMPTY_MESSAGE, NO_RESULT, NOTHING_SAID
 from sidecar.errors import GatewayError
 from tests.support.messages_requests import all_blocks, assert_claude_takes
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.openai.response_format import ANY_OBJECT
 from sidecar.dialects.openai_chat import Decoded, decode
-from sidecar.dialects.openai_chat.response_format import ANY_OBJECT
 from sidecar.errors import GatewayError
 from tests.support.messages_requests import assert_claude_takes
 

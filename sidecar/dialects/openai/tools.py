@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.dialects.openai_chat.content import MARKS, mark_of
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, flag, mapping, text, text_of
-from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
-from sidecar.dialects.openai_chat.schemas import InexpressibleError, restricted
-from sidecar.dialects.openai_chat.tool_calls import CUSTOM_INPUT
-from sidecar.dialects.openai_chat.tool_names import ToolNames
+from sidecar.dialects.openai.content import MARKS, mark_of
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import array, flag, mapping, text, text_of
+from sidecar.dialects.openai.schema_limits import SchemaLimits
+from sidecar.dialects.openai.schemas import InexpressibleError, restricted
+from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT
+from sidecar.dialects.openai.tool_names import ToolNames
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sidecar.dialects.openai_chat.schemas import InexpressibleError
+from sidecar.dialects.openai.schemas import InexpressibleError
 from sidecar.exchange import Json
 
 MOST_TOOLS = 20

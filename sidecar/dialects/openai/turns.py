@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.tool_names import CallIds, ToolNames
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.tool_names import CallIds, ToolNames
 from sidecar.exchange import Json
 
 NOTHING_SAID = "(The user has said nothing yet.)"

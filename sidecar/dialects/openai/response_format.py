@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import mapping, mapping_of, text
-from sidecar.dialects.openai_chat.schema_limits import SchemaLimits
-from sidecar.dialects.openai_chat.schemas import InexpressibleError, restricted
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import mapping, mapping_of, text
+from sidecar.dialects.openai.schema_limits import SchemaLimits
+from sidecar.dialects.openai.schemas import InexpressibleError, restricted
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 

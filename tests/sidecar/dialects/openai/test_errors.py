@@ -2,8 +2,8 @@ import pytest
 from openai._models import construct_type
 from openai.types.shared import ErrorObject
 
-from sidecar.dialects.openai_chat import encode_error
-from sidecar.dialects.openai_chat.errors import TYPE_AND_CODE
+from sidecar.dialects.openai import encode_error
+from sidecar.dialects.openai.errors import TYPE_AND_CODE
 from sidecar.errors import STATUS_OF_KIND, GatewayError, invalid_request
 from tests.support.openai_schema import validate_as
 

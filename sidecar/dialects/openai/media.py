@@ -10,7 +10,7 @@ import binascii
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from sidecar.dialects.openai_chat.notes import Notes
+from sidecar.dialects.openai.notes import Notes
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
 

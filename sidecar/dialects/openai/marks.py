@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sidecar.dialects.openai_chat.notes import Notes
+from sidecar.dialects.openai.notes import Notes
 from sidecar.exchange import Json
 
 MOST = 4

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, mapping, mapping_of, text, text_of
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import array, mapping, mapping_of, text, text_of
 from sidecar.errors import invalid_request
 from sidecar.exact_json import loads_exactly
 from sidecar.exchange import Json

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import array, flag, mapping, text, text_of
-from sidecar.dialects.openai_chat.tool_names import ToolNames
-from sidecar.dialects.openai_chat.tools import ToolSet
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import array, flag, mapping, text, text_of
+from sidecar.dialects.openai.tool_names import ToolNames
+from sidecar.dialects.openai.tools import ToolSet
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 

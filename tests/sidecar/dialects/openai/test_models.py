@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 from openai.types import Model
 
-from sidecar.dialects.openai_chat import encode_model, encode_models
+from sidecar.dialects.openai import encode_model, encode_models
 from tests.support.openai_schema import validate_as
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from sidecar.dialects.openai_chat import media
-from sidecar.dialects.openai_chat.notes import Notes
-from sidecar.dialects.openai_chat.reading import mapping, mapping_of, text, text_of
+from sidecar.dialects.openai import media
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import mapping, mapping_of, text, text_of
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 

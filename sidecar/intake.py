@@ -1,0 +1,198 @@
+"""Requests as they come in: who may ask, the body, and the exchange that it becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+from starlette.requests import Request
+
+from sidecar.admission import Admission
+from sidecar.clients import recognise
+from sidecar.errors import GatewayError, invalid_request
+from sidecar.exchange import Dialect, Exchange, Json, Timing
+from sidecar.gateway import Gateway
+from sidecar.headers import client_headers, new_request_id, printable
+from sidecar.limits.limiter import Limiter
+from sidecar.projects.project import Project, check_model
+
+BODY_SECONDS = 60.0
+"""How long a body may pause on its way here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    max_body_bytes: int = 64 * 1024 * 1024
+    max_in_flight: int = 256
+    ping_seconds: float = 10.0
+    allowed_hosts: Sequence[str] = ()
+    allowed_origins: Sequence[str] = ()
+    open_to_others: bool = False
+    """These three as in `FrontDoor`."""
+    test_clock: bool = False
+    """Whether `X-Cgw-Clock` is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may pass, with its body read."""
+
+    project: Project
+    body: bytes
+    wire: Json
+    completed: bool
+    """`wire` has the project's default model, where `body` has none."""
+    received: float
+    """When its last byte was here, as `Timing` has it."""
+
+
+class Intake:
+    """What every endpoint begins with."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        admission: Admission,
+        limiter: Limiter,
+        *,
+        limits: ListenerLimits,
+        bypass: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`bypass` says whether every request is to go as its client wrote it."""
+        self.gateway = gateway
+        self.limiter = limiter
+        self.limits = limits
+        self._admission = admission
+        self._bypass = bypass
+
+    async def admit(self, request: Request) -> Project:
+        project = await self._admission.admit(request.headers.raw, request.path_params.get("project"))
+        request.state.project = project
+        return project
+
+    async def admitted_body(self, request: Request) -> Admitted:
+        project = await self.admit(request)
+        if self.gateway.in_flight >= self.limits.max_in_flight:
+            raise _too_many(self.gateway.in_flight)
+        body = await _read(request, self.limits.max_body_bytes)
+        received = time.perf_counter()
+        wire = _parse(body)
+        default = project.policy.default_model
+        completed = default is not None and wire.get("model") is None
+        if completed:
+            wire["model"] = default
+        return Admitted(project, body, wire, completed, received)
+
+    def exchange(
+        self, request: Request, dialect: Dialect, admitted: Admitted, inner: Json, *, stream: bool
+    ) -> Exchange:
+        model = inner.get("model")
+        if not isinstance(model, str) or not model:
+            raise invalid_request(
+                "`model` is missing: name a Claude model or an alias such as `sonnet`.", param="model"
+            )
+        project = admitted.project
+        headers = client_headers(request.headers.raw)
+        exchange = Exchange(
+            id=new_request_id(),
+            dialect=dialect,
+            client_headers=headers,
+            query=request.url.query,
+            client_body=admitted.body,
+            request=inner,
+            stream=stream,
+            model_asked=model,
+            project=project.name,
+            policy=project.policy,
+            client=recognise(headers, inner),
+            edited=admitted.completed,
+            response_headers=self.limiter.headers(project),
+            timing=Timing(admitted.received),
+            bypass=headers.get("x-gateway-bypass") == "1" or self._bypass(),
+            now=self._told_time(headers),
+        )
+        self.gateway.resolve(exchange)
+        check_model(project.name, project.policy, self.gateway.catalogue.card(exchange.model))
+        return exchange
+
+    def _told_time(self, headers: Mapping[str, str]) -> float:
+        """The moment that a replay says it is, in epoch seconds; 0 for now. Raises GatewayError (400)."""
+        told = headers.get("x-cgw-clock") if self.limits.test_clock else None
+        if told is None:
+            return 0.0
+        if not re.fullmatch(r"\d{1,12}(\.\d+)?", told):
+            raise invalid_request("X-Cgw-Clock: decimal seconds since 1970 are expected.")
+        return float(told)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one, 408
+    for one that does not go on."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise GatewayError(
+            "invalid_request_error",
+            f"cgw takes no compressed requests (Content-Encoding: {printable(encoding)}): send the JSON as it is.",
+            status=415,
+            code="unsupported_encoding",
+        )
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as patience:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+                patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+    except TimeoutError as error:
+        raise _too_slow() from error
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_many(in_flight: int) -> GatewayError:
+    return GatewayError(
+        "overloaded_error",
+        f"cgw is answering {in_flight:,} requests already, as many as MAX_IN_FLIGHT allows.",
+        status=503,
+        code="too_many_requests_in_flight",
+        retry_after=1.0,
+    )
+
+
+def _too_slow() -> GatewayError:
+    return GatewayError(
+        "timeout_error",
+        f"Nothing of the request's body came for {BODY_SECONDS:.0f} s.",
+        status=408,
+        code="request_timeout",
+    )
+
+
+def _too_large(limit: int) -> GatewayError:
+    return GatewayError(
+        "request_too_large", f"The request is larger than {limit:,} bytes (MAX_BODY_BYTES).", code="request_too_large"
+    )
+
+
+def _parse(body: bytes) -> Json:
+    try:
+        wire = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid_request(f"The body is not valid JSON: {error}.") from error
+    if not isinstance(wire, dict):
+        raise invalid_request(f"The body must be a JSON object, not {_kind_of(wire)}.")
+    return wire
+
+
+def _kind_of(value: object) -> str:
+    names: Iterable[tuple[type, str]] = ((list, "an array"), (str, "a string"), (bool, "a boolean"), (int, "a number"))
+    return next((name for kind, name in names if isinstance(value, kind)), "null" if value is None else "a number")
