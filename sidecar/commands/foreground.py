@@ -8,7 +8,6 @@ import logging.handlers
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,13 +16,13 @@ from sidecar.commands.running import announce, claimed
 from sidecar.commands.sockets import leads_to, listening_socket, reachable_url
 from sidecar.config import Settings, is_loopback
 from sidecar.home import Home, explained
+from sidecar.log_format import OneLine
 from sidecar.server import StartError, serve
 
 STDIN = 0
 STAY = b"stay\n"
 """What a sidecar that is tied to a dashboard hears when it shall outlive it."""
 
-LOG_FORMAT = "%(asctime)sZ %(levelname)s %(message)s"
 LOG_BYTES = 5_000_000
 LOG_FILES = 3
 OUR_LOGGERS = ("cgw", "sidecar", "addons")
@@ -79,9 +78,7 @@ def log_to_file(path: Path, level: str) -> None:
 
 
 def _log_to(handler: logging.Handler, level: str) -> None:
-    formatter = logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(OneLine())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level.upper())
