@@ -70,6 +70,7 @@ class Call:
         """Readers without anything to read."""
         self._was_read: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._cut: GatewayError | None = None
         self._callbacks: list[Callable[[], None]] = []
         self.on_content: Callable[[], Awaitable[None]] | None = None
         """Told once, when the answer begins to be passed on."""
@@ -108,6 +109,12 @@ class Call:
         """It will not begin. Nothing happens where it already has."""
         if not self.has_begun:
             self._end(asyncio.CancelledError("abandoned"))
+
+    def cut(self, error: GatewayError) -> None:
+        """Ask no more, whoever reads: all of them hear `error` behind what came."""
+        if self._task is not None and not self.has_ended:
+            self._cut = error
+            self._task.cancel()
 
     def when_ended(self, callback: Callable[[], None]) -> None:
         """Call this once it has ended, at once where it already has."""
@@ -220,7 +227,8 @@ class Call:
         self._tell()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._end(asyncio.CancelledError("cancelled") if task.cancelled() else task.exception())
+        cancelled = self._cut or asyncio.CancelledError("cancelled")
+        self._end(cancelled if task.cancelled() else task.exception())
 
     def _end(self, error: BaseException | None) -> None:
         self.has_ended = True

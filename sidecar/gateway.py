@@ -83,6 +83,8 @@ class Gateway:
         self._begun = begun
         self._keeps_answers = keeps_answers
         self._listeners = tuple(listeners)
+        self._calls: set[Call] = set()
+        """Those that are on their way."""
         self.requests = 0
         """Generations and token counts taken so far."""
         self.in_flight = 0
@@ -214,7 +216,14 @@ class Gateway:
         call = exchange.call = exchange.call or Call(exchange)
         reader = call.join()
         call.begin(self._persistence.ask(lambda: ask(exchange, call), exchange, call))
+        self._calls.add(call)
+        call.when_ended(lambda: self._calls.discard(call))
         return reader
+
+    def cut(self) -> None:
+        """End every answer that is being given with an error, since cgw itself ends."""
+        for call in list(self._calls):
+            call.cut(_stopped())
 
     async def _read(self, exchange: Exchange, reader: Reader, write: WriteEvents, *, fold: bool) -> None:
         call = reader.call
@@ -384,6 +393,16 @@ class Gateway:
             for_upstream(exchange.client_headers, exchange.dialect),
             query=exchange.query,
         )
+
+
+def _stopped() -> GatewayError:
+    return GatewayError(
+        "overloaded_error",
+        "cgw was stopped before this answer was complete: ask again once it runs.",
+        status=503,
+        code="stopped",
+        retry_after=1.0,
+    )
 
 
 async def _nowhere(_: list[ServerSentEvent]) -> None:

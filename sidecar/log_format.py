@@ -18,10 +18,9 @@ CONTINUED: Final = "    | "
 class OneLine(logging.Formatter):
     """Times are UTC."""
 
-    converter = time.gmtime
-
     def __init__(self) -> None:
         super().__init__(LINE, TIME)
+        self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return shown(super().formatMessage(record))

@@ -65,6 +65,9 @@ DRAIN_SECONDS = 30
 """How long answers in flight may go on after a stop signal."""
 
 
+LAST_WORDS_SECONDS = 2
+"""How long those that were cut off then may take to read why."""
+
 SETTLE_SECONDS = 2.0
 CONVERSATIONS_BYTES = 512 * 1024 * 1024
 """What conversations may take on disk; the least recently used go first."""
@@ -92,8 +95,9 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
+                timeout_graceful_shutdown=DRAIN_SECONDS + LAST_WORDS_SECONDS,
                 http=_http_protocol(),
+                ws="none",
             )
         )
         self._on_ready = on_ready
@@ -111,9 +115,21 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._on_stopping is not None:
             self._on_stopping()
-        for stop in getattr(getattr(self.config.app, "state", None), "on_stopping", ()):
-            stop()
-        await super().shutdown(sockets)
+        self._tell("on_stopping")
+        cutting = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._tell, "on_cut")
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    def cut_short(self) -> None:
+        """What is not answered by now gets an error, and a moment to read it."""
+        self._tell("on_cut")
+        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, setattr, self, "force_exit", True)
+
+    def _tell(self, moment: str) -> None:
+        for listener in getattr(getattr(self.config.app, "state", None), moment, ()):
+            listener()
 
 
 def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
@@ -284,6 +300,7 @@ async def sidecar_app(
         )
         app = listener.app()
         app.state.on_stopping = [feed.close]  # their streams would keep the server from ending
+        app.state.on_cut = [gateway.cut]
         try:
             yield app
         finally:
@@ -333,14 +350,22 @@ def _gateway_key(settings: Settings, home: Home) -> str:
 
 @contextmanager
 def _stopped_by_signals(server: Server) -> Iterator[None]:
-    """The first signal drains, the second one ends at once. Only the main thread may listen to signals."""
+    """The first signal drains, the second one cuts off what is not answered yet, the third one ends at once. Only the
+    main thread may listen to signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    loop = asyncio.get_running_loop()
+    told = 0
+
     def stop(*_: object) -> None:
-        server.force_exit = server.should_exit
+        nonlocal told
+        told += 1
         server.should_exit = True
+        server.force_exit = told > 2
+        if told == 2:
+            loop.call_soon_threadsafe(server.cut_short)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

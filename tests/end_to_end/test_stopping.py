@@ -1,0 +1,101 @@
+"""A gateway that is told to end: what is being answered goes on, and what takes too long ends with a proper error."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from sidecar import server
+from sidecar.simulator.answers import Answer
+from sidecar.simulator.server import RunningSimulator
+from sidecar.simulator.simulator import Simulator
+from tests.support.sidecar import RunningSidecar
+
+NATIVE, CHAT = "/v1/messages", "/v1/chat/completions"
+WORDS = "many words " * 40
+
+
+@pytest.fixture
+def ending(
+    tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunningSidecar]:
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.5)
+    with RunningSidecar(tmp_path, running_simulator) as sidecar:
+        yield sidecar
+
+
+def stop(sidecar: RunningSidecar) -> None:
+    assert sidecar._server is not None
+    sidecar._server.should_exit = True
+
+
+def request(path: str, *, stream: bool) -> dict[str, object]:
+    return {
+        "model": "claude-sonnet-5-5",
+        "max_tokens": 900,
+        "stream": stream,
+        "messages": [{"role": "user", "content": f"hello {path}"}],
+    }
+
+
+def client_of(sidecar: RunningSidecar) -> httpx2.Client:
+    return httpx2.Client(base_url=sidecar.url, headers={"x-api-key": sidecar.key}, timeout=60)
+
+
+@pytest.mark.parametrize("path", [NATIVE, CHAT])
+def test_a_stream_that_takes_too_long_ends_with_an_error_of_its_dialect(
+    ending: RunningSidecar, claude: Simulator, path: str
+) -> None:
+    claude.script(Answer(WORDS, silent_after=6, silence=3600))
+    received = b""
+    with client_of(ending) as client, client.stream("POST", path, json=request(path, stream=True)) as answer:
+        for chunk in answer.iter_raw():
+            received += chunk
+            if b"words" in received:
+                stop(ending)
+    events = [line.removeprefix(b"data: ") for line in received.split(b"\n") if line.startswith(b"data: ")]
+    told = json.loads(events[-1])
+    assert "cgw was stopped" in told["error"]["message"]
+    assert told["error"].get("code") == ("stopped" if path == CHAT else None)
+    assert told.get("type") == (None if path == CHAT else "error")
+    [row] = claude.ledger.wait(1, timeout=30)
+    assert row.cancelled is not None
+
+
+@pytest.mark.parametrize("path", [NATIVE, CHAT])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_what_has_not_begun_gets_a_status_and_when_to_come_back(
+    ending: RunningSidecar, claude: Simulator, path: str, stream: bool
+) -> None:
+    claude.script(Answer("late", first_byte_after=3600))
+
+    def stop_once_asked() -> None:
+        while not claude.ledger.messages:
+            time.sleep(0.01)
+        stop(ending)
+
+    threading.Thread(target=stop_once_asked).start()
+    with client_of(ending) as client:
+        answer = client.post(path, json=request(path, stream=stream))
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert "cgw was stopped" in answer.json()["error"]["message"]
+
+
+def test_what_ends_in_time_is_whole_and_nobody_new_comes_in(ending: RunningSidecar, claude: Simulator) -> None:
+    claude.script(Answer(WORDS, silent_after=6, silence=0.3))
+    received = b""
+    with client_of(ending) as client, client.stream("POST", NATIVE, json=request(NATIVE, stream=True)) as answer:
+        for chunk in answer.iter_raw():
+            received += chunk
+            if b"words" in received:
+                stop(ending)
+    assert b"message_stop" in received
+    with client_of(ending) as client, pytest.raises(httpx2.ConnectError):
+        client.get("/health")
