@@ -13,6 +13,7 @@ from sidecar.simulator.answers import Answer, Part, RedactedThinking, Text, Thin
 from sidecar.simulator.instances import instance_of
 from sidecar.simulator.models import Model, find
 from sidecar.simulator.prompt import THINKING, bound_thinking
+from sidecar.simulator.server_tools import RESULTS, blocks_of, is_server_tool
 from sidecar.simulator.signatures import Provenance, model_mark, response_mark, sign
 from sidecar.simulator.tokens import block_tokens, content_blocks, fitting_text, text_tokens
 
@@ -57,7 +58,7 @@ def compose(request: dict[str, Any], answer: Answer, model: Model, message_id: s
         ending = _Ending(answer.stop_reason, blocks, answer.stop_sequence)
     visible = [{key: value for key, value in block.items() if key != "_tokens"} for block in ending.blocks]
     thinking = ending.cut_thinking + sum(block_tokens(block) for block in visible if block["type"] in THINKING)
-    output = thinking + sum(block_tokens(block) for block in visible if block["type"] not in THINKING)
+    output = thinking + sum(_written(block) for block in visible if block["type"] not in THINKING)
     output += text_tokens(ending.cut_input or "")
     if answer.output_tokens is not None:
         output = answer.output_tokens
@@ -89,8 +90,9 @@ def default_answer(request: dict[str, Any], delivery: Answer) -> Answer:
         parts.append(Thinking(_THOUGHT if display == "summarized" else "", text_tokens(_THOUGHT)))
     calls = list(_asked_calls(request))
     schema = ((request.get("output_config") or {}).get("format") or {}).get("schema")
-    if calls:
-        parts.extend(calls)
+    used = list(_server_tools_used(request))
+    if calls or used:
+        parts.extend((*used, *calls))
     elif schema is not None:
         parts.append(Text(json.dumps(instance_of(schema))))
     else:
@@ -109,7 +111,7 @@ def last_words(request: dict[str, Any]) -> str:
 
 def _asked_calls(request: dict[str, Any]) -> Iterator[ToolCall]:
     """Calls that the newest user text asks for (`call NAME {json}`, one a line), else what `tool_choice` forces."""
-    tools = {tool["name"]: tool for tool in request.get("tools") or () if "name" in tool}
+    tools = {tool["name"]: tool for tool in request.get("tools") or () if "name" in tool and not is_server_tool(tool)}
     choice = request.get("tool_choice") or {"type": "auto"}
     if not tools or choice["type"] == "none":
         return
@@ -122,6 +124,20 @@ def _asked_calls(request: dict[str, Any]) -> Iterator[ToolCall]:
         name = choice.get("name") or next(iter(tools))
         asked = [ToolCall(name, instance_of(tools[name].get("input_schema", {"type": "object"})))]
     yield from asked
+
+
+def _server_tools_used(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    names = {tool["name"] for tool in request.get("tools") or () if is_server_tool(tool)}
+    if (request.get("tool_choice") or {}).get("type") == "none":
+        return
+    for number, call in enumerate(_calls_in(last_words(request)) if names else ()):
+        if call.name in names:
+            yield from blocks_of(number, call.name, call.input, fresh_id("srvtoolu", last_words(request)))
+
+
+def _written(block: dict[str, Any]) -> int:
+    """Tokens of what the model writes: the results of its server's tools are none of them."""
+    return 0 if RESULTS.fullmatch(block["type"]) else block_tokens(block)
 
 
 def _calls_in(text: str) -> Iterator[ToolCall]:
@@ -210,7 +226,7 @@ def _ending(blocks: list[dict[str, Any]], request: dict[str, Any]) -> _Ending:
             if sequence is not None:
                 return _Ending("stop_sequence", kept, sequence)
             left -= text_tokens(text)
-        elif (cost := block_tokens(block)) <= left:
+        elif (cost := _written(block)) <= left:
             kept.append(block)
             left -= cost
         else:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sidecar.simulator.caching import Reading
 from sidecar.simulator.models import Model
+from sidecar.simulator.server_tools import SEARCH_PRICE
 
 Moment = Literal["before the first byte", "in mid-stream"]
 
@@ -44,6 +45,7 @@ class Row:
     cache_write_1h_tokens: int = 0
     output_tokens: int = 0
     thinking_tokens: int = 0
+    web_searches: int = 0
     cost: Decimal = Decimal(0)
     events_sent: int = 0
     complete: bool = False
@@ -169,7 +171,9 @@ class Ledger:
             return ended()
 
 
-def bill(model: Model, reading: Reading, output_tokens: int, *, speed: str | None, geo: str | None) -> Decimal:
+def bill(
+    model: Model, reading: Reading, output_tokens: int, *, searches: int = 0, speed: str | None, geo: str | None
+) -> Decimal:
     """Micro-dollars for one request."""
     price = model.price_of(prompt_tokens=reading.total, speed=speed or "standard", geo=geo)
     return (
@@ -178,4 +182,5 @@ def bill(model: Model, reading: Reading, output_tokens: int, *, speed: str | Non
         + reading.write_5m * price.write_5m
         + reading.write_1h * price.write_1h
         + output_tokens * price.output
+        + searches * SEARCH_PRICE
     )

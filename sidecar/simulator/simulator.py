@@ -13,7 +13,8 @@ Answers are made of `Text`, `Thinking`, `RedactedThinking` and `ToolCall` parts,
 them; see `sidecar.simulator.answers` for endings (`stop_reason`, `refusal()`), failures (`Failure(429,
 retry_after=2)`), bytes that no Claude would send (`Raw`) and deliveries (`first_byte_after`, `delta_every`,
 `silent_after`, `cut_after`, `error_after`, `chunk_sizes`). A request that nothing is scripted for gets a deterministic
-answer: it calls the tools that the newest user text asks for (`call NAME {"json": 1}`, one a line), fills in the schema
+answer: it calls the tools that the newest user text asks for (`call NAME {"json": 1}`, one a line; web search and code
+execution it runs itself, see `sidecar.simulator.server_tools`), fills in the schema
 of `output_config.format`, continues a prefill, thinks when `thinking` is on, or repeats the question.
 
 Other processes use the same over HTTP: `GET|DELETE /_simulator/ledger`, `POST|DELETE /_simulator/script` (`{"steps":
@@ -51,6 +52,7 @@ from sidecar.simulator.models import Model
 from sidecar.simulator.prompt import PromptBlock, render
 from sidecar.simulator.raw import Connections, RawDelivery
 from sidecar.simulator.script import Matches, Script
+from sidecar.simulator.server_tools import searches_in
 from sidecar.simulator.thinking_rules import ResponseMemory
 from sidecar.simulator.validation import validate
 from sidecar.simulator.wire import Terms, error_body, message_body, message_events
@@ -189,8 +191,9 @@ class Simulator:
             thinking = min(output, progress.thinking_tokens)
         else:
             self._responses.remember(message.id, turn.model, message.blocks)
+        searches = searches_in(message.blocks)
         if not progress.started:
-            reading, output, thinking = Reading(0, 0, 0, 0), 0, 0
+            reading, output, thinking, searches = Reading(0, 0, 0, 0), 0, 0, 0
         self.ledger.close(
             row,
             model=request["model"],
@@ -205,7 +208,15 @@ class Simulator:
             cache_write_1h_tokens=reading.write_1h,
             output_tokens=output,
             thinking_tokens=thinking,
-            cost=bill(turn.model, reading, output, speed=request.get("speed"), geo=request.get("inference_geo")),
+            web_searches=searches,
+            cost=bill(
+                turn.model,
+                reading,
+                output,
+                searches=searches,
+                speed=request.get("speed"),
+                geo=request.get("inference_geo"),
+            ),
             events_sent=progress.events_sent,
             complete=progress.complete,
             cancelled=progress.cancelled,

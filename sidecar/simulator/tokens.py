@@ -49,7 +49,7 @@ def block_tokens(block: dict[str, Any]) -> int:
         case "redacted_thinking":
             hidden = thinking_tokens_of(block["data"])
             return text_tokens(block["data"]) if hidden is None else hidden
-        case "tool_use":
+        case "tool_use" | "server_tool_use":
             return TOOL_USE_TOKENS + text_tokens(block["name"]) + json_tokens(block["input"])
         case "tool_result":
             return TOOL_RESULT_TOKENS + sum(map(block_tokens, content_blocks(block.get("content"))))

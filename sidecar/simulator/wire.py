@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sidecar.simulator.answers import ERRORS
 from sidecar.simulator.caching import Reading
 from sidecar.simulator.composing import Message
+from sidecar.simulator.server_tools import usage_of
 from sidecar.simulator.tokens import block_tokens, text_tokens
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -126,6 +127,7 @@ def _output_usage(message: Message) -> dict[str, Any]:
     return {
         "output_tokens": message.output_tokens,
         "output_tokens_details": {"thinking_tokens": message.thinking_tokens},
+        **usage_of(message.blocks),
     }
 
 
@@ -135,22 +137,25 @@ def _block_events(index: int, block: dict[str, Any], size: int, cut_input: str |
 
     thinking = block["type"] == "thinking"
 
-    def delta(tokens: int = 0, **fields: str) -> Event:
+    def delta(tokens: int = 0, **fields: Any) -> Event:
         data = {"type": "content_block_delta", "index": index, "delta": fields}
         return Event("content_block_delta", data, tokens, thinking)
 
     match block["type"]:
         case "text":
-            yield start({**block, "text": ""})
+            citations = block.get("citations")
+            yield start({**block, "text": ""} | ({"citations": []} if citations else {}))
             for piece in _pieces(block["text"], size):
                 yield delta(text_tokens(piece), type="text_delta", text=piece)
+            for citation in citations or ():
+                yield delta(type="citations_delta", citation=citation)
         case "thinking":
             yield start({"type": "thinking", "thinking": "", "signature": ""})
             for piece in _pieces(block["thinking"], size):
                 yield delta(text_tokens(piece), type="thinking_delta", thinking=piece)
             hidden = max(0, block_tokens(block) - text_tokens(block["thinking"]))
             yield delta(hidden, type="signature_delta", signature=block["signature"])
-        case "tool_use":
+        case "tool_use" | "server_tool_use":
             yield start({**block, "input": {}})
             yield delta(type="input_json_delta", partial_json="")
             arguments = json.dumps(block["input"], ensure_ascii=False) if cut_input is None else cut_input

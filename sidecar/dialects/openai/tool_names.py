@@ -21,6 +21,10 @@ class ToolNames:
         self._upstream: dict[str, str] = {}
         self._client: dict[str, str] = {}
 
+    def reserve(self, name: str) -> None:
+        """`name` is taken upstream, by a tool that is none of the client's."""
+        self._client[name] = name
+
     def upstream(self, name: str) -> str:
         """The name that Claude sees for the client's `name`."""
         known = self._upstream.get(name)

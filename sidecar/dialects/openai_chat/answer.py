@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
+from sidecar.dialects.openai.server_tools import Citation, citations_in
 from sidecar.dialects.openai_chat.call_forms import CallForms
 from sidecar.exchange import Json, Usage
 
@@ -106,7 +107,24 @@ def _assistant(message: Json, forms: CallForms) -> Json:
     assistant: Json = {"role": "assistant", "content": content, "refusal": refusal}
     if thinking:
         assistant["reasoning_content"] = thinking
+    if citations := citations_in(blocks):
+        assistant["annotations"] = url_citations(citations)
     return assistant | calls
+
+
+def url_citations(citations: Iterable[Citation]) -> list[Json]:
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "start_index": citation.start,
+                "end_index": citation.end,
+                "url": citation.url,
+                "title": citation.title,
+            },
+        }
+        for citation in citations
+    ]
 
 
 def _add(left: Json, right: Json) -> Json:

@@ -44,12 +44,12 @@ NOT_HONOURED: dict[str, tuple[Any, ...]] = {
     "seed": (),
     "top_logprobs": (0,),
     "verbosity": ("medium",),
-    "web_search_options": (),
 }
 """Fields that Claude has nothing for, with the values that ask for what happens anyway."""
 
 READ_ELSEWHERE = frozenset({
     "messages", "system", "model", "tools", "functions", "tool_choice", "function_call", "parallel_tool_calls",
+    "web_search_options",
 })  # fmt: skip
 
 

@@ -7,6 +7,7 @@ bytes.
 | content_block_start of a tool_use | id, type and name of the next tool call |
 | text_delta, thinking_delta, input_json_delta | content, reasoning_content, arguments |
 | content_block_stop of a tool call without input | arguments `{}` |
+| content_block_stop of a text with citations | annotations |
 | message_stop | refusal if it was one; finish_reason |
 | anything else | none |
 """
@@ -18,7 +19,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import orjson
 
 from sidecar.dialects.openai.errors import encode_error
-from sidecar.dialects.openai_chat.answer import finish_reason, refusal_text, total_usage, usage
+from sidecar.dialects.openai.server_tools import cited
+from sidecar.dialects.openai_chat.answer import finish_reason, refusal_text, total_usage, url_citations, usage
 from sidecar.dialects.openai_chat.call_forms import CallForms, custom_input
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
@@ -56,6 +58,10 @@ class ChatStream:
         self._calls: dict[int, _ToolCall] = {}
         """The open tool calls, by content index."""
         self._calls_begun = 0
+        self._text_length = 0
+        self._cites: list[Json] = []
+        """Those of the open text block, which begins at `_cites_from` of the whole text."""
+        self._cites_from = 0
         self._turns: dict[str, Callable[[Json], bytes]] = {
             "content_block_start": self._block_start,
             "content_block_stop": self._block_stop,
@@ -103,10 +109,14 @@ class ChatStream:
         if template is not None:
             field, before = template
             text = delta[field]
+            if kind == "text_delta":
+                self._text_length += len(text)
             return before + orjson.dumps(text) + self._after_text if text else b""
         if kind == "input_json_delta":
             call = self._calls.get(event["index"])  # None: a server's tool
             return call.feed(delta["partial_json"]) if call is not None else b""
+        if kind == "citations_delta":
+            self._cites.append(delta["citation"])
         return b""
 
     def _message_start(self, event: Json) -> bytes:
@@ -117,6 +127,8 @@ class ChatStream:
         block = event["content_block"]
         if block["type"] == "tool_use":
             return self._open_call(event["index"], block)
+        if block["type"] == "text":
+            self._cites, self._cites_from = list(block.get("citations") or ()), self._text_length
         # Empty as a rule, but nothing keeps a server from starting with the first words.
         if text := block.get("text") or block.get("thinking"):
             kind = block["type"]
@@ -135,7 +147,12 @@ class ChatStream:
 
     def _block_stop(self, event: Json) -> bytes:
         call = self._calls.pop(event["index"], None)
-        return call.end() if call is not None else b""
+        if call is not None:
+            return call.end()
+        if found := cited(self._cites, self._cites_from, self._text_length):
+            self._cites = []
+            return self._chunk({"annotations": url_citations(found)})
+        return b""
 
     def _message_delta(self, event: Json) -> bytes:
         self.usage.update(event.get("usage"))

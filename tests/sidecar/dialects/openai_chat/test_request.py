@@ -117,7 +117,7 @@ def test_what_claude_has_a_word_for_is_passed_on_without_a_note(fields: dict[str
         ({"presence_penalty": -1}, "dropped"),
         ({"modalities": ["text", "audio"]}, "dropped"),
         ({"audio": {"voice": "alloy", "format": "mp3"}}, "dropped"),
-        ({"web_search_options": {}}, "dropped"),
+        ({"web_search_options": {}}, "mapped"),
         ({"verbosity": "low"}, "dropped"),
         ({"min_p": 0.1}, "dropped"),
         ({"betas": ["context-1m-2025-08-07"]}, "dropped"),
