@@ -81,7 +81,7 @@ class FileReferences:
             if block is not None and any(one.text != one.slot.text for one in taken):
                 prompt.replace(index, with_texts(block, [one.text for one in taken]), LAYER)
                 saved += sum(len(one.slot.text) - len(one.text) for one in taken)
-            self._count(taken, exchange.now, prompt.bytes_a_token)
+            self._count(taken, exchange, prompt.bytes_a_token)
         if reducer.references:
             runs = f"{reducer.references} run{'s' * (reducer.references > 1)}"
             said = f"{runs} of lines that Claude has already, told by reference"
@@ -91,7 +91,7 @@ class FileReferences:
             said = f"{count} kept as written: too much to look through"
             exchange.decide(LAYER, said, texts=reducer.passed_over)
 
-    def _count(self, taken: list[Taken], now: float, bytes_a_token: float) -> None:
+    def _count(self, taken: list[Taken], exchange: Exchange, bytes_a_token: float) -> None:
         """Tell the machine's file cache what the client sent; what the model wrote is not sent by anybody."""
         for one in taken:
             if one.reading is None or one.slot.kind is Kind.SOURCE:
@@ -99,8 +99,15 @@ class FileReferences:
             for file in files_in(one.reading, one.slot.origin):
                 size = one.reading.end_of(file.end - 1) - one.reading.starts[file.first]
                 saved = sum(used.saved for used in one.used if file.first <= used.stand.first < file.end)
-                tokens = self._files.tokens(file.digest) or round(size / bytes_a_token)
-                self._files.seen(file.path, file.digest, tokens=tokens, saved=round(saved / bytes_a_token), now=now)
+                tokens = self._files.tokens(exchange.project, file.digest) or round(size / bytes_a_token)
+                self._files.seen(
+                    exchange.project,
+                    file.path,
+                    file.digest,
+                    tokens=tokens,
+                    saved=round(saved / bytes_a_token),
+                    now=exchange.now,
+                )
 
     def _borrow(self, prompt: Prompt) -> Indexed:
         """What is indexed of this conversation. A fork shares only a part of it, and begins anew."""

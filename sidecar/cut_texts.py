@@ -49,7 +49,7 @@ class CutTexts:
         head = CutHead(cut_id(text), what, len(text), lines, at.isoformat(timespec="seconds"), project, client)
         with self._lock:
             self._unlisted.append(head)
-        self._shelf.put(f"cut:{head.id}", text.encode("utf-8", "surrogatepass"), KEPT_SECONDS)
+        self._shelf.put(f"cut:{head.id}", text.encode("utf-8", "surrogatepass"), KEPT_SECONDS, project=project)
         self._shelf.put(_LIST, self._listed, KEPT_SECONDS)
 
     def read(self, text_id: str) -> str | None:

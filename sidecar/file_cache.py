@@ -17,8 +17,7 @@ import orjson
 from sidecar.exchange import Json
 
 if TYPE_CHECKING:
-    from sidecar.store.store import Store
-    from sidecar.store.writer import StoreWriter
+    from sidecar.store.shelves import Shelf
 
 NAMESPACE: Final = "files"
 SIZE_LIMIT_BYTES: Final = 16 * 1024 * 1024
@@ -28,7 +27,9 @@ SHARD_FILES: Final = 128
 KEPT_SECONDS: Final = 90 * 86_400.0
 LONGEST_PATH: Final = 400
 """Characters; of a longer one the end is kept."""
-FORMAT: Final = 1
+FORMAT: Final = 2
+_Known = tuple[str, str]
+"""A digest, and whose it is."""
 _KEYS: Final = tuple(f"{FORMAT}-{number:02}" for number in range(SHARDS))
 
 
@@ -38,6 +39,8 @@ class SeenFile:
 
     digest: str
     """Hexadecimal."""
+    project: str
+    """Whose conversations it was sent in."""
     path: str | None
     """Under which it was last seen; None where no envelope named it."""
     tokens: int
@@ -60,18 +63,16 @@ class FileCache:
     Until `load` has read what is kept, nothing is written.
     """
 
-    def __init__(self, store: Store, writer: StoreWriter | None = None) -> None:
-        """Without a writer it is only read."""
-        self._store: Final = store
-        self._writer: Final = writer
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf: Final = shelf
         self._lock: Final = threading.Lock()
-        self._shards: Final[list[dict[str, SeenFile]]] = [{} for _ in range(SHARDS)]
+        self._shards: Final[list[dict[_Known, SeenFile]]] = [{} for _ in range(SHARDS)]
         self._loaded = False
 
     def load(self) -> None:
         """Read what is kept, and add what was seen meanwhile. Blocks: for a thread at start."""
-        kept = self._store.get_many(_KEYS)
-        read = [{file.digest: file for file in _files(kept.get(key))} for key in _KEYS]
+        kept = self._shelf.get_many(_KEYS)
+        read = [{_known(file): file for file in self._files(key, kept.get(key))} for key in _KEYS]
         with self._lock:
             waiting = [number for number, shard in enumerate(self._shards) if shard]
             for shard, old in zip(self._shards, read, strict=True):
@@ -84,38 +85,45 @@ class FileCache:
         for number in waiting:
             self._keep(number)
 
-    def seen(self, path: str | None, digest: bytes, *, tokens: int, saved: int, now: float) -> None:
+    def seen(self, project: str, path: str | None, digest: bytes, *, tokens: int, saved: int, now: float) -> None:
         """A client sent this content anew; references saved so many of its tokens. `now` in epoch seconds."""
         name = digest.hex()
         number = _shard(name)
-        file = SeenFile(name, path[-LONGEST_PATH:] if path else None, tokens, 1, saved, now)
+        file = SeenFile(name, project, path[-LONGEST_PATH:] if path else None, tokens, 1, saved, now)
         with self._lock:
             _count(self._shards[number], file)
             loaded = self._loaded
         if loaded:
             self._keep(number)
 
-    def tokens(self, digest: bytes) -> int | None:
+    def tokens(self, project: str, digest: bytes) -> int | None:
         """How many tokens a content has that was seen before: it need not be counted again."""
         name = digest.hex()
         with self._lock:
-            file = self._shards[_shard(name)].get(name)
+            file = self._shards[_shard(name)].get((name, project))
         return file.tokens if file is not None else None
 
     def most_resent(self, limit: int) -> list[SeenFile]:
         """The files of which most tokens were sent more than once, most first."""
         with self._lock:
             resent = [file for shard in self._shards for file in shard.values() if file.times > 1]
-        resent.sort(key=lambda file: (-file.resent_tokens, -file.last_seen, file.digest))
+        resent.sort(key=lambda file: (-file.resent_tokens, -file.last_seen, _known(file)))
         return resent[: max(0, limit)]
 
     def _keep(self, number: int) -> None:
-        if self._writer is not None:
-            self._writer.set(_KEYS[number], lambda: self._written(number), KEPT_SECONDS)
+        self._shelf.put(_KEYS[number], lambda: self._written(number), KEPT_SECONDS)
 
     def _written(self, number: int) -> bytes:
         with self._lock:
             return orjson.dumps([asdict(file) for file in self._shards[number].values()])
+
+    def _files(self, key: str, value: bytes | None) -> list[SeenFile]:
+        """None of a value that is not ours: the counts begin anew."""
+        try:
+            return [SeenFile(**file) for file in orjson.loads(value or b"[]")]
+        except (orjson.JSONDecodeError, TypeError):
+            self._shelf.drop(key, "it has no counts of this version")
+            return []
 
 
 def as_json(files: Iterable[SeenFile]) -> Json:
@@ -123,26 +131,22 @@ def as_json(files: Iterable[SeenFile]) -> Json:
     return {"files": [{**asdict(file), "resent_tokens": file.resent_tokens} for file in files]}
 
 
-def _count(shard: dict[str, SeenFile], seen: SeenFile) -> None:
+def _known(file: SeenFile) -> _Known:
+    return file.digest, file.project
+
+
+def _count(shard: dict[_Known, SeenFile], seen: SeenFile) -> None:
     """Add to what is known of a content; it becomes the shard's newest, and the oldest goes."""
-    if (known := shard.pop(seen.digest, None)) is not None:
+    if (known := shard.pop(_known(seen), None)) is not None:
         known.path = seen.path or known.path
         known.tokens = seen.tokens
         known.times += seen.times
         known.saved_tokens += seen.saved_tokens
         known.last_seen = max(known.last_seen, seen.last_seen)
-    shard[seen.digest] = known or seen
+    shard[_known(seen)] = known or seen
     while len(shard) > SHARD_FILES:
         del shard[next(iter(shard))]
 
 
 def _shard(name: str) -> int:
     return int(name[:2] or "0", 16) % SHARDS
-
-
-def _files(value: bytes | None) -> list[SeenFile]:
-    """None of a value that is not ours: the counts begin anew."""
-    try:
-        return [SeenFile(**file) for file in orjson.loads(value or b"[]")]
-    except (orjson.JSONDecodeError, TypeError):
-        return []

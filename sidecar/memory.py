@@ -55,7 +55,7 @@ class Kept(Protocol):
 
     def get(self, key: str) -> bytes | None: ...
 
-    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         """Takes a write without blocking. A function is called once its turn has come, on another thread."""
 
 
@@ -212,7 +212,7 @@ class ConversationMemory:
             shorter = line.fork(uuid.uuid4().hex, first)
             self._forget(line_id)
             if self._kept is not None:
-                self._kept.put(f"line/{line_id}", GONE, KEPT_SECONDS)
+                self._kept.put(f"line/{line_id}", GONE, KEPT_SECONDS, project=line.project)
             self._add(shorter, keys)
             self._write(shorter, 0, keys)
             if line is prompt.line:
@@ -253,10 +253,11 @@ class ConversationMemory:
         if not number:
             start = 0  # it was forgotten while its request was under way
         self._segments[line.id] = number + 1
-        self._kept.put(f"segment/{line.id}/{number}", partial(encode_segment, line.sent[start:]), KEPT_SECONDS)
-        self._kept.put(f"line/{line.id}", encode_head(line, number + 1), KEPT_SECONDS)
+        put = partial(self._kept.put, ttl_seconds=KEPT_SECONDS, project=line.project)
+        put(f"segment/{line.id}/{number}", partial(encode_segment, line.sent[start:]))
+        put(f"line/{line.id}", encode_head(line, number + 1))
         for key in keys:
-            self._kept.put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode(), KEPT_SECONDS)
+            put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode())
 
     def _take_in(self, read: _Read) -> None:
         if len(self._asked) > MOST_ASKED:

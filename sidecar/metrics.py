@@ -6,7 +6,7 @@ not know is `other`, and so is a layer that is not one of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -60,8 +60,10 @@ class Metrics:
         knows_model: Callable[[str], bool],
         in_flight: Callable[[], int],
         breaker: Callable[[], int] = lambda: 0,
+        corrupt: Callable[[], Mapping[str, int]] = dict,
         ledger: HealthOfLedger | None = None,
     ) -> None:
+        """`corrupt` says how many entries of each store were found damaged."""
         self.registry: Final = _Registry()
         self._knows_model: Final = knows_model
 
@@ -99,6 +101,7 @@ class Metrics:
         ).set_function(breaker)
         self._retries = counter("gateway_retries_total", "How often Claude was asked again after it failed.")
         Gauge("gateway_in_flight", "Requests being answered now.", registry=self.registry).set_function(in_flight)
+        self.registry.register(_CorruptEntries(corrupt))
         if ledger is not None:
             self.registry.register(_LedgerHealth(ledger))
 
@@ -152,6 +155,18 @@ class _Registry(CollectorRegistry):
         for family in super().collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
+
+
+class _CorruptEntries(Collector):
+    def __init__(self, corrupt: Callable[[], Mapping[str, int]]) -> None:
+        self._corrupt = corrupt
+
+    def collect(self) -> Iterator[Metric]:
+        told = "Entries of a store that were found damaged and thrown away."
+        family = CounterMetricFamily("gateway_store_corrupt", told, labels=["store"])
+        for store, count in self._corrupt().items():
+            family.add_metric([store], count)
+        yield family
 
 
 class _LedgerHealth(Collector):

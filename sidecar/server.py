@@ -13,7 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -58,6 +58,10 @@ from sidecar.replies.replies import Replies
 from sidecar.services import Services
 from sidecar.store.shelves import Shelves
 from sidecar.upstream import Upstream
+
+if TYPE_CHECKING:
+    from sidecar.ledger.writer import LedgerWriter
+    from sidecar.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -182,8 +186,7 @@ async def sidecar_app(
         holdout_percent=settings.holdout_percent,
         reduce_with_thinking=settings.reduce_with_thinking,
     )
-    resent = shelves(file_cache.NAMESPACE, file_cache.SIZE_LIMIT_BYTES, shared=False)
-    files = FileCache(resent.store, resent.writer)
+    files = FileCache(shelves(file_cache.NAMESPACE, file_cache.SIZE_LIMIT_BYTES, shared=False))
     services = Services(
         settings=settings,
         home=home,
@@ -242,9 +245,7 @@ async def sidecar_app(
             books.kept(
                 [log_line, meters.toll.settle, recorder, state.ended, feed.ended],
                 after=upstream.api_version(),
-                knows_model=catalogue.knows,
-                in_flight=lambda: gateway.in_flight,
-                breaker=persistence.breakers.worst,
+                metrics=_metrics(gateway, persistence.breakers, shelves),
             )
         )
         admin = AdminRoutes(
@@ -373,6 +374,21 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _metrics(gateway: Gateway, breakers: Breakers, shelves: Shelves) -> Callable[[LedgerWriter], Metrics]:
+    def made(writer: LedgerWriter) -> Metrics:
+        from sidecar.metrics import Metrics
+
+        return Metrics(
+            knows_model=gateway.catalogue.knows,
+            in_flight=lambda: gateway.in_flight,
+            breaker=breakers.worst,
+            corrupt=shelves.corrupt,
+            ledger=writer,
+        )
+
+    return made
 
 
 def _trips(settings: Settings) -> Trips | None:

@@ -2,8 +2,6 @@
 
 Thinking belongs to its place: it is put back in front of the very blocks it came in front of, whole, or not at all.
 
-    cgw-thinking 1 | 16 bytes of blake2b over the key and what follows | JSON
-
 Pure values; nothing here knows a store or a server.
 """
 
@@ -21,9 +19,6 @@ from sidecar.conversation import THINKING, unmarked
 from sidecar.exchange import Json
 from sidecar.prompt import SYSTEM_TAG
 
-MAGIC: Final = b"cgw-thinking 1\n"
-SUM_BYTES: Final = 16
-
 Ahead = tuple[tuple[int, tuple[Json, ...]], ...]
 """Thinking blocks by the number of the block they stand in front of, among those that a client sends back."""
 
@@ -32,7 +27,7 @@ _BEFORE, _BEHIND = SYSTEM_TAG.split("{}")
 
 
 class CorruptThinkingError(Exception):
-    """Bytes that are not what was kept under this key."""
+    """Bytes that are no thinking that this version kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +52,18 @@ class KeptThinking:
         scale = self.tokens * bytes_a_token / sum(lengths)
         return [round(length * scale) for length in lengths]
 
-    def to_bytes(self, key: str) -> bytes:
-        told = orjson.dumps(asdict(self))
-        return MAGIC + _sum(key, told) + told
+    def to_bytes(self) -> bytes:
+        return orjson.dumps(asdict(self))
 
     @classmethod
-    def from_bytes(cls, key: str, kept: bytes) -> KeptThinking:
+    def from_bytes(cls, kept: bytes) -> KeptThinking:
         """Raises CorruptThinkingError."""
-        start = len(MAGIC) + SUM_BYTES
-        if not kept.startswith(MAGIC) or kept[len(MAGIC) : start] != _sum(key, kept[start:]):
-            raise CorruptThinkingError("not what was kept there by this version")
-        told: dict[str, Any] = orjson.loads(kept[start:])
-        told["ahead"] = tuple((number, tuple(blocks)) for number, blocks in told["ahead"])
-        return cls(**told)
+        try:
+            told: dict[str, Any] = orjson.loads(kept)
+            told["ahead"] = tuple((number, tuple(blocks)) for number, blocks in told["ahead"])
+            return cls(**told)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptThinkingError("it is no thinking of this version") from error
 
 
 def holds_thinking(events: bytes) -> bool:
@@ -141,7 +135,3 @@ def _untagged(block: Json) -> Json:
     if not isinstance(text, str) or not text.startswith(_BEFORE):
         return block
     return {**block, "text": text.removeprefix(_BEFORE).removesuffix(_BEHIND)}
-
-
-def _sum(key: str, told: bytes) -> bytes:
-    return blake2b(key.encode("utf-8", "surrogatepass") + b"\0" + told, digest_size=SUM_BYTES).digest()

@@ -4,16 +4,12 @@ outlives the process."""
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
-from sidecar.store.complaints import Complaints
 from sidecar.store.shelves import Shelf
 from sidecar.thinking import CorruptThinkingError, KeptThinking
-
-log = logging.getLogger(__name__)
 
 NAMESPACE: Final = "thinking"
 SIZE_LIMIT_BYTES: Final = 64 * 1024 * 1024
@@ -36,9 +32,6 @@ class ThinkingShelf:
         self._recent: OrderedDict[str, tuple[KeptThinking | None, int]] = OrderedDict()
         """And how many bytes each takes. None for an answer without: then the store need not be asked."""
         self._bytes = 0
-        self._complaints: Final = Complaints(log)
-        self.counts: Final[Counter[str]] = Counter(kept=0, corrupt=0)
-        """Since the start."""
 
     def __len__(self) -> int:
         """How many answers memory knows of."""
@@ -46,13 +39,12 @@ class ThinkingShelf:
 
     def keep(self, project: str, answer: str, thinking: KeptThinking | None) -> None:
         key = _key(project, answer)
-        told = b"" if thinking is None else thinking.to_bytes(key)
+        told = b"" if thinking is None else thinking.to_bytes()
         if len(told) > LARGEST_BYTES:
             thinking, told = None, b""
         self._remember(key, thinking, len(told))
         if thinking is not None:
-            self.counts["kept"] += 1
-            self._shelf.put(key, told, KEPT_SECONDS)
+            self._shelf.put(key, told, KEPT_SECONDS, project=project)
 
     async def find(self, project: str, answer: str, now: float) -> KeptThinking | None:
         """`now` in epoch seconds."""
@@ -69,11 +61,9 @@ class ThinkingShelf:
         if told is None:
             return None, 0
         try:
-            return KeptThinking.from_bytes(key, told), len(told)
+            return KeptThinking.from_bytes(told), len(told)
         except CorruptThinkingError as error:
-            self.counts["corrupt"] += 1
-            self._complaints.say("Kept thinking is thrown away: %s.", error)
-            self._shelf.writer.delete(key)
+            self._shelf.drop(key, error)
             return None, 0
 
     def _remember(self, key: str, thinking: KeptThinking | None, size: int) -> None:

@@ -57,18 +57,14 @@ class Books:
         listeners: Sequence[Listener],
         *,
         after: Awaitable[object],
-        knows_model: Callable[[str], bool],
-        in_flight: Callable[[], int],
-        breaker: Callable[[], int],
+        metrics: Callable[[LedgerWriter], Metrics],
     ) -> AsyncIterator[None]:
         """Keeps the books while the block runs, and closes them with every row stored as well as it can be.
 
         `listeners` hear of each settled exchange, after the metrics. `after` is what is more urgent than opening: two
-        imports at once are no faster than one after the other. The last three are the metrics'.
+        imports at once are no faster than one after the other. `metrics` makes them, in a thread.
         """
-        opening = asyncio.create_task(
-            self._open(listeners, after, knows_model, in_flight, breaker), name="open the books"
-        )
+        opening = asyncio.create_task(self._open(listeners, after, metrics), name="open the books")
         try:
             yield
         finally:
@@ -115,13 +111,11 @@ class Books:
         self,
         listeners: Sequence[Listener],
         after: Awaitable[object],
-        knows_model: Callable[[str], bool],
-        in_flight: Callable[[], int],
-        breaker: Callable[[], int],
+        metrics: Callable[[LedgerWriter], Metrics],
     ) -> None:
         await asyncio.wait([asyncio.ensure_future(after)])  # that it failed is for others to tell
         try:
-            opened = await asyncio.to_thread(self._load, knows_model, in_flight, breaker)
+            opened = await asyncio.to_thread(self._load, metrics)
         except Exception as error:
             log.exception("the books cannot be opened: requests go on, and nothing is accounted for")
             self._opened.set_exception(error)
@@ -132,17 +126,14 @@ class Books:
         self._settled.set()
         await asyncio.to_thread(self._estimator.load)
 
-    def _load(
-        self, knows_model: Callable[[str], bool], in_flight: Callable[[], int], breaker: Callable[[], int]
-    ) -> _Opened:
+    def _load(self, metrics: Callable[[LedgerWriter], Metrics]) -> _Opened:
         from sidecar.ledger.writer import LedgerWriter
-        from sidecar.metrics import Metrics
 
         self._prices.load()
         writer = LedgerWriter(self._database(), self._home)
-        metrics = Metrics(knows_model=knows_model, in_flight=in_flight, breaker=breaker, ledger=writer)
+        watching = metrics(writer)
         writer.start()
-        return _Opened(writer, metrics)
+        return _Opened(writer, watching)
 
     def _is_open(self) -> bool:
         return self._opened.exception() is None

@@ -36,12 +36,12 @@ def most_resent(
     with one_sentence():
         from sidecar.file_cache import NAMESPACE, SIZE_LIMIT_BYTES, FileCache
         from sidecar.file_cache import as_json as told
-        from sidecar.store.store import open_store
+        from sidecar.store.shelves import Shelves
 
         home = Home.locate()
         home.open()
-        with closing(open_store(home, None, NAMESPACE, SIZE_LIMIT_BYTES)) as store:
-            cache = FileCache(store)
+        with closing(Shelves(home, None)) as shelves:
+            cache = FileCache(shelves(NAMESPACE, SIZE_LIMIT_BYTES))
             cache.load()
             found = cache.most_resent(limit)
         if as_json:
@@ -59,11 +59,13 @@ def _screen(found: Sequence[SeenFile], now: datetime) -> RenderableType:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("file", overflow="fold")
+    table.add_column("project", overflow="fold")
     for name in ("tokens", "times", "resent", "saved", "last"):
         table.add_column(name, justify="right", no_wrap=True)
     for file in found:
         table.add_row(
-            Text(_shown(file)),
+            Text(_printable(file.path or f"({file.digest[:12]})")),
+            Text(_printable(file.project)),
             f"{file.tokens:,}",
             f"{file.times:,}",
             f"{file.resent_tokens:,}",
@@ -73,9 +75,9 @@ def _screen(found: Sequence[SeenFile], now: datetime) -> RenderableType:
     return Group(table, Text(NOTE))
 
 
-def _shown(file: SeenFile) -> str:
+def _printable(text: str) -> str:
     """A path came from a client: what could steer a terminal is left out."""
-    return "".join(letter if letter.isprintable() else "�" for letter in file.path or f"({file.digest[:12]})")
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _ago(seconds: float) -> str:

@@ -7,19 +7,14 @@ A write takes a moment to reach the store, and a repeat may come sooner: memory 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Iterator
-from itertools import batched
 from typing import Final
 
 from sidecar.exchange import Json
 from sidecar.replies.recent import RecentReplies
 from sidecar.replies.reply import CorruptReplyError, Reply
-from sidecar.store.complaints import Complaints
 from sidecar.store.shelves import Shelf
-
-log = logging.getLogger(__name__)
 
 NAMESPACE: Final = "responses"
 SIZE_LIMIT_BYTES: Final = 256 * 1024 * 1024
@@ -30,8 +25,6 @@ MEMORY_BYTES: Final = 16 * 1024 * 1024
 BELIEVED_SECONDS: Final = 5.0
 ON_THE_LOOP: Final = 128 * 1024
 """Bytes of an answer above which it is put together in a thread."""
-READ_AT_ONCE: Final = 16
-"""Answers, where all are looked through."""
 
 
 class Replies:
@@ -40,9 +33,12 @@ class Replies:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf: Final = shelf
         self._recent: Final = RecentReplies(most_bytes=MEMORY_BYTES, seconds=BELIEVED_SECONDS)
-        self._complaints: Final = Complaints(log)
-        self.counts: Final[Counter[str]] = Counter(hits=0, misses=0, stored=0, corrupt=0)
-        """Since the start."""
+        self._counts: Final[Counter[str]] = Counter(hits=0, misses=0, stored=0)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Since the start: hits, misses, stored, corrupt."""
+        return {**self._counts, "corrupt": self._shelf.corrupt}
 
     # --- for requests
 
@@ -50,7 +46,7 @@ class Replies:
         """A kept answer and its message. `now` in epoch seconds, `max_age` in seconds."""
         reply = self._recent.get(key) or await self._looked_up(key)
         if reply is None or not reply.is_fresh(now) or (max_age is not None and reply.age(now) > max_age):
-            self.counts["misses"] += 1
+            self._counts["misses"] += 1
             return None
         try:
             small = len(reply.payload) <= ON_THE_LOOP
@@ -58,35 +54,33 @@ class Replies:
         except CorruptReplyError as error:
             self._drop(key, error)
             return None
-        self.counts["hits"] += 1
+        self._counts["hits"] += 1
         self._recent.exchange(reply.put_together(message))
         return reply, message
 
     def keep(self, reply: Reply) -> None:
         if len(reply.payload) <= LARGEST_BYTES:
-            self.counts["stored"] += 1
+            self._counts["stored"] += 1
             self._recent.put(reply)
-            self._shelf.put(reply.key, reply.to_bytes(), reply.ttl_seconds)
+            self._shelf.put(reply.key, reply.to_bytes(), reply.ttl_seconds, project=reply.project)
 
     # --- for their owner
 
     def get(self, key: str) -> Reply | None:
-        self._shelf.writer.flush()
+        self._shelf.flush()
         return self._read(key)
 
     def all(self) -> Iterator[Reply]:
         """Every one that can be read, in no order."""
-        self._shelf.writer.flush()
-        for keys in batched(self._shelf.store.keys(), READ_AT_ONCE):
-            for key, kept in self._shelf.store.get_many(keys).items():
-                if (reply := self._decoded(key, kept)) is not None:
-                    yield reply
+        self._shelf.flush()
+        for key, entry in self._shelf.entries():
+            if (reply := self._decoded(key, entry.value)) is not None:
+                yield reply
 
     def clear(self, project: str | None = None) -> int:
         """Forget them all, or those of one project; returns how many they were."""
         keys = [reply.key for reply in self.all() if project in (None, reply.project)]
-        for key in keys:
-            self._shelf.store.delete(key)
+        self._shelf.forget(keys)
         self._recent.clear()
         return len(keys)
 
@@ -112,7 +106,5 @@ class Replies:
             return None
 
     def _drop(self, key: str, error: CorruptReplyError) -> None:
-        self.counts["corrupt"] += 1
-        self._complaints.say("The kept answer %s is thrown away: %s.", key, error)
         self._recent.forget(key)
-        self._shelf.writer.delete(key)
+        self._shelf.drop(key, error)

@@ -1,6 +1,6 @@
-"""One answer as it is kept: bytes of our own format, never pickled.
+"""One answer as it is kept.
 
-    cgw-reply 1 | 16 bytes of blake2b over the key and all that follows | length of the head, 4 bytes | head | payload
+    length of the head, 4 bytes | head | payload
 
 The head is JSON and says whose answer it is, how old and how long it lasts. The payload is what came from Claude,
 unread: the events of a stream or the JSON of a message. It is put together only when somebody asks for it again.
@@ -9,7 +9,6 @@ unread: the events of a stream or the JSON of a message. It is put together only
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import orjson
@@ -20,14 +19,11 @@ from sidecar.fold import MessageFold
 from sidecar.incoming import fold
 from sidecar.sse import EventSplitter
 
-MAGIC: Final = b"cgw-reply 1\n"
-SUM_BYTES: Final = 16
 LENGTH_BYTES: Final = 4
-_HEAD_AT: Final = len(MAGIC) + SUM_BYTES + LENGTH_BYTES
 
 
 class CorruptReplyError(Exception):
-    """Bytes that are not what was kept under this key."""
+    """Bytes that are no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,28 +62,21 @@ class Reply:
 
     def to_bytes(self) -> bytes:
         head = orjson.dumps({name: value for name, value in asdict(self).items() if name not in ("key", "payload")})
-        rest = len(head).to_bytes(LENGTH_BYTES) + head + self.payload
-        return MAGIC + _sum(self.key, rest) + rest
+        return len(head).to_bytes(LENGTH_BYTES) + head + self.payload
 
     @classmethod
     def from_bytes(cls, key: str, kept: bytes) -> Reply:
         """Raises CorruptReplyError."""
-        if not kept.startswith(MAGIC) or len(kept) < _HEAD_AT:
-            raise CorruptReplyError("not an answer of this version")
-        rest = kept[len(MAGIC) + SUM_BYTES :]
-        if kept[len(MAGIC) : len(MAGIC) + SUM_BYTES] != _sum(key, rest):
-            raise CorruptReplyError("its check sum is another")
-        length = int.from_bytes(rest[:LENGTH_BYTES])
-        head: dict[str, Any] = orjson.loads(rest[LENGTH_BYTES : LENGTH_BYTES + length])
-        notes = tuple(Note(**note) for note in head.pop("notes"))
-        return cls(key=key, notes=notes, payload=rest[LENGTH_BYTES + length :], **head)
+        payload_at = LENGTH_BYTES + int.from_bytes(kept[:LENGTH_BYTES])
+        try:
+            head: dict[str, Any] = orjson.loads(kept[LENGTH_BYTES:payload_at])
+            notes = tuple(Note(**note) for note in head.pop("notes"))
+            return cls(key=key, notes=notes, payload=kept[payload_at:], **head)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptReplyError("it is no answer of this version") from error
 
 
 def _folded(events: bytes) -> Json:
     folding = MessageFold()
     fold(folding, EventSplitter().feed(events))
     return folding.message
-
-
-def _sum(key: str, rest: bytes) -> bytes:
-    return blake2b(rest, digest_size=SUM_BYTES, key=key.encode()[:64]).digest()

@@ -27,10 +27,7 @@ class _Write(NamedTuple):
     value: Value | None
     """None for a deletion."""
     ttl_seconds: float
-
-    @property
-    def size(self) -> int:
-        return len(self.value) if isinstance(self.value, bytes) else 0
+    size: int = 0
 
 
 class StoreWriter:
@@ -65,9 +62,12 @@ class StoreWriter:
         self._thread: threading.Thread | None = None
         self._complaints: Final = Complaints(log)
 
-    def set(self, key: str, value: Value, ttl_seconds: float) -> None:
-        """Never blocks, never raises. A function is called on the writer's thread, when its key's turn has come."""
-        self._add(key, _Write(value, ttl_seconds))
+    def set(self, key: str, value: Value, ttl_seconds: float, *, size: int | None = None) -> None:
+        """Never blocks, never raises. A function is called on the writer's thread, when its key's turn has come; `size`
+        says how many bytes wait with it."""
+        if size is None:
+            size = len(value) if isinstance(value, bytes) else 0
+        self._add(key, _Write(value, ttl_seconds, size))
 
     def delete(self, key: str) -> None:
         """As `set`."""

@@ -48,7 +48,7 @@ class Shelf(dict[str, bytes]):
     def writer(self) -> Shelf:
         return self
 
-    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         self[key] = value() if callable(value) else value
 
     def delete(self, key: str) -> None:

@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 from sidecar.admin import AdminRoutes
 from sidecar.errors import GatewayError
 from sidecar.file_cache import FileCache
-from tests.support.stores import Shelf
+from sidecar.store.shelves import Shelf
+from tests.support.stores import DictStore
 
 KEY = {"x-api-key": "admin"}
 
@@ -22,7 +23,7 @@ def no_database() -> Any:
 
 @pytest.fixture
 def files() -> FileCache:
-    return FileCache(Shelf())
+    return FileCache(Shelf(DictStore(), "files"))
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def client(files: FileCache) -> TestClient:
 
 def test_the_files_resent_most(client: TestClient, files: FileCache) -> None:
     for name in (b"one", b"two", b"two", b"three", b"three", b"three"):
-        files.seen(f"{name.decode()}.py", name, tokens=100, saved=40, now=1000.0)
+        files.seen("web", f"{name.decode()}.py", name, tokens=100, saved=40, now=1000.0)
     told = client.get("/admin/files", headers=KEY)
     assert told.headers["cache-control"] == "no-store"
     assert [(file["path"], file["resent_tokens"], file["saved_tokens"]) for file in told.json()["files"]] == [

@@ -20,7 +20,7 @@ from tests.support.exchanges import an_exchange
 class Shelf(dict[str, bytes]):
     """A store in a dict."""
 
-    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         self[key] = value if isinstance(value, bytes) else value()
 
 
@@ -30,12 +30,12 @@ class LateShelf(Shelf):
     def __init__(self) -> None:
         self.waiting: list[tuple[str, bytes | Callable[[], bytes]]] = []
 
-    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         self.waiting.append((key, value))
 
     def write(self) -> None:
         for key, value in self.waiting:
-            super().put(key, value, 0)
+            super().put(key, value, 0, project="web")
 
 
 def turn(memory: ConversationMemory, request: dict[str, Any], *, edit: str = "", **fields: Any) -> list[Any]:

@@ -57,23 +57,17 @@ def test_what_is_kept_comes_back_as_it_was(content: list[Json], tokens: int, sca
     if (ahead := thinking_in({"content": content})) is None:
         return
     kept = KeptThinking(project="web", model="m", at=1.5, turn=turn_digest(content), ahead=ahead, tokens=tokens)
-    assert KeptThinking.from_bytes("key", kept.to_bytes("key")) == kept
+    assert KeptThinking.from_bytes(kept.to_bytes()) == kept
     sizes = kept.sizes(scale)
     assert len(sizes) == len(ahead)
     if tokens:
         assert abs(sum(sizes) - tokens * scale) <= len(sizes)
 
 
-@given(st.integers(0, 200), st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
-def test_a_byte_that_changed_is_never_served(at: int, by: int) -> None:
-    kept = KeptThinking(project="web", model="m", at=0.0, turn="t", ahead=((0, (thinking("hm"),)),), tokens=3)
-    told = bytearray(kept.to_bytes("key"))
-    told[at % len(told)] ^= by
+@pytest.mark.parametrize("kept", [b"", b"7", b"{}", b'{"ahead": 7}', b'{"ahead": [], "of": "tomorrow"}'])
+def test_what_is_no_thinking_is_told(kept: bytes) -> None:
     with pytest.raises(CorruptThinkingError):
-        KeptThinking.from_bytes("key", bytes(told))
-    with pytest.raises(CorruptThinkingError):
-        KeptThinking.from_bytes("another key", kept.to_bytes("key"))
+        KeptThinking.from_bytes(kept)
 
 
 @pytest.mark.parametrize(

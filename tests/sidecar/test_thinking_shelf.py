@@ -27,24 +27,25 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 async def test_it_is_found_again_after_a_restart_by_its_project_alone(shelf: Shelf) -> None:
     ThinkingShelf(shelf).keep("web", "msg_1", thought())
-    shelf.writer.flush()
+    shelf.flush()
     again = ThinkingShelf(shelf)
     assert await again.find("web", "msg_1", 1.0) == thought()
     assert await again.find("app", "msg_1", 1.0) is None
     assert await again.find("web", "msg_2", 1.0) is None
 
 
-async def test_what_was_damaged_is_thrown_away_and_counted(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_no_thinking_is_thrown_away_and_counted(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     ThinkingShelf(shelf).keep("web", "msg_1", thought())
-    shelf.writer.flush()
-    [key] = shelf.store.keys()
-    shelf.store.set(key, (shelf.get(key) or b"").replace(b"c2ln", b"c2lm"), 60)
-    again = ThinkingShelf(shelf)
-    assert await again.find("web", "msg_1", 1.0) is None
-    assert again.counts["corrupt"] == 1
+    shelf.flush()
+    [(key, _)] = shelf.entries()
+    for value in (b"{}", b"7", b"no json"):
+        shelf.put(key, value, 60)
+        shelf.flush()
+        assert await ThinkingShelf(shelf).find("web", "msg_1", 1.0) is None
+    assert shelf.corrupt == 3
     assert "thrown away" in caplog.text
-    shelf.writer.flush()
-    assert not shelf.store.keys()
+    shelf.flush()
+    assert not [*shelf.entries()]
 
 
 async def test_memory_holds_so_many_and_so_many_bytes_and_the_store_has_the_others(shelf: Shelf) -> None:
@@ -53,7 +54,7 @@ async def test_memory_holds_so_many_and_so_many_bytes_and_the_store_has_the_othe
         for number in range(6):
             thoughts.keep("web", f"msg_{number}", thought(str(number)))
         assert 0 < len(thoughts) <= 3
-        shelf.writer.flush()
+        shelf.flush()
         assert await thoughts.find("web", "msg_0", 1.0) == thought("0")
 
 
@@ -64,5 +65,5 @@ async def test_too_old_and_too_large_is_not_kept(shelf: Shelf) -> None:
     assert await thoughts.find("web", "msg_1", KEPT_SECONDS - 1.0) is not None
     assert await thoughts.find("web", "msg_1", KEPT_SECONDS + 1.0) is None
     assert await thoughts.find("web", "msg_2", 1.0) is None
-    shelf.writer.flush()
-    assert len(shelf.store.keys()) == 1
+    shelf.flush()
+    assert [entry.project for _, entry in shelf.entries()] == ["web"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class Shelf(dict[str, bytes]):
+class DictStore(dict[str, bytes]):
     """A store that may be out of order, and counts how often it was asked."""
 
     broken = False

@@ -40,7 +40,7 @@ class Talk:
             prices=Prices(catalogue.same_line),
             memory=self.memory,
             shelves=(shelves := Shelves(Home(home), None)),
-            files=FileCache((seen := shelves(NAMESPACE, SIZE_LIMIT_BYTES)).store, seen.writer),
+            files=FileCache(shelves(NAMESPACE, SIZE_LIMIT_BYTES)),
             pace=PaceShelf(shelves(pace_shelf.NAMESPACE, pace_shelf.SIZE_LIMIT_BYTES)),
             replies=Replies(shelves("responses", SIZE_LIMIT_BYTES)),
             api_version=_api_version,

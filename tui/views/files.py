@@ -34,4 +34,4 @@ class Files(TableView):
         return found
 
     def key_of(self, line: Json) -> str:
-        return str(line["digest"])
+        return f"{line['project']} {line['digest']}"

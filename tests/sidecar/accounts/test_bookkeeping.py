@@ -13,6 +13,8 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Timing, Usage
 from sidecar.ledger.database import Database
 from sidecar.ledger.queries import EVERY_PROJECT, usage
+from sidecar.ledger.writer import LedgerWriter
+from sidecar.metrics import Metrics
 from tests.support.exchanges import an_exchange
 
 PRICES = Prices()
@@ -30,6 +32,10 @@ def answered(request_id: str) -> Exchange:
     )
 
 
+def watching(writer: LedgerWriter) -> Metrics:
+    return Metrics(knows_model=bool, in_flight=int, ledger=writer)
+
+
 def requests_in(home: Path) -> int:
     database = Database.open(None, home)
     try:
@@ -43,7 +49,7 @@ async def test_what_ends_before_the_books_are_open_is_stored_all_the_same(tmp_pa
     books = Books(lambda: database, tmp_path, PRICES)
     urgent = asyncio.Event()
     heard: list[Exchange] = []
-    async with books.kept([heard.append], after=urgent.wait(), knows_model=bool, in_flight=int, breaker=int):
+    async with books.kept([heard.append], after=urgent.wait(), metrics=watching):
         books.accountant(answered("a"))
         await asyncio.sleep(0)
         assert (books.health(), heard) == ({"state": "starting"}, [])
@@ -61,7 +67,7 @@ async def test_what_ends_before_the_books_are_open_is_stored_all_the_same(tmp_pa
 async def test_closing_stores_what_came_at_the_last_moment(tmp_path: Path) -> None:
     database = Database.open(None, tmp_path)
     books = Books(lambda: database, tmp_path, PRICES)
-    async with books.kept([], after=asyncio.sleep(0), knows_model=bool, in_flight=int, breaker=int):
+    async with books.kept([], after=asyncio.sleep(0), metrics=watching):
         books.accountant(answered("a"))
     database.close()
     assert requests_in(tmp_path) == 1
@@ -75,7 +81,7 @@ async def test_books_that_cannot_be_opened_are_reported_and_requests_go_on(
 
     books = Books(broken, tmp_path, PRICES)
     heard: list[Exchange] = []
-    async with books.kept([heard.append], after=asyncio.sleep(0), knows_model=bool, in_flight=int, breaker=int):
+    async with books.kept([heard.append], after=asyncio.sleep(0), metrics=watching):
         books.accountant(answered("a"))
         with pytest.raises(GatewayError, match="the log says why"):
             await books.metrics()

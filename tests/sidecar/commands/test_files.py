@@ -14,8 +14,7 @@ from typer.testing import CliRunner, Result
 from sidecar.commands.files import files
 from sidecar.file_cache import NAMESPACE, SIZE_LIMIT_BYTES, FileCache
 from sidecar.home import Home
-from sidecar.store.store import open_store
-from sidecar.store.writer import StoreWriter
+from sidecar.store.shelves import Shelves
 
 NOON = 1_795_348_800.0
 
@@ -30,12 +29,10 @@ def home(tmp_path: Path) -> Home:
 @contextmanager
 def counting(home: Home) -> Iterator[FileCache]:
     """As a sidecar does that runs."""
-    with closing(open_store(home, None, NAMESPACE, SIZE_LIMIT_BYTES)) as store:
-        writer = StoreWriter(store, interval=0)
-        cache = FileCache(store, writer)
+    with closing(Shelves(home, None)) as shelves:
+        cache = FileCache(shelves(NAMESPACE, SIZE_LIMIT_BYTES))
         cache.load()
         yield cache
-        assert writer.close()
 
 
 def cgw_files(home: Home, *arguments: str) -> Result:
@@ -52,29 +49,27 @@ def cgw_files(home: Home, *arguments: str) -> Result:
 def test_a_table_of_the_files_resent_most(home: Home) -> None:
     with counting(home) as cache:
         for _ in range(3):
-            cache.seen("src/app.py", b"a", tokens=1500, saved=1400, now=NOON)
+            cache.seen("web", "src/app.py", b"a", tokens=1500, saved=1400, now=NOON)
         for _ in range(2):
-            cache.seen(None, b"b", tokens=100, saved=0, now=NOON)
+            cache.seen("web", None, b"b", tokens=100, saved=0, now=NOON)
     head, first, second, *_ = cgw_files(home).stdout.splitlines()
-    assert head.split() == ["file", "tokens", "times", "resent", "saved", "last"]
-    assert first.split()[:5] == ["src/app.py", "1,500", "3", "3,000", "4,200"]
-    assert second.split()[:5] == ["(62)", "100", "2", "100", "-"]
+    assert head.split() == ["file", "project", "tokens", "times", "resent", "saved", "last"]
+    assert first.split()[:6] == ["src/app.py", "web", "1,500", "3", "3,000", "4,200"]
+    assert second.split()[:6] == ["(62)", "web", "100", "2", "100", "-"]
     assert "src/app.py" in cgw_files(home, "--limit", "1").stdout
     assert "(62)" not in cgw_files(home, "--limit", "1").stdout
 
 
 def test_for_scripts_and_while_a_sidecar_runs(home: Home) -> None:
-    with closing(open_store(home, None, NAMESPACE, SIZE_LIMIT_BYTES)) as store:
-        writer = StoreWriter(store)
-        cache = FileCache(store, writer)
+    with closing(Shelves(home, None)) as shelves:
+        cache = FileCache(shelf := shelves(NAMESPACE, SIZE_LIMIT_BYTES))
         cache.load()
         for _ in range(2):
-            cache.seen("a.py", b"a", tokens=10, saved=9, now=NOON)
-        assert writer.flush()
+            cache.seen("web", "a.py", b"a", tokens=10, saved=9, now=NOON)
+        assert shelf.flush()
         [told] = json.loads(cgw_files(home, "--json").stdout)["files"]
         assert (told["path"], told["times"], told["resent_tokens"], told["saved_tokens"]) == ("a.py", 2, 10, 18)
-        cache.seen("a.py", b"a", tokens=10, saved=9, now=NOON)
-        assert writer.close()
+        cache.seen("web", "a.py", b"a", tokens=10, saved=9, now=NOON)
     assert json.loads(cgw_files(home, "--json").stdout)["files"][0]["times"] == 3
 
 
@@ -85,5 +80,5 @@ def test_nothing_sent_twice_is_said_in_a_sentence(home: Home) -> None:
 def test_a_path_cannot_steer_the_terminal(home: Home) -> None:
     with counting(home) as cache:
         for _ in range(2):
-            cache.seen("a\x1b]0;owned\x07[bold]b", b"a", tokens=1, saved=0, now=NOON)
+            cache.seen("web", "a\x1b]0;owned\x07[bold]b", b"a", tokens=1, saved=0, now=NOON)
     assert "a�]0;owned�[bold]b" in cgw_files(home).stdout

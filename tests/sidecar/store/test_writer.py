@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from sidecar.store.store import Store
 from sidecar.store.writer import StoreWriter
-from tests.support.stores import Shelf
+from tests.support.stores import DictStore
 
 DAY = 86_400
 
 
-class SlowShelf(Shelf):
+class SlowShelf(DictStore):
     """Takes the next value only when it may."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ def test_what_was_written_is_there_after_a_flush_and_after_the_end(store: Store)
 
 
 def test_a_writer_that_had_nothing_to_do_ends_at_once() -> None:
-    writer = StoreWriter(Shelf())
+    writer = StoreWriter(DictStore())
     assert writer.flush()
     assert writer.close()
     writer.set("late", b"x", DAY)
@@ -78,7 +78,7 @@ def test_the_oldest_is_dropped_when_too_much_waits(bound: dict[str, int], caplog
 
 
 def test_a_value_that_cannot_be_made_is_told_and_the_others_are_kept(caplog: pytest.LogCaptureFixture) -> None:
-    shelf = Shelf()
+    shelf = DictStore()
     writer = StoreWriter(shelf)
     writer.set("bad", lambda: b"%d" % len(shelf["nowhere"]), DAY)
     writer.set("good", b"x", DAY)
@@ -90,7 +90,7 @@ def test_a_value_that_cannot_be_made_is_told_and_the_others_are_kept(caplog: pyt
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.binary(max_size=3)), max_size=12))
 def test_the_last_word_on_each_key_counts(words: list[tuple[str, bytes | None]]) -> None:
-    shelf, expected = Shelf(), dict[str, bytes]()
+    shelf, expected = DictStore(), dict[str, bytes]()
     writer = StoreWriter(shelf, interval=0)
     for key, value in words:
         if value is None:
