@@ -55,6 +55,9 @@ class Kept(Protocol):
 
     def get(self, key: str) -> bytes | None: ...
 
+    def lacks(self, key: str) -> bool:
+        """Whether there is surely nothing, told without waiting."""
+
     def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         """Takes a write without blocking. A function is called once its turn has come, on another thread."""
 
@@ -110,7 +113,7 @@ class ConversationMemory:
         best = self._best(exchange, prompt, keys)
         if self._kept is None or (best is not None and best.whole):
             return best
-        if unknown := [key for key in keys if key not in self._asked]:
+        if unknown := [key for key in keys if key not in self._asked and not self._kept.lacks(f"group/{key}")]:
             self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown, {*self._lines}))
             best = self._best(exchange, prompt, keys)
         return best

@@ -50,6 +50,8 @@ class ThinkingShelf:
         """`now` in epoch seconds."""
         key = _key(project, answer)
         if key not in self._recent:
+            if self._shelf.lacks(key):
+                return None
             thinking, size = await asyncio.to_thread(self._read, key)
             if key not in self._recent:  # kept while we looked
                 self._remember(key, thinking, size)

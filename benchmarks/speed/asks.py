@@ -14,6 +14,8 @@ from load import Ask
 
 MODEL = "claude-sonnet-5-5"
 RESULT_BYTES = 3_000
+WORDS_OF_A_SHORT_ANSWER = 4
+"""Deltas, where the gateway lets Claude stream what its client wants whole."""
 TURNS_KEPT = 40
 """After so many turns a conversation begins anew, so that its size stays about the same."""
 
@@ -26,7 +28,7 @@ def new_mark() -> str:
 
 
 def body(messages: list[Json], *, deltas: int, chat: bool, tools: list[Json] | None = None) -> bytes:
-    told: Json = {"model": MODEL, "max_tokens": deltas or 1000, "messages": messages}
+    told: Json = {"model": MODEL, "max_tokens": deltas or WORDS_OF_A_SHORT_ANSWER, "messages": messages}
     if tools:
         told["tools"] = [{"type": "function", "function": tool} for tool in tools] if chat else [
             {"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]}

@@ -44,7 +44,9 @@ class Replies:
 
     async def find(self, key: str, now: float, *, max_age: float | None = None) -> tuple[Reply, Json] | None:
         """A kept answer and its message. `now` in epoch seconds, `max_age` in seconds."""
-        reply = self._recent.get(key) or await self._looked_up(key)
+        reply = self._recent.get(key)
+        if reply is None and not self._shelf.lacks(key):
+            reply = await self._looked_up(key)
         if reply is None or not reply.is_fresh(now) or (max_age is not None and reply.age(now) > max_age):
             self._counts["misses"] += 1
             return None

@@ -13,12 +13,16 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from diskcache import Cache
 
 from sidecar.store.complaints import Complaints
+from sidecar.store.known_keys import KnownKeys
 from sidecar.store.raw_disk import ForeignValueError, RawDisk
+
+if TYPE_CHECKING:
+    from sidecar.store.store import Write
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +34,15 @@ LARGEST_SHARE: Final = 4
 """A value of more than one fourth of the bound is not kept: it would drive out all others."""
 DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
+WATCHED_SECONDS: Final = 1.0
+"""For how long it is believed that no other sidecar has written."""
+
 LIST: Final = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text' AND coalesce(expire_time > ?, 1)"
 
 SETTINGS: Final = {
     "eviction_policy": "least-recently-used",
     "statistics": 0,
+    "cull_limit": 0,  # once for all that is written together, and not for each of it
     "sqlite_mmap_size": 0,  # a mapped file that another process cuts ends this one by a signal
 }
 
@@ -48,6 +56,11 @@ class DiskStore:
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix=f"store {folder.name}")
         self._cache: Any = None
         self._complaints: Final = Complaints(log)
+        self._known: KnownKeys | None = None
+        self._version = 0
+        """Changes when somebody else has written."""
+        self._watched = float("-inf")
+        """When that was last looked for."""
 
     def get(self, key: str) -> bytes | None:
         return self._run(lambda cache: self._fetch(cache, key))
@@ -60,26 +73,43 @@ class DiskStore:
         return self._run(fetch)
 
     def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        if len(value) > self._size_limit // LARGEST_SHARE:
-            self._complaints.say("%s does not take a value of %d bytes.", self._folder, len(value))
-            return
-        self._run(lambda cache: cache.set(key, value, expire=ttl_seconds))
+        self.set_many([(key, value, ttl_seconds)])
+
+    def set_many(self, entries: Sequence[Write]) -> None:
+        fitting = [entry for entry in entries if self._fits(entry)]
+
+        def write(cache: Any) -> None:
+            if self._known is not None:
+                self._known.add(key for key, _, _ in fitting)
+            with cache.transact():
+                for key, value, ttl_seconds in fitting:
+                    cache.set(key, value, expire=ttl_seconds)
+            cache.cull()
+
+        if fitting:
+            self._run(write)
+
+    def lacks(self, key: str) -> bool:
+        known = self._known
+        return known is not None and time.monotonic() - self._watched < WATCHED_SECONDS and key not in known
 
     def delete(self, key: str) -> None:
         self._run(lambda cache: cache.delete(key))
 
     def keys(self) -> Collection[str]:
-        def listed(_: Any) -> list[str]:
-            # Past diskcache, whose listing would end at the first row that somebody else put there.
-            with closing(sqlite3.connect(self._folder / "cache.db", timeout=LOCKED_SECONDS)) as connection:
-                return [key for (key,) in connection.execute(LIST, (time.time(),))]
-
-        return self._run(listed)
+        return self._run(lambda _: self._listed())
 
     def close(self) -> None:
         with suppress(TimeoutError):
             self._thread.submit(self._close).result(ANSWER_SECONDS)
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _fits(self, entry: Write) -> bool:
+        size = len(entry[1])
+        if size > self._size_limit // LARGEST_SHARE:
+            self._complaints.say("%s does not take a value of %d bytes.", self._folder, size)
+            return False
+        return True
 
     def _run[Answer](self, action: Callable[[Any], Answer]) -> Answer:
         future = self._thread.submit(self._perform, action)
@@ -96,6 +126,8 @@ class DiskStore:
         try:
             if self._cache is None:
                 self._cache = self._open()
+            if time.monotonic() - self._watched >= WATCHED_SECONDS:
+                self._watch(self._cache)
             return action(self._cache)
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
@@ -112,6 +144,24 @@ class DiskStore:
             return None
         return value
 
+    def _listed(self) -> list[str]:
+        # Past diskcache, whose listing would end at the first row that somebody else put there.
+        with closing(sqlite3.connect(self._folder / "cache.db", timeout=LOCKED_SECONDS)) as connection:
+            return [key for (key,) in connection.execute(LIST, (time.time(),))]
+
+    def _watch(self, cache: Any) -> None:
+        """Know what is there, as long as nobody else writes."""
+        ((version,),) = cache._sql("PRAGMA data_version").fetchall()  # noqa: SLF001  # of this connection, no other's
+        if self._known is None or version != self._version:
+            self._known = None
+            self._version = version
+            self._thread.submit(self._get_to_know)
+        self._watched = time.monotonic()
+
+    def _get_to_know(self) -> None:
+        with suppress(sqlite3.Error):  # whatever is wrong, the next one who asks is told
+            self._known = KnownKeys(self._listed())
+
     def _open(self) -> Any:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
@@ -125,6 +175,7 @@ class DiskStore:
 
     def _begin_anew(self, damage: sqlite3.DatabaseError) -> None:
         log.warning("%s is damaged (%s): it begins anew, empty.", self._folder, damage)
+        self._known = None
         self._close()
         for suffix in ("", "-wal", "-shm", "-journal"):
             (self._folder / f"cache.db{suffix}").unlink(missing_ok=True)

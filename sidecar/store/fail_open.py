@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar.store.complaints import Complaints
 
 if TYPE_CHECKING:
-    from sidecar.store.store import Store
+    from sidecar.store.store import Store, Write
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,18 @@ class FailOpen:
 
     def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
         """Raises TypeError for a value that is not bytes: a fault of ours, and no store's."""
-        if not isinstance(value, bytes):
-            raise TypeError(f"a store keeps bytes, not {type(value).__name__}")
-        self._try(lambda store: store.set(key, value, ttl_seconds), None)
+        self.set_many([(key, value, ttl_seconds)])
+
+    def set_many(self, entries: Sequence[Write]) -> None:
+        """As `set`."""
+        for _, value, _ in entries:
+            if not isinstance(value, bytes):
+                raise TypeError(f"a store keeps bytes, not {type(value).__name__}")
+        self._try(lambda store: store.set_many(entries), None)
+
+    def lacks(self, key: str) -> bool:
+        store = self._store
+        return store is not None and store.lacks(key)
 
     def delete(self, key: str) -> None:
         self._try(lambda store: store.delete(key), None)

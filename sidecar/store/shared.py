@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from sidecar.store.store import Write
 
 ANSWER_SECONDS: Final = 1.0
 CONNECT_SECONDS: Final = 2.0
@@ -37,7 +40,17 @@ class RedisStore:
         return {key: value for key, value in zip(keys, found, strict=True) if isinstance(value, bytes)}
 
     def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        self._redis.set(self._prefix + key, value, px=max(1, round(ttl_seconds * 1000)))
+        self.set_many([(key, value, ttl_seconds)])
+
+    def set_many(self, entries: Sequence[Write]) -> None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for key, value, ttl_seconds in entries:
+                pipeline.set(self._prefix + key, value, px=max(1, round(ttl_seconds * 1000)))
+            pipeline.execute()
+
+    def lacks(self, key: str) -> bool:
+        """Others write too."""
+        return False
 
     def delete(self, key: str) -> None:
         self._redis.delete(self._prefix + key)

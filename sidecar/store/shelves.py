@@ -49,6 +49,10 @@ class Shelf:
         for keys in batched(self._store.keys(), READ_AT_ONCE):
             yield from self._entries(keys)
 
+    def lacks(self, key: str) -> bool:
+        """Whether a read would surely find nothing; does not block."""
+        return self._store.lacks(key)
+
     def put(self, key: str, value: Value, ttl_seconds: float, *, project: str = "") -> None:
         """A function is called once its turn has come, on another thread."""
         size = len(value) if isinstance(value, bytes) else 0

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 NAMESPACE: Final = re.compile(r"[a-z][a-z_]{0,39}")
 
 
+Write = tuple[str, bytes, float]
+"""Key, value, and for how many seconds."""
+
+
 class Store(Protocol):
     """Bytes by key, for a time. Every method blocks, for a thread to call; any thread may."""
 
@@ -31,6 +35,12 @@ class Store(Protocol):
 
     def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
         """Keep it for that long, or until room is needed."""
+
+    def set_many(self, entries: Sequence[Write]) -> None:
+        """The same for several at once, which costs little more than one."""
+
+    def lacks(self, key: str) -> bool:
+        """Whether it is surely not there, told without waiting: for the event loop. Where nobody knows it is not."""
 
     def delete(self, key: str) -> None: ...
 

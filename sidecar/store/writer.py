@@ -6,17 +6,20 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sidecar.store.complaints import Complaints
 
 if TYPE_CHECKING:
-    from sidecar.store.store import Store
+    from sidecar.store.store import Store, Write
 
 log = logging.getLogger(__name__)
 
 INTERVAL: Final = 0.25
 """Seconds a write waits: what is written again by then is written once."""
+AT_ONCE: Final = 32
+"""Writes in one transaction; who reads waits for no more."""
 MOST_WAITING: Final = 1000
 MOST_BYTES: Final = 64 * 1024 * 1024
 
@@ -133,29 +136,35 @@ class StoreWriter:
             with self._lock:
                 flushes, self._flushes = self._flushes, []
                 waiting = len(self._waiting)
-            for _ in range(waiting):
-                if (taken := self._take()) is not None:
-                    self._write(*taken)
+            for start in range(0, waiting, AT_ONCE):
+                self._write(self._take(min(AT_ONCE, waiting - start)))
             for flush in flushes:
                 flush.set_result(None)
             if self._waiting:
                 self._wake.set()
 
-    def _take(self) -> tuple[str, _Write] | None:
+    def _take(self, most: int) -> list[tuple[str, _Write]]:
         with self._lock:
-            if not self._waiting:
-                return None
-            key = next(iter(self._waiting))
-            write = self._waiting.pop(key)
-            self._bytes -= write.size
-            return key, write
+            taken = [(key, self._waiting.pop(key)) for key in [*islice(self._waiting, most)]]
+            self._bytes -= sum(write.size for _, write in taken)
+            return taken
 
-    def _write(self, key: str, write: _Write) -> None:
+    def _write(self, taken: list[tuple[str, _Write]]) -> None:
+        entries: list[Write] = []
+        for key, write in taken:
+            try:
+                if write.value is None:
+                    self._store.delete(key)
+                else:
+                    value = write.value if isinstance(write.value, bytes) else write.value()
+                    entries.append((key, value, write.ttl_seconds))
+            except Exception as error:  # noqa: BLE001 -- whatever is wrong with one, the thread lives on for the others
+                self._complain(key, error)
         try:
-            if write.value is None:
-                self._store.delete(key)
-            else:
-                value = write.value if isinstance(write.value, bytes) else write.value()
-                self._store.set(key, value, write.ttl_seconds)
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one value, the thread lives on for the others
-            self._complaints.say("%r cannot be kept: %s", key, str(error) or type(error).__name__)
+            if entries:
+                self._store.set_many(entries)
+        except Exception as error:  # noqa: BLE001 -- the same
+            self._complain(entries[0][0], error)
+
+    def _complain(self, key: str, error: Exception) -> None:
+        self._complaints.say("%r cannot be kept: %s", key, str(error) or type(error).__name__)

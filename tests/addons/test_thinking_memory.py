@@ -48,6 +48,9 @@ class Shelf(dict[str, bytes]):
     def writer(self) -> Shelf:
         return self
 
+    def lacks(self, key: str) -> bool:
+        return False
+
     def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         self[key] = value() if callable(value) else value
 

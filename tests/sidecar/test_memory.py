@@ -20,6 +20,9 @@ from tests.support.exchanges import an_exchange
 class Shelf(dict[str, bytes]):
     """A store in a dict."""
 
+    def lacks(self, key: str) -> bool:
+        return False
+
     def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float, *, project: str) -> None:
         self[key] = value if isinstance(value, bytes) else value()
 

@@ -28,6 +28,13 @@ class DictStore(dict[str, bytes]):
         self.ask()
         self[key] = value
 
+    def set_many(self, entries: Sequence[tuple[str, bytes, float]]) -> None:
+        for entry in entries:
+            self.set(*entry)
+
+    def lacks(self, key: str) -> bool:
+        return False
+
     def delete(self, key: str) -> None:
         self.ask()
         self.pop(key, None)
