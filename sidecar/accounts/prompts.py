@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from typing import Final
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 GROWN: Final = 0.1
 """By how much of it a prompt must differ from its conversation's anchor to be counted: an agent's steps add little."""
+PAUSE_SECONDS: Final = 0.05
+"""Between two lessons: a crowd of short requests has little to teach, and each lesson takes the requests' time."""
 CONVERSATIONS: Final = 1024
 """Whose anchors are kept."""
 
@@ -29,10 +32,13 @@ _Key = tuple[str, str, str]
 class Prompts:
     """Belongs to the event loop, except `tokens`, which blocks."""
 
-    def __init__(self, estimator: TokenEstimator) -> None:
+    def __init__(self, estimator: TokenEstimator, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+        self._pause_seconds: Final = pause_seconds
         self._estimator = estimator
         self._anchors: OrderedDict[_Key, Anchor] = OrderedDict()
         self._lesson: asyncio.Task[None] | None = None
+        self._rested_at = 0.0
+        """When the next lesson may begin, by the clock of `time.monotonic`."""
 
     def tokens(self, exchange: Exchange) -> int:
         """The tokens of a prompt whose usage never came. Blocks while it counts; for a thread."""
@@ -44,7 +50,7 @@ class Prompts:
 
     def learn(self, exchange: Exchange) -> None:
         """Take in what the usage of an answer says, in the background. The answer must be whole."""
-        if self._lesson is None and self._is_news(exchange):
+        if self._lesson is None and time.monotonic() >= self._rested_at and self._is_news(exchange):
             self._lesson = asyncio.create_task(self._learn(exchange), name=f"learn from {exchange.id}")
 
     async def close(self) -> None:
@@ -71,6 +77,7 @@ class Prompts:
             if len(self._anchors) > CONVERSATIONS:
                 self._anchors.popitem(last=False)
         finally:
+            self._rested_at = time.monotonic() + self._pause_seconds
             self._lesson = None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from sidecar import interpreter
 from sidecar.commands.running import announce, claimed
 from sidecar.commands.sockets import leads_to, listening_socket, reachable_url
 from sidecar.config import Settings, is_loopback
@@ -50,6 +51,7 @@ def run(
                 logging.getLogger(__name__).warning("%s", open_to_others(settings.host))
             if on_ready is not None:
                 on_ready(url)
+            interpreter.tune()
 
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
             runner.run(serve(settings, home, sock=sock, addon_files=addon_files, on_ready=ready))
