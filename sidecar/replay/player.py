@@ -27,6 +27,8 @@ from sidecar.simulator.simulator import Turn as SimulatedTurn
 from sidecar.user_errors import UserError
 
 DEFAULT_MODEL: Final = "claude-sonnet-5-5"
+LEFT_TO_US: Final = "auto"
+"""How names begin that leave the model to the sidecar. A replay compares with what they mean without routing."""
 
 
 class UnknownModelError(UserError):
@@ -42,12 +44,16 @@ class Played:
     id: str = ""
     """The sidecar's own, as its ledger has it."""
     error: str = ""
+    model: str = ""
+    """Who answered, as Claude's id: not always the model that was asked for."""
     plain: Decimal = Decimal(0)
     automatic: Decimal = Decimal(0)
     spent: Decimal = Decimal(0)
     """What the prompt cost: uncached, with automatic caching, and with cgw (what cgw itself asked for included)."""
     output: Decimal = Decimal(0)
-    """What the answer cost, the same in each case."""
+    """What the answer cost."""
+    output_as_asked: Decimal = Decimal(0)
+    """What it would have cost without cgw: the same, but for where cgw chose another model."""
     prefix: Outcome = "kept"
     """What became of what the request before had sent."""
     lost: int = 0
@@ -95,8 +101,8 @@ class Player:
         restart: Callable[[int, int], Mapping[str, object] | None] = lambda session, turn: None,
         arrived: Callable[[Arrived], None] = lambda arrived: None,
     ) -> None:
-        """`model` answers all requests; None lets each session's own answer. With `restart` the sidecar is started anew
-        before a request (number of the session and of the turn), with these settings over `settings`."""
+        """`model` is asked for in all requests; None asks for each session's own. With `restart` the sidecar is started
+        anew before a request (number of the session and of the turn), with these settings over `settings`."""
         self.played: list[Played] = []
         self._home = home
         self._model = model
@@ -143,11 +149,11 @@ class Player:
                     await stage.start({**self._settings, **settings})
                 played = Played(number)
                 self.played.append(played)
-                model = self._model_of(turn)
+                asked, model = self._model_of(turn)
                 try:
                     meant = plain.request(turn.body, session.dialect, model.id)
                     answer = plain.answer(turn, session.dialect)
-                    played.id = await stage.ask(session, turn, model.id, answer, at)
+                    played.id = await stage.ask(session, turn, asked, answer, at)
                 except (GatewayError, RefusedError) as error:
                     played.error = str(error)
                 else:
@@ -156,12 +162,13 @@ class Player:
         finally:
             self._examine(heard, stage.claude.take())
 
-    def _model_of(self, turn: Turn) -> Model:
-        """The model as the simulator knows it."""
-        name = self._catalogue.resolve(self._model or turn.model or DEFAULT_MODEL).card.id
-        if (model := find(name)) is None:
-            raise UnknownModelError(f"The simulated Claude knows no {name}: choose another with --model.")
-        return model
+    def _model_of(self, turn: Turn) -> tuple[str, Model]:
+        """What is asked for, and the model that this means, as the simulator knows it."""
+        name = self._model or turn.model or DEFAULT_MODEL
+        resolved = self._catalogue.resolve(name).card.id
+        if (model := find(resolved)) is None:
+            raise UnknownModelError(f"The simulated Claude knows no {resolved}: choose another with --model.")
+        return (name if name.startswith(LEFT_TO_US) else resolved), model
 
     def _examine(self, heard: list[_Heard], rows: list[tuple[Row, SimulatedTurn | None]]) -> None:
         """Bills and checks the requests of one session. What cgw asked Claude by itself in a pause, and sent with the
@@ -176,11 +183,12 @@ class Player:
             if asked := rows[done : one.until]:  # else cgw had the answer already
                 *before, (row, as_read) = asked
                 assert as_read is not None, "Claude answers what it could read"
-                played.spent = self._bill_own(before) + input_cost(model, reading_of(row))
-                played.output = output_cost(model, row)
+                played.model = as_read.model.id
+                played.spent = self._bill_own(before) + input_cost(as_read.model, reading_of(row))
+                played.output, played.output_as_asked = output_cost(as_read.model, row), output_cost(model, row)
                 played.prefix = prefixes.look(meant, as_read.blocks, one.at)
                 played.lost = characters_lost(one.meant, as_read.request)
-                self._arrived(Arrived(as_read.request, as_read.blocks, model, one.at, one.pause, played))
+                self._arrived(Arrived(as_read.request, as_read.blocks, as_read.model, one.at, one.pause, played))
             self._last, done = one, one.until
         self._bill_own(rows[done:])
 

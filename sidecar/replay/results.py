@@ -29,6 +29,7 @@ class Sums:
     automatic: Decimal = Decimal(0)
     spent: Decimal = Decimal(0)
     output: Decimal = Decimal(0)
+    output_as_asked: Decimal = Decimal(0)
     saved: dict[str, Decimal] = field(default_factory=dict)
     """By layer."""
     lost: int = 0
@@ -45,6 +46,7 @@ class Sums:
         self.automatic += played.automatic
         self.spent += played.spent
         self.output += played.output
+        self.output_as_asked += played.output_as_asked
         self.lost += played.lost
         self.breaks += played.prefix == "broken"
         self.rewritten_cold += played.prefix == "rewritten cold"
@@ -65,7 +67,7 @@ class Sums:
     @property
     def whole_against_automatic(self) -> float:
         """The same of the whole bill, answers included."""
-        return percent_saved(self.spent + self.output, self.automatic + self.output)
+        return percent_saved(self.spent + self.output, self.automatic + self.output_as_asked)
 
     @property
     def overhead_median(self) -> float:
@@ -94,7 +96,7 @@ class Sums:
             },
             "whole_bill_saved_percent": {
                 "against_automatic_caching": round(self.whole_against_automatic, 2),
-                "against_plain": round(percent_saved(self.spent + self.output, self.plain + self.output), 2),
+                "against_plain": round(percent_saved(self.spent + self.output, self.plain + self.output_as_asked), 2),
             },
             "saved_usd_by_layer": {layer: dollars(saved) for layer, saved in sorted(self.saved.items())},
             "characters_lost": self.lost,

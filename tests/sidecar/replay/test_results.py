@@ -29,10 +29,13 @@ def test_each_request_counts_once_for_its_client_and_once_in_all() -> None:
 
 
 def test_savings_are_of_what_the_prompts_would_have_cost() -> None:
-    [_, whole] = by_client(SESSIONS, [played(0, 40, output=Decimal(50)), played(0, 60, output=Decimal(50))])
+    answer = {"output": Decimal(50), "output_as_asked": Decimal(50)}
+    [_, whole] = by_client(SESSIONS, [played(0, 40, **answer), played(0, 60, **answer)])
     assert (whole.against_automatic, whole.against_plain, whole.whole_against_automatic) == (0.0, 50.0, 0.0)
     [_, dearer] = by_client(SESSIONS, [played(0, 60)])
     assert dearer.against_automatic == -20.0
+    [_, routed] = by_client(SESSIONS, [played(0, 50, output=Decimal(5), output_as_asked=Decimal(50))])
+    assert (routed.against_automatic, routed.whole_against_automatic) == (0.0, 45.0)
 
 
 def test_layers_breaks_and_losses_add_up_and_times_are_ranked() -> None:
