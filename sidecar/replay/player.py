@@ -46,6 +46,8 @@ class Played:
     error: str = ""
     model: str = ""
     """Who answered, as Claude's id: not always the model that was asked for."""
+    reason: str = ""
+    """Why that model, as the sidecar's ledger says."""
     plain: Decimal = Decimal(0)
     automatic: Decimal = Decimal(0)
     spent: Decimal = Decimal(0)
@@ -206,7 +208,7 @@ class Player:
         return attempts
 
     def _read_ledger(self) -> None:
-        """Takes savings and times from the sidecar's own books."""
+        """Takes savings, times and reasons from the sidecar's own books."""
         from sidecar.ledger.database import Database
         from sidecar.ledger.export import export
         from sidecar.ledger.queries import EVERY_PROJECT
@@ -221,6 +223,7 @@ class Player:
             if (played := by_id.get(row["request_id"])) is not None:
                 played.overhead_ms = None if row["overhead_ms"] is None else float(row["overhead_ms"])
                 played.saved = _by_layer(row)
+                played.reason = row["route_reason"]
 
 
 def _by_layer(row: Mapping[str, Any]) -> dict[str, Decimal]:
