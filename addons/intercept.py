@@ -36,6 +36,9 @@ ROUTES: Final = (
 )
 """What cgw serves below `/v1`. Anything else that is asked of a host goes on to it, with the client's own key."""
 
+VIA: Final = ("x-cgw-via", "interceptor")
+"""By this cgw tells in its accounts through which door a request came. It stays here."""
+
 CREDENTIALS: Final = ("authorization", "x-api-key", "api-key")
 SUBSCRIPTION: Final = "sk-ant-oat"
 """A token that begins so belongs to a Claude subscription, which pays for the request, and to no one's API account."""
@@ -181,6 +184,7 @@ class Intercept:
         request.host, request.port = self._sidecar
         request.host_header = self._sidecar.host_header
         request.path = path
+        request.headers[VIA[0]] = VIA[1]
         _show(self._key, request.headers)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 KEY_STANDS_HERE = "KEY-STANDS-HERE"
 
 
-def sdk_client(api_key: str, base_url: str, *, timeout: float = 30.0) -> AsyncAnthropic:
+def sdk_client(api_key: str, base_url: str, *, proxy: str | None = None, timeout: float = 30.0) -> AsyncAnthropic:
     """The SDK's client for everything that is not the data plane: the model list, the key check, batches.
 
-    It ignores proxy variables of the environment, as the data plane does.
+    It ignores proxy variables of the environment, as the data plane does; `proxy` is `UPSTREAM_PROXY`.
     """
     from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
@@ -35,7 +35,7 @@ def sdk_client(api_key: str, base_url: str, *, timeout: float = 30.0) -> AsyncAn
         base_url=base_url,
         max_retries=1,
         timeout=timeout,
-        http_client=DefaultAsyncHttpxClient(trust_env=False),
+        http_client=DefaultAsyncHttpxClient(trust_env=False, proxy=proxy),
     )
 
 

@@ -74,6 +74,7 @@ class Stopping:
 
 def main() -> int:
     """The exit code: 0 when it was told to end, 2 when it could not listen."""
+    os.umask(0o077)  # mitmproxy writes into our home folder
     logging.basicConfig(handlers=[ReportingHandler()], level=logging.WARNING)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)  # its warnings are of other people's connections
     line = sys.stdin.buffer.readline()

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -297,7 +298,8 @@ async def sidecar_app(
         )
         remember = asyncio.create_task(asyncio.to_thread(files.load), name="read what is known of files")
         refresh = asyncio.create_task(
-            _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url), name="refresh the model list"
+            _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url, settings.upstream_proxy),
+            name="refresh the model list",
         )
         app = listener.app()
         app.state.on_stopping = [feed.close]  # their streams would keep the server from ending
@@ -437,14 +439,14 @@ def _health(
     return health
 
 
-async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, base_url: str) -> None:
+async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, base_url: str, proxy: str | None) -> None:
     """Anthropic's own list, once a day; without network the last known list stays in use.
 
     The SDK it takes is imported only when the list on disk is due, and not in the first seconds: those belong to the
     first requests.
     """
     await asyncio.sleep(max(SETTLE_SECONDS, model_list.due_in(home.models_file, base_url)))
-    client = await asyncio.to_thread(sdk_client, api_key, base_url)
+    client = await asyncio.to_thread(partial(sdk_client, api_key, base_url, proxy=proxy))
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(client)
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -19,8 +19,11 @@ from sidecar.commands.terminal import console, on_a_terminal, one_sentence, say
 from sidecar.home import Home
 
 if TYPE_CHECKING:
+    from anthropic import AnthropicError
+
     from sidecar.config import Settings
     from sidecar.doctor.finding import Finding
+    from sidecar.doctor.scene import Tried
     from sidecar.ledger.database import Database
 
 SIGNS = {"problem": ("x", "red"), "warning": ("!", "yellow"), "note": ("-", "blue"), "ok": ("ok", "green")}
@@ -97,22 +100,40 @@ class _Ledger:
         return self._opened
 
 
-async def _try_key(settings: Settings) -> dict[str, Any]:
+async def _try_key(settings: Settings) -> Tried:
     """The one free call."""
-    from anthropic import AnthropicError
+    from anthropic import AnthropicError, APIStatusError, AuthenticationError, PermissionDeniedError
 
     from sidecar.credentials import sdk_client
+    from sidecar.doctor.scene import Tried
 
     assert settings.anthropic_api_key is not None
-    client = sdk_client(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url)
+    key = settings.anthropic_api_key.get_secret_value()
+    client = sdk_client(key, settings.anthropic_base_url, proxy=settings.upstream_proxy)
     try:
         answer = await client.models.with_raw_response.list(limit=1)
-        date = answer.headers.get("date")
-        return {"error": None, "date": parsedate_to_datetime(date).timestamp() if date else None}
+        return Tried(date=_date(answer.headers))
+    except (AuthenticationError, PermissionDeniedError) as error:
+        return Tried(refused=_sentence(error), date=_date(error.response.headers))
+    except APIStatusError as error:
+        return Tried(unknown=_sentence(error), date=_date(error.response.headers))
     except AnthropicError as error:
-        return {"error": " ".join(str(error).split())[:200], "date": None}
+        return Tried(unknown=f"{settings.anthropic_base_url} cannot be reached ({_sentence(error)})")
     finally:
         await client.close()
+
+
+def _date(headers: Mapping[str, str]) -> float | None:
+    date = headers.get("date")
+    return parsedate_to_datetime(date).timestamp() if date else None
+
+
+def _sentence(error: AnthropicError) -> str:
+    """Anthropic's own, where there is one."""
+    body = getattr(error, "body", None)
+    told = body.get("error") if isinstance(body, dict) else None
+    said = told.get("message") if isinstance(told, dict) else None
+    return " ".join(str(said or error).split())[:200].rstrip(".")
 
 
 def _mend(findings: Iterable[Finding]) -> dict[Finding, bool | str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sidecar.commands.sockets import url_at
 from sidecar.connect.actions import State, state_of
 from sidecar.connect.address import Address, Key
 from sidecar.connect.machine import Machine
@@ -13,9 +14,10 @@ from sidecar.doctor.scene import Scene
 
 
 def editors(scene: Scene) -> Iterator[Finding]:
-    if scene.running is None:
-        return
-    address, machine = Address(scene.running.url, Key("")), Machine(environ=scene.environ)
+    url = scene.running.url if scene.running else url_at(scene.settings.host, scene.settings.port)
+    if scene.running is None and not scene.settings.port:
+        return  # nobody knows yet where it will listen
+    address, machine = Address(url, Key("")), Machine(environ=scene.environ)
     for tool in TOOLS:
         if not tool.signs.seen(machine):
             continue

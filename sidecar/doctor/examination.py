@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from sidecar.doctor import editors, gateway, machine, use
+from sidecar.doctor import editors, gateway, interception, machine, use
 from sidecar.doctor.finding import Finding
 from sidecar.doctor.scene import Scene
 from sidecar.user_errors import UserError
@@ -27,8 +27,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     gateway.key,
     gateway.ledger_state,
     gateway.recording,
-    gateway.interceptor,
-    gateway.authority,
+    interception.interceptor,
+    interception.authority,
     use.models,
     use.cache_reads,
     use.budgets,

@@ -1,11 +1,10 @@
-"""The sidecar itself: whether it runs, what it says of itself, its key, its interceptor."""
+"""The sidecar itself: whether it runs, what it says of itself, its key."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,6 @@ from sidecar.doctor.scene import Scene
 
 PACKAGE: Final = Path(__file__).parents[1]
 CLOCK_SECONDS: Final = 60.0
-EXPIRES_SOON_DAYS: Final = 14
 
 
 def sidecar(scene: Scene) -> Iterator[Finding]:
@@ -69,26 +67,28 @@ def _newest_code() -> float:
 
 def key(scene: Scene) -> Iterator[Finding]:
     if scene.settings.anthropic_api_key is None:
-        yield Finding(
-            "key",
-            "problem",
-            "There is no Anthropic key, so cgw has nothing to ask Claude with.",
-            "`export ANTHROPIC_API_KEY=...` before `cgw up`, or put it into cgw.toml; `cgw demo` needs none.",
-        )
+        yield _no_key(scene)
     elif scene.accepted is None:
         yield Finding("key", "ok", "There is an Anthropic key (not tried: `cgw doctor` asks before it does).")
     else:
         told = scene.accepted()
-        if told["error"]:
-            yield Finding(
-                "key",
-                "problem",
-                f"Anthropic does not take the key: {told['error']}",
-                "See console.anthropic.com, API keys.",
-            )
+        if told.refused:
+            said = f"Anthropic does not take the key: {told.refused}."
+            yield Finding("key", "problem", said, "Make another at console.anthropic.com, API keys.")
+        elif told.unknown:
+            said = f"Whether Anthropic takes the key is not known: {told.unknown}."
+            yield Finding("key", "warning", said, "Are you online? Behind a proxy set UPSTREAM_PROXY. Then try again.")
         else:
             yield Finding("key", "ok", "Anthropic takes the key.")
-        yield from _clock(told["date"])
+        yield from _clock(told.date)
+
+
+def _no_key(scene: Scene) -> Finding:
+    how = "`export ANTHROPIC_API_KEY=...` before `cgw up`, or put it into cgw.toml"
+    if scene.running is not None and scene.running.health is not None:  # none starts without one
+        return Finding("key", "note", "The cgw that runs has an Anthropic key, and this shell has none.", f"{how}.")
+    said = "There is no Anthropic key, so cgw has nothing to ask Claude with."
+    return Finding("key", "problem", said, f"{how}; `cgw demo` needs none.")
 
 
 def _clock(date: float | None) -> Iterator[Finding]:
@@ -123,41 +123,6 @@ def ledger_state(scene: Scene) -> Iterator[Finding]:
         yield Finding("ledger", "ok", f"The ledger takes every request ({ledger.get('written', 0):,} so far).")
     for warning in told.get("warnings") or ():
         yield Finding("gateway", "warning", warning, f"See {scene.home.log_file}.")
-
-
-def interceptor(scene: Scene) -> Iterator[Finding]:
-    told = ((scene.running.health or {}) if scene.running else {}).get("interceptor") or {}
-    state = told.get("state", "off")
-    if state == "off":
-        return
-    if state == "up":
-        yield Finding("interceptor", "ok", f"The interceptor is up at {told.get('url')}.")
-    else:
-        said = f"The interceptor is {state}" + (f": {told['error']}" if told.get("error") else ".")
-        fix = "Is its port free? `cgw up --intercept --intercept-port 0` takes any."
-        yield Finding("interceptor", "note" if state == "starting" else "problem", said, fix)
-
-
-def authority(scene: Scene) -> Iterator[Finding]:
-    """Only where interception was ever set up."""
-    from sidecar.interception.authority import authority_of
-
-    certificate = authority_of(scene.home).certificate
-    if not certificate.exists():
-        return
-    from cryptography import x509
-
-    ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    left = (ends - datetime.now(UTC)).days
-    if left < 0:
-        said, severity = f"The certificate authority of the interceptor expired on {ends:%Y-%m-%d}.", "problem"
-    elif left < EXPIRES_SOON_DAYS:
-        said, severity = f"The certificate authority of the interceptor expires in {left} days.", "warning"
-    else:
-        yield Finding("authority", "ok", f"The interceptor's certificate authority is good until {ends:%Y-%m-%d}.")
-        return
-    fix = f"`cgw ca untrust`, delete {certificate.parent}, start `cgw up --intercept`, then `cgw ca trust`."
-    yield Finding("authority", "problem" if severity == "problem" else "warning", said, fix)
 
 
 def recording(scene: Scene) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from sidecar.doctor.scene import Scene
 
 ROOM_BYTES: Final = 1_000_000_000
 LITTLE_ROOM_BYTES: Final = 100_000_000
-PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -132,8 +132,11 @@ def variables(scene: Scene) -> Iterator[Finding]:
 
 
 def _is_interceptor(value: str, scene: Scene) -> bool:
-    address = urlsplit(value if "://" in value else f"http://{value}")
-    return is_loopback(address.hostname or "") and address.port == (scene.settings.intercept_port or None)
+    from sidecar.interception.interceptor import leads_through
+
+    running = scene.told_of_the_interceptor.get("url")
+    port = urlsplit(running).port if running else scene.settings.intercept_port
+    return leads_through(value, port or 0)
 
 
 def _is_sidecar(value: str, scene: Scene) -> bool:
@@ -162,14 +165,25 @@ _WRONG: Final[tuple[tuple[str, Callable[[str, Scene], bool], str, str], ...]] = 
 
 
 def settings(scene: Scene) -> Iterator[Finding]:
+    wrong = False
     for warning in scene.warnings:
+        wrong = True
         yield Finding("settings", "warning", warning, "`cgw config` shows every setting and where it came from.")
+    if scene.settings.upstream_proxy and _is_interceptor(scene.settings.upstream_proxy, scene):
+        wrong = True
+        yield Finding(
+            "settings",
+            "problem",
+            "UPSTREAM_PROXY leads to cgw's own interceptor: requests would go round in a circle.",
+            "Unset UPSTREAM_PROXY, or name the proxy by which this machine reaches Anthropic.",
+        )
     if not is_loopback(scene.settings.host):
+        wrong = True
         yield Finding(
             "settings",
             "warning",
             f"cgw listens on {scene.settings.host}: other machines can reach it, and the key travels unencrypted.",
             "Leave HOST out, unless you mean to share it in a network you trust.",
         )
-    if not scene.warnings and is_loopback(scene.settings.host):
+    if not wrong:
         yield Finding("settings", "ok", "The settings make sense, and only this machine can reach cgw.")

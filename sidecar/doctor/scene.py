@@ -27,6 +27,18 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What Anthropic said to the key."""
+
+    refused: str | None = None
+    """Its sentence, where it does not take it."""
+    unknown: str | None = None
+    """Why it could not be asked, or gave no answer to this."""
+    date: float | None = None
+    """Its clock, in epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     home: Home
     settings: Settings
@@ -36,6 +48,11 @@ class Scene:
     """Blocks; raises LedgerUnavailableError. None where nothing was ever written."""
     warnings: tuple[str, ...] = ()
     """Of the settings."""
-    accepted: Callable[[], Json] | None = None
-    """Asks Anthropic whether it takes the key, where the user allowed that: `{"error": text or None, "date": epoch
-    seconds or None}`."""
+    accepted: Callable[[], Tried] | None = None
+    """Asks Anthropic whether it takes the key, where the user allowed that."""
+
+    @property
+    def told_of_the_interceptor(self) -> Json:
+        """By the running sidecar; empty where none runs or answers."""
+        told: Json = ((self.running.health or {}) if self.running else {}).get("interceptor") or {}
+        return told

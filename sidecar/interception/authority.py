@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,15 +79,14 @@ def ensure(home: Home, hosts: Sequence[str], environ: Mapping[str, str] = os.env
     A new one must be trusted anew. Raises HomeError.
     """
     authority = authority_of(home)
-    names = sorted({host.partition("/")[0] for host in hosts})
     home.open()
     with explained(authority.folder):
         authority.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         authority.folder.chmod(FOLDER_MODE)
         with _alone(authority.folder / "lock"):
-            certificate = _usable(authority.key_file, names)
+            certificate = _usable(authority.key_file, hosts)
             if certificate is None:
-                key, certificate = _made(names)
+                key, certificate = _made(_names(hosts))
                 replace_privately(authority.key_file, key + certificate)
             _write(authority.certificate, certificate)
             _write(authority.bundle, b"\n".join((*_public(authority.bundle, environ), certificate)))
@@ -119,8 +119,8 @@ def _write(path: Path, content: bytes) -> None:
         replace_privately(path, content)
 
 
-def _usable(key_file: Path, names: Sequence[str]) -> bytes | None:
-    """The certificate beside the key, if it is for just these names and not about to end."""
+def _usable(key_file: Path, hosts: Sequence[str]) -> bytes | None:
+    """The certificate beside the key, if it is for just these hosts and not about to end."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
@@ -128,13 +128,40 @@ def _usable(key_file: Path, names: Sequence[str]) -> bytes | None:
         content = key_file.read_bytes()
         certificate = x509.load_pem_x509_certificate(content)
         load_pem_private_key(content, None)
-        constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
+    except (FileNotFoundError, ValueError):
         return None
-    permitted = sorted(name.value for name in constraints.permitted_subtrees or ())
     ends = certificate.not_valid_after_utc
-    fits = permitted == list(names) and ends - datetime.now(UTC) > RENEWED_BEFORE
+    fits = is_for(certificate, hosts) and ends - datetime.now(UTC) > RENEWED_BEFORE
     return certificate.public_bytes(Encoding.PEM) if fits else None
+
+
+def is_for(certificate: x509.Certificate, hosts: Sequence[str]) -> bool:
+    """Whether it may sign for these hosts (`INTERCEPT_HOSTS`) and for no others."""
+    from cryptography import x509
+
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return sorted(name.value for name in constraints.permitted_subtrees or ()) == _names(hosts)
+
+
+def _names(hosts: Sequence[str]) -> list[str]:
+    return sorted({host.partition("/")[0] for host in hosts})
+
+
+def trusted_by_the_system(certificate: x509.Certificate) -> bool | None:
+    """None where the system keeps what it trusts in a place that cannot be looked into: macOS."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if sys.platform == "darwin":
+        return None
+    if sys.platform == "win32":
+        wanted = certificate.public_bytes(Encoding.DER)
+        return any(encoded == wanted for encoded, _, _ in ssl.enum_certificates("ROOT"))
+    wanted = certificate.public_bytes(Encoding.PEM).strip()
+    files = (ssl.get_default_verify_paths().openssl_cafile, *SYSTEM_BUNDLES)
+    return any(wanted in _blocks(Path(file)) for file in files if Path(file).is_file())
 
 
 def _made(names: Sequence[str]) -> tuple[bytes, bytes]:
@@ -209,5 +236,10 @@ def _public(own: Path, environ: Mapping[str, str]) -> list[bytes]:
     blocks: dict[bytes, None] = {}
     for file in map(Path, filter(None, files)):
         if file.is_file() and file.resolve() != own.resolve():
-            blocks |= dict.fromkeys(b"\n".join(block.splitlines()) for block in PEM_BLOCK.findall(file.read_bytes()))
+            blocks |= dict.fromkeys(_blocks(file))
     return list(blocks)
+
+
+def _blocks(file: Path) -> list[bytes]:
+    """Its certificates, each as cgw writes one."""
+    return [b"\n".join(block.splitlines()) for block in PEM_BLOCK.findall(file.read_bytes())]

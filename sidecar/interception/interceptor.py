@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
-from sidecar.config import Settings, environment_name
+from sidecar.config import Settings, environment_name, is_loopback
 from sidecar.exchange import Json
 from sidecar.home import Home, HomeError
 from sidecar.interception.authority import ensure
@@ -66,13 +68,29 @@ def free_port(port: int) -> int:
     return found
 
 
+def leads_through(proxy: str | None, port: int) -> bool:
+    """Whether a proxy's URL, as variables have it, is an interceptor's at this port of this machine."""
+    if not proxy:
+        return False
+    address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        return address.port == port and is_loopback(address.hostname or "")
+    except ValueError:  # no port at all
+        return False
+
+
 class Interceptor:
     """One interceptor in front of one sidecar, alive while `running()` is."""
 
     def __init__(self, settings: Settings, home: Home, *, key: str, sidecar_url: str) -> None:
-        """`key` is the gateway's. Raises InterceptorError when the port is taken."""
+        """`key` is the gateway's. Raises InterceptorError when the port is taken, or leads in a circle."""
         self.port = free_port(settings.intercept_port)
         self.url = f"http://{LISTEN_HOST}:{self.port}"
+        if leads_through(settings.upstream_proxy, self.port):
+            raise InterceptorError(
+                "UPSTREAM_PROXY leads to the interceptor itself, so requests would go round in a circle: unset it, or "
+                "name the proxy by which this machine reaches Anthropic."
+            )
         self._settings = settings
         self._home = home
         self._key = key
@@ -83,6 +101,7 @@ class Interceptor:
         self._restarts = 0
         self._failure: str | None = None
         self._warning: str | None = None
+        self._warned: datetime | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -117,8 +136,9 @@ class Interceptor:
             told["pid"] = self._child.pid
         if self._state == "restarting":
             told["error"] = self._failure
-        if self._warning is not None:
+        if self._warning is not None and self._warned is not None:
             told["warning"] = self._warning
+            told["warned"] = self._warned.isoformat(timespec="seconds")
         return told
 
     async def _keep_running(self) -> None:
@@ -178,7 +198,7 @@ class Interceptor:
         if report.failure is not None:
             self._failure = report.failure
         if report.warning:
-            self._warning = report.warning
+            self._warning, self._warned = report.warning, datetime.now(UTC)
             log.warning("interceptor: %s", report.warning)
 
 

@@ -31,11 +31,14 @@ def welcome(settings: Settings) -> str:
 
 
 def state_line(told: Mapping[str, Any]) -> str | None:
-    """One line from the `interceptor` of a sidecar's `/health`; None where nobody asked for one."""
+    """From the `interceptor` of a sidecar's `/health`: its state, and what its user should know since. None where
+    nobody asked for one.
+    """
     state = told.get("state", "off")
     if state == "off":
         return None
     line = f"Interceptor: {state} at {told.get('url')} for {', '.join(told.get('hosts') or ())}"
     if error := told.get("error"):
         line += f" ({error})"
-    return f"{line}."
+    warning = told.get("warning")
+    return f"{line}.\n{warning}" if warning else f"{line}."

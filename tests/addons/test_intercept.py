@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config import Settings
+from sidecar.feed.rows import VIA_HEADER
 from sidecar.listener import BASES, Listener
 
 with warnings.catch_warnings():
@@ -91,6 +92,7 @@ def test_what_cgw_serves_comes_to_cgw_with_the_gateways_key(
         "Host": "127.0.0.1:4999",
         "content-type": "application/json",
         "x-api-key": KEY,
+        VIA_HEADER: "interceptor",
     }
 
 

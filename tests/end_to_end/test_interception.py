@@ -29,6 +29,7 @@ from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support import ways
 from tests.support.interceptor import OtherHost, RunningInterceptor
+from tests.support.raw_requests import RAW, Raw
 from tests.support.sidecar import RunningSidecar
 
 OPENAI, ANTHROPIC = "https://api.openai.com", "https://api.anthropic.com"
@@ -42,6 +43,11 @@ STREAMED = QUESTION | {"stream": True}
 SILENT = Answer("many words " * 20, silent_after=6, silence=3600)
 STREAMS = 12
 
+NOTHING_LEARNED: Any = {"cache_ttl": "5m"}
+"""Else the pauses between the requests of earlier tests would say for how long a prompt is cached."""
+
+TOLD = ("content-type", "x-cache", "x-gateway-model", "x-gateway-report")
+
 CLAUDES_IDS = re.compile(rb"msg_\w+")
 """Of the answer before, which is another one for each conversation."""
 
@@ -49,7 +55,13 @@ CLAUDES_IDS = re.compile(rb"msg_\w+")
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory, running_simulator: RunningSimulator) -> Iterator[RunningSidecar]:
     """The sidecar behind the interceptor. `gateway` is its twin that is asked by its base URL."""
-    with RunningSidecar(tmp_path_factory.mktemp("behind"), running_simulator) as running:
+    with RunningSidecar(tmp_path_factory.mktemp("behind"), running_simulator, **NOTHING_LEARNED) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, running_simulator: RunningSimulator) -> Iterator[RunningSidecar]:
+    with RunningSidecar(tmp_path_factory.mktemp("gateway"), running_simulator, **NOTHING_LEARNED) as running:
         yield running
 
 
@@ -183,6 +195,53 @@ def test_through_either_door_the_same_bytes_go_to_claude(
     assert first.headers == second.headers
     directly, intercepted = (one._replace(calls=tuple(call[1:] for call in one.calls)) for one in heard)
     assert directly == intercepted
+
+
+@pytest.mark.parametrize("asked", RAW.values(), ids=RAW)
+def test_through_either_door_any_bytes_go_to_claude_the_same(
+    gateway: RunningSidecar, through: httpx2.Client, claude: Simulator, asked: Raw
+) -> None:
+    host, count = OPENAI if "chat" in asked.path else ANTHROPIC, len(asked.bodies)
+    claude.script(*[Answer("This is so.")] * count * 2)
+    headers = dict(asked.headers) | {"content-type": "application/json", "anthropic-version": "2023-06-01"}
+    with httpx2.Client(headers={"authorization": f"Bearer {gateway.key}"}, timeout=60, trust_env=False) as directly:
+        doors = ((directly, gateway.url), (through, host))
+        answers = []
+        for client, base in doors:
+            claude.cache.clear()
+            answers += [client.post(base + asked.path, content=body, headers=headers) for body in asked.bodies]
+    sent = [(CLAUDES_IDS.sub(b"", row.body), row.headers) for row in claude.ledger.wait(count * 2)]
+    told = [{name: answer.headers.get(name) for name in TOLD} | {"status": answer.status_code} for answer in answers]
+    assert [one["status"] for one in told] == [200] * count * 2
+    assert sent[:count] == sent[count:]
+    assert told[:count] == told[count:]
+
+
+def test_the_dashboard_is_told_through_which_door_a_request_came(
+    behind: RunningSidecar, gateway: RunningSidecar, through: httpx2.Client, claude: Simulator
+) -> None:
+    claude.script(Answer("Hello there."), Answer("Hello there."))
+    ask = QUESTION | {"messages": [{"role": "user", "content": "through which door?"}]}
+    directly = {"authorization": f"Bearer {gateway.key}"}
+    intercepted = through.post(f"{OPENAI}/v1/chat/completions", json=ask)
+    direct = httpx2.post(f"{gateway.url}/v1/chat/completions", json=ask, headers=directly, timeout=60)
+    assert (door_of(behind, intercepted), door_of(gateway, direct)) == ("interceptor", "base_url")
+
+
+def door_of(sidecar: RunningSidecar, answer: httpx2.Response) -> str:
+    """As the dashboard is told, once the exchange is settled."""
+    url = f"{sidecar.url}/admin/exchanges/{answer.headers['x-request-id']}"
+    for _ in range(3000):
+        found = httpx2.get(url, headers={"x-api-key": sidecar.key}, timeout=60)
+        if found.status_code == 200:
+            return str(found.json()["row"]["via"])
+    raise TimeoutError(found.text)
+
+
+def test_whatever_mitmproxy_writes_is_its_users_alone(interceptor: RunningInterceptor) -> None:
+    files = [path for path in interceptor.authority.folder.iterdir() if path.name.startswith("mitmproxy")]
+    assert len(files) > 1
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
 
 
 def test_a_dozen_streams_run_at_one_time(interceptor: RunningInterceptor, claude: Simulator) -> None:

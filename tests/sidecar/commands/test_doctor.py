@@ -12,13 +12,14 @@ from typer.testing import CliRunner, Result
 
 from sidecar.cli import app
 from sidecar.config import Settings, environment_name
+from sidecar.doctor.machine import PROXIES
 from sidecar.simulator.server import RunningSimulator
 from tests.support.sidecar import RunningSidecar
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in (*map(environment_name, Settings.model_fields), "HTTPS_PROXY", "https_proxy", "SUDO_USER"):
+    for name in (*map(environment_name, Settings.model_fields), *PROXIES, "SUDO_USER"):
         if name:
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CGW_HOME", str(tmp_path / "home"))
@@ -74,7 +75,12 @@ def test_the_key_is_tried_where_the_user_said_yes(
     ran = doctor("--yes")
     assert ran.exit_code == 2
     assert "does not take the key" in ran.output
+    assert "does not take the key: Invalid bearer token." in " ".join(ran.output.split())
     assert "somebody-else" not in ran.output
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    ran = doctor("--yes")
+    assert ran.exit_code == 1
+    assert "Whether Anthropic takes the key is not known" in ran.output
 
 
 async def test_the_dashboard_gets_the_same_findings(tmp_path: Path, claude: RunningSimulator) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from sidecar import __version__
 from sidecar.commands.running import announce, claimed
 from sidecar.config import Settings
-from sidecar.doctor import editors, gateway, machine, use
+from sidecar.doctor import editors, gateway, interception, machine, use
 from sidecar.doctor.examination import CHECKS, Check, examine
 from sidecar.doctor.finding import Finding, exit_code
-from sidecar.doctor.scene import Running, Scene
+from sidecar.doctor.scene import Running, Scene, Tried
 from sidecar.home import Home
+from sidecar.interception import authority as authority_module
+from sidecar.interception.authority import ensure
+from sidecar.interception.interceptor import State
 from sidecar.ledger.database import Database
 from sidecar.projects.project import Project
 from sidecar.projects.store import ProjectStore
@@ -90,8 +94,10 @@ def test_files_that_others_may_read_are_found_and_closed(scene: Scene) -> None:
     ("environ", "word"),
     [
         ({"HTTPS_PROXY": "http://127.0.0.1:4344", "NO_PROXY": "*"}, "interceptor"),
+        ({"ALL_PROXY": "localhost:4344", "NO_PROXY": "*"}, "interceptor"),
         ({"ANTHROPIC_BASE_URL": "http://localhost:4343"}, "itself"),
         ({"https_proxy": "http://proxy.example:3128"}, "NO_PROXY"),
+        ({"http_proxy": "http://proxy.example:3128"}, "NO_PROXY"),
     ],
 )
 def test_variables_that_lead_astray_are_named(scene: Scene, environ: dict[str, str], word: str) -> None:
@@ -140,11 +146,24 @@ def test_what_a_dead_sidecar_left_is_removed_and_a_living_ones_is_not(scene: Sce
 
 
 def test_a_missing_key_is_a_problem_and_a_refused_one_too(scene: Scene) -> None:
-    assert "no Anthropic key" in found(gateway.key, replace(scene, settings=Settings()))["problem"]
-    refused = replace(scene, accepted=lambda: {"error": "invalid x-api-key", "date": None})
-    assert "invalid x-api-key" in found(gateway.key, refused)["problem"]
-    late = replace(scene, accepted=lambda: {"error": None, "date": time.time() - 3600})
+    without = replace(scene, settings=Settings())
+    assert "no Anthropic key" in found(gateway.key, replace(without, running=None))["problem"]
+    refused = replace(scene, accepted=lambda: Tried(refused="invalid x-api-key"))
+    assert found(gateway.key, refused) == {"problem": "Anthropic does not take the key: invalid x-api-key."}
+    late = replace(scene, accepted=lambda: Tried(date=time.time() - 3600))
     assert "ahead of" in found(gateway.key, late)["warning"]
+
+
+def test_a_key_that_only_the_running_one_has_is_no_problem(scene: Scene) -> None:
+    """None starts without."""
+    assert "this shell has none" in found(gateway.key, replace(scene, settings=Settings()))["note"]
+
+
+def test_a_key_that_could_not_be_tried_is_not_called_a_wrong_one(scene: Scene) -> None:
+    offline = replace(scene, accepted=lambda: Tried(unknown="it cannot be reached"))
+    assert found(gateway.key, offline) == {
+        "warning": "Whether Anthropic takes the key is not known: it cannot be reached."
+    }
 
 
 @pytest.mark.parametrize(
@@ -160,11 +179,87 @@ def test_what_the_sidecar_complains_of_is_told(scene: Scene, health: dict[str, A
     assert severity in found(gateway.ledger_state, replace(scene, running=replace(scene.running, health=health)))
 
 
-def test_an_interceptor_that_is_down_is_a_problem(scene: Scene) -> None:
+# --- the second door
+
+
+def with_interceptor(scene: Scene, **told: Any) -> Scene:
     assert scene.running is not None
-    health = {"interceptor": {"state": "down", "error": "port 4344 is taken"}}
-    told = found(gateway.interceptor, replace(scene, running=replace(scene.running, health=health)))
-    assert "4344" in told["problem"]
+    health = {"interceptor": {"url": "http://127.0.0.1:5544", **told}}
+    return replace(scene, running=replace(scene.running, health=health))
+
+
+@pytest.mark.parametrize(
+    ("state", "severity"),
+    [("starting", "note"), ("running", "ok"), ("restarting", "problem"), ("stopping", "note")],
+)
+def test_each_state_of_the_interceptor_is_what_it_is(scene: Scene, state: str, severity: str) -> None:
+    assert state in get_args(State)
+    told = found(interception.interceptor, with_interceptor(scene, state=state, error="port 5544 is taken"))
+    assert set(told) == {severity}
+    assert ("5544" in told[severity]) == (state != "starting") or "taken" in told[severity]
+
+
+def test_no_state_of_the_interceptor_is_left_out() -> None:
+    assert set(get_args(State)) == {"starting", "running", "restarting", "stopping"}
+
+
+def test_a_program_without_trust_is_told_of_for_an_hour_as_a_warning(scene: Scene) -> None:
+    for ago, severity in ((timedelta(minutes=5), "warning"), (timedelta(hours=2), "note")):
+        warned = (datetime.now(UTC) - ago).isoformat(timespec="seconds")
+        looked = with_interceptor(scene, state="running", warning="A program did not accept it.", warned=warned)
+        assert "A program did not accept it." in found(interception.interceptor, looked)[severity]
+
+
+def test_an_interceptor_on_another_port_than_the_settings_is_known_as_one(scene: Scene) -> None:
+    environ = {"HTTPS_PROXY": "http://127.0.0.1:5544", "NO_PROXY": "*"}
+    looked = replace(with_interceptor(scene, state="running"), environ=environ)
+    assert "interceptor" in found(machine.variables, looked)["warning"]
+
+
+def test_a_way_to_claude_that_leads_in_a_circle_is_a_problem(scene: Scene) -> None:
+    circle = replace(scene, settings=Settings(upstream_proxy="http://localhost:4344"))
+    assert "circle" in found(machine.settings, circle)["problem"]
+
+
+def test_a_port_that_the_interceptor_could_not_have_is_known_before_it_starts(scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        asked_for = replace(scene, running=None, settings=Settings(intercept=True, intercept_port=port))
+        assert str(port) in found(interception.interceptor, asked_for)["problem"]
+        nobody_asked = replace(scene, running=None, settings=Settings(intercept_port=port))
+        assert found(interception.interceptor, nobody_asked) == {}
+
+
+def test_an_authority_is_good_for_its_hosts_and_its_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(interception.authority, scene) == {}
+    ensure(scene.home, scene.settings.intercept_hosts)
+    told = found(interception.authority, scene)
+    assert "good until" in told["ok"]
+    assert "cgw run --intercept" in told["note"]
+    others = replace(scene, settings=Settings(intercept_hosts=("api.groq.com",)))
+    assert "other hosts" in found(interception.authority, others)["warning"]
+    for days, severity in ((-1, "problem"), (5, "warning")):
+        ends = authority_module.LIFETIME - timedelta(days=days, hours=1)
+        monkeypatch.setattr(interception, "datetime", later(ends))
+        assert "expire" in found(interception.authority, scene)[severity]
+
+
+def later(delta: timedelta) -> Any:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + delta
+
+    return Later
+
+
+def test_a_system_that_trusts_it_is_seen(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ensure(scene.home, scene.settings.intercept_hosts)
+    system = tmp_path / "ca-certificates.crt"
+    system.write_bytes(b"# of the system\r\n" + made.certificate.read_bytes().replace(b"\n", b"\r\n"))
+    monkeypatch.setattr(authority_module, "SYSTEM_BUNDLES", (str(system),))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert "This system trusts" in [finding.said for finding in interception.authority(scene)][-1]
 
 
 # --- what the ledger shows
@@ -219,3 +314,6 @@ def test_editors_are_told_apart_by_where_they_point(scene: Scene, tmp_path: Path
     told = [finding for finding in editors.editors(looked) if "Claude Code" in finding.said]
     assert [finding.severity for finding in told] == ["note"]
     assert told[0].fix == "`cgw connect claude-code` --write leads it here."
+    none_runs = replace(looked, running=None, settings=Settings(port=4343))
+    assert any("Claude Code" in finding.said for finding in editors.editors(none_runs))
+    assert not list(editors.editors(replace(none_runs, settings=Settings(port=0))))

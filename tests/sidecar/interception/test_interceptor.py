@@ -20,7 +20,7 @@ import pytest
 from sidecar.config import Settings
 from sidecar.home import Home
 from sidecar.interception import interceptor as module
-from sidecar.interception.interceptor import InterceptorError, free_port, pause_after
+from sidecar.interception.interceptor import Interceptor, InterceptorError, free_port, pause_after
 from sidecar.interception.wire import Orders
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
@@ -73,6 +73,20 @@ def test_a_port_that_is_taken_is_told_of_before_anything_starts() -> None:
         pytest.raises(InterceptorError, match=r"port \d+ .*choose another with --intercept-port"),
     ):
         free_port(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:{}", "http://localhost:{}/"])
+def test_the_way_to_claude_may_not_lead_through_it(tmp_path: Path, proxy: str) -> None:
+    port = free_port(0)
+    settings = Settings(intercept_port=port, upstream_proxy=proxy.format(port))
+    with pytest.raises(InterceptorError, match="circle"):
+        Interceptor(settings, Home(tmp_path), key="cgw-key", sidecar_url="http://127.0.0.1:9")
+
+
+def test_another_proxy_on_the_way_to_claude_is_the_users_business(tmp_path: Path) -> None:
+    for proxy in ("http://proxy.example:4344", "http://127.0.0.1", None):
+        settings = Settings(intercept_port=0, upstream_proxy=proxy)
+        Interceptor(settings, Home(tmp_path), key="cgw-key", sidecar_url="http://127.0.0.1:9")
 
 
 def test_it_comes_back_on_the_same_port_whatever_ended_it(

@@ -30,6 +30,14 @@ def test_its_state_is_one_line() -> None:
     assert "(exit code 1)" in str(state_line(told | {"state": "restarting", "error": "exit code 1"}))
 
 
+def test_what_its_user_should_know_stands_below() -> None:
+    told = {"state": "running", "url": "http://127.0.0.1:4344", "hosts": ["a.example"], "warning": "A program asked."}
+    assert str(state_line(told)).splitlines() == [
+        "Interceptor: running at http://127.0.0.1:4344 for a.example.",
+        "A program asked.",
+    ]
+
+
 def test_one_that_nobody_asked_for_is_not_spoken_of() -> None:
     assert state_line({"state": "off"}) is None
     assert state_line({}) is None  # an older sidecar
