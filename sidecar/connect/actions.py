@@ -67,7 +67,11 @@ def write(tool: str, plan: Plan, backups: Backups) -> bool:
     folders = tuple(earlier.folders) if earlier else ()
     backup = Backup(file, base.raw, base.mode, folders, digest(raw), tuple(changes))
     backups.keep(tool, backup)
-    made = settings_file.replace(file, raw, mode)
+    try:
+        made = settings_file.replace(file, raw, mode)
+    except SettingsFileError:
+        backups.keep(tool, earlier) if earlier else backups.forget(tool)
+        raise
     if made:
         backups.keep(tool, replace(backup, folders=tuple(made)))
     return True

@@ -58,6 +58,10 @@ def replace(path: Path, raw: bytes, mode: int | None) -> list[Path]:
     `mode` None means private to its owner. Raises SettingsFileError.
     """
     target = path.resolve()
+    if target.exists() and not target.stat().st_mode & stat.S_IWUSR:  # a rename would pass over it
+        raise SettingsFileError(
+            f"{target} is read-only: nothing was changed. Make it writable (`chmod u+w`), or edit what it is made from."
+        )
     made = [folder for folder in reversed((target.parent, *target.parent.parents)) if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

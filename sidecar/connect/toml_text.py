@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 
+_COMMENTS = re.compile(r"(?:(?<=\n)[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z))+\Z")
+"""Whole lines at the end that hold no setting."""
+
+
 class TomlText:
     """Implements `Format`. Lists of tables are not reached into: no tool needs it."""
 
@@ -48,7 +52,8 @@ class TomlText:
         if table is None or path[-1] not in table:
             return text
         del table[str(path[-1])]
-        return self._checked(text, _with_line_endings(document.as_string(), text), path, MISSING)
+        after = _with_comments_below(text, path, _with_line_endings(document.as_string(), text))
+        return self._checked(text, after, path, MISSING)
 
     def _checked(self, before: str, after: str, path: Path, value: Value | Missing) -> str:
         check(self.read(before), self.read(after), path, value)
@@ -81,6 +86,22 @@ def _leading_to(document: TOMLDocument, path: Path, *, make: bool) -> MutableMap
             raise wrong_kind(path[: depth + 1], "a table of settings")
         here = inner
     return here
+
+
+def _with_comments_below(before: str, path: Path, after: str) -> str:
+    """To tomlkit what stands between a table and the next one is part of the first. To people it need not be."""
+    name = r"\s*\.\s*".join(rf"(?:{re.escape(str(part))}|[\"']{re.escape(str(part))}[\"'])" for part in path)
+    headings = list(re.finditer(rf"^[ \t]*\[\s*{name}\s*[\].].*", before, re.MULTILINE))
+    if not headings:
+        return after
+    next_one = re.compile(r"^[ \t]*\[", re.MULTILINE).search(before, headings[-1].end())
+    end = next_one.start() if next_one else len(before)
+    below = _COMMENTS.search(before, headings[-1].end(), end)
+    rest = before[end:]
+    if below is None or not after.endswith(rest):
+        return after
+    kept = after[: len(after) - len(rest)]
+    return kept + ("" if not kept or kept.endswith("\n") else newline_of(before)) + below[0].lstrip("\r\n") + rest
 
 
 def _plain(item: Any) -> Any:

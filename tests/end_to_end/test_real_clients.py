@@ -4,7 +4,7 @@ They are found on PATH, or in the folder that CGW_CLIENTS_BIN names:
 
     npm install --prefix clients @anthropic-ai/claude-code @continuedev/cli opencode-ai cline
     python -m venv clients/py && clients/py/bin/pip install aider-chat llm
-    mkdir clients/bin && ln -s ../node_modules/.bin/* ../py/bin/aider ../py/bin/llm clients/bin
+    mkdir clients/bin && ln -s "$PWD"/clients/node_modules/.bin/* "$PWD"/clients/py/bin/{aider,llm} clients/bin
     CGW_CLIENTS_BIN=$PWD/clients/bin pytest tests/end_to_end/test_real_clients.py
 
 A client that is not there is skipped, and the reason says how it is installed.

@@ -312,6 +312,25 @@ def test_permissions_stay_unless_a_key_comes_into_the_file(desk: Desk, mode: int
         assert stat.S_IMODE(file.stat().st_mode) == mode
 
 
+def test_a_file_that_is_read_only_is_left_alone(desk: Desk) -> None:
+    """A rename could replace it; but it says that it is made somewhere else."""
+    file = filled(desk, BY_NAME["zed"], b"{}")
+    file.chmod(0o444)
+    with pytest.raises(SettingsFileError, match="read-only"):
+        actions.write("zed", desk.plan(BY_NAME["zed"]), desk.backups)
+    assert file.read_bytes() == b"{}"
+    assert actions.undo("zed", desk.backups) is None
+    file.chmod(0o644)
+    actions.write("zed", desk.plan(BY_NAME["zed"]), desk.backups)
+    file.chmod(0o444)
+    with pytest.raises(SettingsFileError, match="read-only"):
+        actions.undo("zed", desk.backups)
+    file.chmod(0o644)
+    done = actions.undo("zed", desk.backups)
+    assert done is not None
+    assert file.read_bytes() == b"{}"
+
+
 @POSIX
 def test_everything_that_cgw_makes_is_its_users_alone(desk: Desk) -> None:
     actions.write("aider", desk.plan(BY_NAME["aider"]), desk.backups)

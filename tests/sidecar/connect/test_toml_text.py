@@ -42,6 +42,19 @@ def test_settings_come_and_go_and_the_others_stay(text: str) -> None:
     assert {key: value for key, value in as_table(gone).items() if value != {}} == theirs
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", ["", "\n"])
+@pytest.mark.parametrize("before", ["", "# mine\n[a]\nb = 1\n", "[model_providers.x]\nname = 'x'\n"])
+@pytest.mark.parametrize("below", ["# of the end", "\n# theirs\n  # and more\n\n[projects.'/a']\nt = '[x]' # y"])
+def test_comments_below_a_table_that_goes_are_the_users(newline: str, last: str, before: str, below: str) -> None:
+    """Codex itself adds tables after ours."""
+    theirs = (before + below + last).replace("\n", newline)
+    ours = TOML.put(TOML.put(before.replace("\n", newline), OURS, "http://x"), (*OURS[:2], "auth", "command"), "cat")
+    ours += ("" if ours.endswith("\n") else newline) + (below + last).replace("\n", newline)
+    gone = TOML.remove(ours, OURS[:2])
+    assert gone.replace(newline * 2, newline).lstrip("\r\n") == theirs.replace(newline * 2, newline).lstrip("\r\n")
+
+
 @each_text
 def test_line_endings_stay_what_they_are(text: str) -> None:
     after = TOML.put(TOML.put(text, ("model_provider",), "cgw"), OURS, "http://x")
