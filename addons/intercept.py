@@ -29,6 +29,10 @@ DEFAULT_HOSTS: Final = ("api.openai.com", "api.anthropic.com")
 
 ROUTES: Final = (
     "POST /chat/completions",
+    "POST /completions",
+    "POST /fim/completions",
+    "POST /deployments/*/chat/completions",
+    "POST /deployments/*/completions",
     "POST /messages",
     "POST /messages/count_tokens",
     "GET /models",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sidecar.dialects import anthropic_messages, openai, openai_chat
-from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Exchange, Json
 from sidecar.gateway import Gateway
@@ -73,34 +72,46 @@ class NativeAnswer(Response):
             await out.end()
 
 
-class ChatAnswer(Response):
-    """`/v1/chat/completions`: one exchange a choice, always streamed from Claude, folded where the client wants it
-    whole."""
+class Choice(Protocol):
+    """One answer of possibly several, on its way to the client."""
+
+    def feed_all(self, events: list[ServerSentEvent]) -> bytes: ...
+
+
+class Voice[C: Choice](Protocol):
+    """How a dialect of OpenAI's with `choices` tells Claude's answers."""
+
+    def whole(self, message: Json, index: int) -> Json:
+        """The answer with one choice."""
+        ...
+
+    def streamed(self, model: str, index: int) -> C: ...
+
+    def end(self, choices: Sequence[C]) -> bytes:
+        """What follows the last of all choices."""
+        ...
+
+
+class ChoicesAnswer[C: Choice](Response):
+    """`/v1/chat/completions` and its elder: one exchange a choice, always streamed from Claude, folded where the client
+    wants it whole."""
 
     def __init__(
-        self,
-        gateway: Gateway,
-        exchanges: Sequence[Exchange],
-        decoded: Decoded,
-        *,
-        created: int,
-        ping_seconds: float,
+        self, gateway: Gateway, exchanges: Sequence[Exchange], voice: Voice[C], *, ping_seconds: float
     ) -> None:
         self._gateway = gateway
         self._exchanges = exchanges
         self._first = exchanges[0]
-        self._decoded = decoded
-        self._created = created
+        self._voice = voice
         self._ping_seconds = ping_seconds
-        self._id = f"chatcmpl-{self._first.id.removeprefix('req_')}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._stream if self._decoded.stream else self._whole
+        answer = self._stream if self._first.stream else self._whole
         async with cancelled_when_gone(receive):
             try:
                 await answer(scope, receive, send)
             except GatewayError as error:
-                await error_response(error, "openai_chat", self._first)(scope, receive, send)
+                await error_response(error, self._first.dialect, self._first)(scope, receive, send)
 
     async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
         choices = await _all([self._choice(index) for index in range(len(self._exchanges))])
@@ -113,15 +124,7 @@ class ChatAnswer(Response):
             await self._gateway.prepare(exchange)
             await self._gateway.stream(exchange, _nowhere, fold=True)
             assert exchange.answer is not None
-        return openai_chat.encode_message(
-            exchange.answer,
-            id=self._id,
-            created=self._created,
-            tool_names=self._decoded.tool_names,
-            custom_tools=self._decoded.custom_tools,
-            legacy_functions=self._decoded.legacy_functions,
-            index=index,
-        )
+        return self._voice.whole(exchange.answer, index)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with EventStream(send, lambda: for_client(self._first), ping_seconds=self._ping_seconds) as out:
@@ -132,23 +135,14 @@ class ChatAnswer(Response):
                     raise
                 await out.write(openai_chat.error_chunk(error))
             else:
-                await out.write(openai_chat.end_of(choices))
+                await out.write(self._voice.end(choices))
             await out.end()
 
-    async def _streamed_choice(self, index: int, out: EventStream) -> ChatStream:
+    async def _streamed_choice(self, index: int, out: EventStream) -> C:
         exchange = self._exchanges[index]
         async with self._gateway.account(exchange):
             await self._gateway.prepare(exchange)
-            choice = ChatStream(
-                id=self._id,
-                created=self._created,
-                model=exchange.model,
-                include_usage=self._decoded.include_usage,
-                tool_names=self._decoded.tool_names,
-                custom_tools=self._decoded.custom_tools,
-                legacy_functions=self._decoded.legacy_functions,
-                index=index,
-            )
+            choice = self._voice.streamed(exchange.model, index)
 
             async def write(events: list[ServerSentEvent]) -> None:
                 await out.write(choice.feed_all(events))

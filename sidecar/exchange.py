@@ -22,7 +22,7 @@ from sidecar.projects.policy import FREE, Policy
 Json = dict[str, Any]
 """A parsed JSON object."""
 
-Dialect = Literal["openai_chat", "anthropic_messages"]
+Dialect = Literal["openai_chat", "openai_completions", "anthropic_messages"]
 
 NoteAction = Literal["mapped", "ignored", "dropped", "changed", "repaired"]
 LOSSY_ACTIONS: frozenset[NoteAction] = frozenset({"dropped", "changed", "repaired"})

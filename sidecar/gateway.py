@@ -89,6 +89,11 @@ class Gateway:
         """Generations and token counts taken so far."""
         self.in_flight = 0
 
+    async def pay(self, exchange: Exchange) -> None:
+        """As if it went to Claude now, which the caller sees to. Raises GatewayError where it may not."""
+        if self._toll is not None:
+            await self._toll(exchange)
+
     def resolve(self, exchange: Exchange) -> None:
         """Find the model that the client means. Raises GatewayError (404) for one nobody knows."""
         resolution = self.catalogue.resolve(exchange.model_asked)
@@ -362,8 +367,7 @@ class Gateway:
     @asynccontextmanager
     async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
         if exchange.timing.upstream_sent is None:
-            if self._toll is not None:
-                await self._toll(exchange)
+            await self.pay(exchange)
             exchange.timing.upstream_sent = perf_counter()
         try:
             async with AsyncExitStack() as stack:
@@ -391,7 +395,7 @@ class Gateway:
             PATHS[exchange.kind],
             exchange.upstream_body,
             for_upstream(exchange.client_headers, exchange.dialect),
-            query=exchange.query,
+            query=exchange.query if exchange.dialect == "anthropic_messages" else "",
         )
 
 

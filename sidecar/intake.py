@@ -14,7 +14,7 @@ from starlette.requests import Request
 from sidecar.admission import Admission
 from sidecar.clients import recognise
 from sidecar.errors import GatewayError, invalid_request
-from sidecar.exchange import Dialect, Exchange, Json, Timing
+from sidecar.exchange import Dialect, Exchange, Json, Note, Timing
 from sidecar.gateway import Gateway
 from sidecar.headers import client_headers, new_request_id, printable
 from sidecar.limits.limiter import Limiter
@@ -45,7 +45,7 @@ class Admitted:
     body: bytes
     wire: Json
     completed: bool
-    """`wire` has the project's default model, where `body` has none."""
+    """`wire` has a model that `body` has not: the deployment of the path, or the project's default."""
     received: float
     """When its last byte was here, as `Timing` has it."""
 
@@ -81,10 +81,10 @@ class Intake:
         body = await _read(request, self.limits.max_body_bytes)
         received = time.perf_counter()
         wire = _parse(body)
-        default = project.policy.default_model
-        completed = default is not None and wire.get("model") is None
+        named = request.path_params.get("deployment") or wire.get("model") or project.policy.default_model
+        completed = named is not None and named != wire.get("model")
         if completed:
-            wire["model"] = default
+            wire["model"] = named
         return Admitted(project, body, wire, completed, received)
 
     def exchange(
@@ -115,9 +115,52 @@ class Intake:
             bypass=headers.get("x-gateway-bypass") == "1" or self._bypass(),
             now=self._told_time(headers),
         )
-        self.gateway.resolve(exchange)
+        try:
+            self.gateway.resolve(exchange)
+        except GatewayError as error:
+            raise _no_deployment(request, error) from error
         check_model(project.name, project.policy, self.gateway.catalogue.card(exchange.model))
         return exchange
+
+    def passing(self, request: Request, project: Project, dialect: Dialect) -> Exchange:
+        """What goes to Claude's API as it is, without a model and without a body."""
+        headers = client_headers(request.headers.raw)
+        return Exchange(
+            id=new_request_id(),
+            dialect=dialect,
+            client_headers=headers,
+            query=request.url.query,
+            client_body=b"",
+            request={},
+            stream=False,
+            model_asked="",
+            project=project.name,
+            policy=project.policy,
+            client=recognise(headers, {}),
+            response_headers=self.limiter.headers(project),
+        )
+
+    def choices(
+        self,
+        request: Request,
+        dialect: Dialect,
+        admitted: Admitted,
+        inner: Sequence[Json],
+        *,
+        stream: bool,
+        notes: Iterable[Note],
+    ) -> list[Exchange]:
+        """One exchange for each answer that a translated request wants."""
+        exchanges: list[Exchange] = []
+        for index, one in enumerate(inner):
+            exchange = self.exchange(request, dialect, admitted, {**one, "stream": True}, stream=stream)
+            if index:
+                exchange.id = f"{exchanges[0].id}-{index}"
+            exchange.edited = True
+            exchange.choices = len(inner)
+            exchange.notes.extend(notes)
+            exchanges.append(exchange)
+        return exchanges
 
     def _told_time(self, headers: Mapping[str, str]) -> float:
         """The moment that a replay says it is, in epoch seconds; 0 for now. Raises GatewayError (400)."""
@@ -156,6 +199,18 @@ async def _read(request: Request, limit: int) -> bytes:
     except TimeoutError as error:
         raise _too_slow() from error
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _no_deployment(request: Request, error: GatewayError) -> GatewayError:
+    """On Azure's routes an unknown model is an unknown deployment, under the code that Azure's clients know."""
+    deployment = request.path_params.get("deployment")
+    if deployment is None or error.kind != "not_found_error":
+        return error
+    return GatewayError(
+        "not_found_error",
+        f"There is no deployment {printable(deployment)!r}: a deployment here is called like a model. {error.message}",
+        code="DeploymentNotFound",
+    )
 
 
 def _too_many(in_flight: int) -> GatewayError:

@@ -14,10 +14,14 @@ from starlette.routing import Route
 
 from sidecar.admission import Admission
 from sidecar.answers import error_response
+from sidecar.batches import BatchBooks
+from sidecar.endpoints.batches import Batches
 from sidecar.endpoints.chat import Chat
+from sidecar.endpoints.completions import Completions
 from sidecar.endpoints.endpoint import Endpoint, json_response
 from sidecar.endpoints.messages import Messages
 from sidecar.endpoints.models import Models
+from sidecar.endpoints.not_served import not_served
 from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Json
 from sidecar.front_door import FrontDoor
@@ -30,9 +34,9 @@ from sidecar.live import log_refusal
 log = logging.getLogger(__name__)
 
 PROJECT_BASE = "/p/{project}"
-BASES = ("", "/v1", PROJECT_BASE, PROJECT_BASE + "/v1")
-"""Every route stands below each of these: some clients add `/v1` themselves, some do not; some clients can name their
-project in the base URL only."""
+BASES = tuple(project + base for project in ("", PROJECT_BASE) for base in ("", "/v1", "/openai", "/openai/v1"))
+"""Every route stands below each of these: some clients add `/v1` themselves, some do not, those of Azure add `/openai`;
+some clients can name their project in the base URL only."""
 
 
 class Listener:
@@ -46,21 +50,25 @@ class Listener:
         *,
         limits: ListenerLimits,
         health: Callable[[], Json],
+        batch_books: BatchBooks | None = None,
         more_routes: Sequence[Route] = (),
         bypass: Callable[[], bool] = lambda: False,
         refused: Callable[[str, str, int, GatewayError], None] = log_refusal,
     ) -> None:
         """`bypass` says whether every request is to go as its client wrote it; `refused` hears of those that never
-        became an exchange."""
+        became an exchange. Without `batch_books` there are no batches."""
         self._intake = Intake(gateway, admission, limiter, limits=limits, bypass=bypass)
         self._health = health
+        self._batch_books = batch_books
         self._more_routes = more_routes
         self._told = refused
 
     def app(self) -> Starlette:
         endpoints = [Endpoint("GET", "/health", self.health)]
-        for served in (Chat, Messages, Models):
+        for served in (Chat, Messages, Models, Completions):
             endpoints += served(self._intake).endpoints()
+        if self._batch_books is not None:
+            endpoints += Batches(self._intake, self._batch_books).endpoints()
         routes = [Route(base + path, answer, methods=[method]) for method, path, answer in endpoints for base in BASES]
         routes += [Route(base, self.root, methods=["GET"]) for base in ("/", PROJECT_BASE)]
         routes += self._more_routes
@@ -107,9 +115,7 @@ class Listener:
     async def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code != 405:
-            message = (
-                f"cgw does not serve {request.url.path}. It serves /v1/chat/completions, /v1/messages and /v1/models."
-            )
+            message = not_served(request.url.path)
             return self._refusal(request, GatewayError("not_found_error", message, code="unknown_url"))
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{request.method} is not what {request.url.path} takes; use {allowed}."

@@ -59,7 +59,9 @@ def _status(exchange: Exchange) -> str:
 def _route(exchange: Exchange) -> str:
     if exchange.kind == "count_tokens":
         return "count_tokens"
-    return {"openai_chat": "chat", "anthropic_messages": "messages"}[exchange.dialect]
+    return {"openai_chat": "chat", "openai_completions": "completions", "anthropic_messages": "messages"}[
+        exchange.dialect
+    ]
 
 
 def _money(account: Account) -> str:

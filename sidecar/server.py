@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Literal
 import uvicorn
 from starlette.types import ASGIApp
 
-from sidecar import __version__, file_cache, pace_shelf
+from sidecar import __version__, batches, file_cache, pace_shelf
 from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
 from sidecar.assembly import Assembly
+from sidecar.batches import BatchBooks
 from sidecar.breaker import Breakers, Trips
 from sidecar.commands.sockets import reachable_url
 from sidecar.config import Settings, is_loopback
@@ -292,6 +293,9 @@ async def sidecar_app(
                 test_clock=settings.test_clock,
             ),
             health=health,
+            batch_books=BatchBooks(
+                lambda: shelves(batches.NAMESPACE, batches.SIZE_LIMIT_BYTES), prices, books.accountant
+            ),
             more_routes=[*admin.routes(), *watching.routes(), *overview.routes(), *doctor.routes()],
             bypass=lambda: switches.bypass,
             refused=_told(log_refusal, feed.refused),

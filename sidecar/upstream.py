@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -61,6 +61,14 @@ class UpstreamAnswer:
         try:
             return await self._response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
+            raise _broken(error) from error
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises GatewayError when it breaks off."""
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
 
     async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
@@ -120,9 +128,15 @@ class Upstream:
         """The `anthropic-version` that requests carry when the client names none."""
         return (await self._signed())["anthropic-version"]
 
-    @asynccontextmanager
-    async def post(
+    def post(
         self, path: str, body: bytes, headers: Mapping[str, str], *, query: str = ""
+    ) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        """`send` for what has a body."""
+        return self.send("POST", path, body, headers, query=query)
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
     ) -> AsyncIterator[UpstreamAnswer]:
         """One request to `path` (`/v1/messages`).
 
@@ -130,11 +144,13 @@ class Upstream:
         (with the upstream's own body in `raw`) and for a connection that cannot be made or breaks.
         """
         assert self._session is not None, "use Upstream as a context manager"
-        signed = {**await self._signed(), **headers, "content-type": "application/json"}
+        signed = {**await self._signed(), **headers}
+        if body is not None:
+            signed["content-type"] = "application/json"
         url = f"{self.base_url}{path}?{query}" if query else self.base_url + path
         try:
-            response = await self._session.post(
-                url, data=body, headers=signed, proxy=self._proxy, allow_redirects=False
+            response = await self._session.request(
+                method, url, data=body, headers=signed, proxy=self._proxy, allow_redirects=False
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from error

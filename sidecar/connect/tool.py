@@ -22,7 +22,7 @@ YAML: Final[Format] = YamlText()
 FORMATS: Final = {"json": JSONC, "jsonc": JSONC, "toml": TOML, "yaml": YAML, "yml": YAML}
 """By the ending of a file's name."""
 
-NOT_SERVED: Final = ("/v1/responses", "/openai/deployments/{model}/chat/completions")
+NOT_SERVED: Final = ("/v1/responses",)
 """Routes that tools ask for and cgw does not have. A row goes when its route comes; a test says so."""
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sidecar.answers import ChatAnswer
+from sidecar.answers import ChoicesAnswer
 from sidecar.dialects import openai_chat
+from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.endpoints.endpoint import Endpoint
-from sidecar.exchange import Exchange
+from sidecar.exchange import Json
 from sidecar.intake import Intake
 
 
@@ -19,25 +21,56 @@ class Chat:
         self._intake = intake
 
     def endpoints(self) -> list[Endpoint]:
-        return [Endpoint("POST", "/chat/completions", self.chat_completions)]
+        return [
+            Endpoint("POST", "/chat/completions", self.chat_completions),
+            Endpoint("POST", "/deployments/{deployment:path}/chat/completions", self.chat_completions),
+        ]
 
     async def chat_completions(self, request: Request) -> Response:
         admitted = await self._intake.admitted_body(request)
         decoded = openai_chat.decode(admitted.wire)
-        exchanges: list[Exchange] = []
-        for index in range(decoded.n):
-            inner = {**decoded.request, "stream": True}
-            exchange = self._intake.exchange(request, "openai_chat", admitted, inner, stream=decoded.stream)
-            if index:
-                exchange.id = f"{exchanges[0].id}-{index}"
-            exchange.edited = True
-            exchange.choices = decoded.n
-            exchange.notes.extend(decoded.notes)
-            exchanges.append(exchange)
-        return ChatAnswer(
-            self._intake.gateway,
-            exchanges,
-            decoded,
-            created=int(time.time()),
-            ping_seconds=self._intake.limits.ping_seconds,
+        exchanges = self._intake.choices(
+            request,
+            "openai_chat",
+            admitted,
+            [decoded.request] * decoded.n,
+            stream=decoded.stream,
+            notes=decoded.notes,
         )
+        voice = ChatVoice(decoded, id=f"chatcmpl-{exchanges[0].id.removeprefix('req_')}", created=int(time.time()))
+        return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
+
+
+class ChatVoice:
+    """Claude's answers as chat completions."""
+
+    def __init__(self, decoded: Decoded, *, id: str, created: int) -> None:  # noqa: A002 - the field's name on the wire
+        self._decoded = decoded
+        self._id = id
+        self._created = created
+
+    def whole(self, message: Json, index: int) -> Json:
+        return openai_chat.encode_message(
+            message,
+            id=self._id,
+            created=self._created,
+            tool_names=self._decoded.tool_names,
+            custom_tools=self._decoded.custom_tools,
+            legacy_functions=self._decoded.legacy_functions,
+            index=index,
+        )
+
+    def streamed(self, model: str, index: int) -> ChatStream:
+        return ChatStream(
+            id=self._id,
+            created=self._created,
+            model=model,
+            include_usage=self._decoded.include_usage,
+            tool_names=self._decoded.tool_names,
+            custom_tools=self._decoded.custom_tools,
+            legacy_functions=self._decoded.legacy_functions,
+            index=index,
+        )
+
+    def end(self, choices: Sequence[ChatStream]) -> bytes:
+        return openai_chat.end_of(choices)

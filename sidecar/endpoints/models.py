@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sidecar.dialects import anthropic_messages, openai
 from sidecar.endpoints.endpoint import Endpoint, json_response
+from sidecar.errors import invalid_request
 from sidecar.intake import Intake
 from sidecar.projects.project import check_model
 
@@ -28,7 +31,7 @@ class Models:
         cards = [card for card in catalogue.listed() if allows(catalogue.card(card.id).id, card.line)]
         native = _is_native(request)
         return json_response(
-            anthropic_messages.encode_models(cards) if native else openai.encode_models(cards),
+            anthropic_messages.encode_models(cards, **_page(request)) if native else openai.encode_models(cards),
             self._intake.limiter.headers(project),
         )
 
@@ -41,6 +44,21 @@ class Models:
             anthropic_messages.encode_model(card) if native else openai.encode_model(card),
             self._intake.limiter.headers(project),
         )
+
+
+MOST = 1_000
+"""Models on one page."""
+
+
+def _page(request: Request) -> dict[str, Any]:
+    """Raises GatewayError (400)."""
+    query = request.query_params
+    page: dict[str, Any] = {name: query[name] for name in ("after_id", "before_id") if query.get(name)}
+    if (limit := query.get("limit")) is not None:
+        if not limit.isdecimal() or not 1 <= int(limit) <= MOST:
+            raise invalid_request(f"limit: a number from 1 to {MOST:,} is expected.", param="limit")
+        page["limit"] = int(limit)
+    return page
 
 
 def _is_native(request: Request) -> bool:

@@ -19,7 +19,11 @@ from sidecar.headers import CREDENTIALS
 from sidecar.incoming import fold
 from sidecar.sse import EventSplitter
 
-PATHS: Final = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
+PATHS: Final = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_completions": "/v1/completions",
+    "anthropic_messages": "/v1/messages",
+}
 
 SECRET: Final = re.compile(r"\b((?:sk|cgw|pk|ghp|gho|key|xox[a-z])[-_])[\w-]{8,}([\w-]{4})\b")
 """A key by its looks, wherever it stands."""

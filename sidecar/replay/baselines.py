@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from sidecar.dialects.openai_chat import decode
+from sidecar.dialects.openai_completions import decode as complete
 from sidecar.exchange import Dialect, Json
 from sidecar.fit import fit
 from sidecar.models.catalogue import Catalogue
@@ -35,8 +36,9 @@ class Plain:
         """Raises GatewayError for a body that cgw refuses."""
         if dialect == "anthropic_messages":
             return {**body, "model": model}
+        named = {**body, "model": model}
         fitted, _ = fit(
-            decode({**body, "model": model}).request,
+            complete(named).requests[0] if dialect == "openai_completions" else decode(named).request,
             self._catalogue.card(model),
             api_version=self._api_version,
             default_max_tokens=None,

@@ -22,7 +22,11 @@ from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import DEFAULT_KEY, Simulator
 from sidecar.simulator.simulator import Turn as SimulatedTurn
 
-PATHS: Final = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
+PATHS: Final = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_completions": "/v1/completions",
+    "anthropic_messages": "/v1/messages",
+}
 ALWAYS: Final[Mapping[str, object]] = {"test_clock": True, "rate_limit_enabled": False, "prometheus_enabled": False}
 ONE_DELTA: Final = 1 << 30
 """Characters: nobody watches how an answer of a replay streams."""

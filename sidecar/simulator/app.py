@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from sidecar.simulator import catalogue, models
 from sidecar.simulator.answers import Failure, Raw, step_from_json
+from sidecar.simulator.batches import BatchApi
 from sidecar.simulator.composing import fresh_id
 from sidecar.simulator.delivery import DeliveryResponse
 from sidecar.simulator.errors import ApiError
@@ -28,9 +29,21 @@ _RESET = "2026-11-22T12:00:00Z"
 
 def make_app(simulator: Simulator) -> Starlette:
     """The routes over one simulator."""
-    api, control = Api(simulator), Control(simulator)
+    api, control, batches = Api(simulator), Control(simulator), BatchApi(simulator)
+    of_batches = [
+        ("POST", "", batches.create),
+        ("GET", "", batches.page),
+        ("GET", "/{batch}", batches.retrieve),
+        ("DELETE", "/{batch}", batches.delete),
+        ("POST", "/{batch}/cancel", batches.cancel),
+        ("GET", "/{batch}/results", batches.results),
+    ]
     return Starlette(
         routes=[
+            *(
+                Route(f"/v1/messages/batches{path}", api.answered(endpoint), methods=[method])
+                for method, path, endpoint in of_batches
+            ),
             Route("/v1/messages", api.messages, methods=["POST"]),
             Route("/v1/messages/count_tokens", api.count_tokens, methods=["POST"]),
             Route("/v1/models", api.models, methods=["GET"]),
@@ -42,6 +55,10 @@ def make_app(simulator: Simulator) -> Starlette:
         ],
         exception_handlers={404: _no_such_route, 405: _no_such_route},
     )
+
+
+Endpoint = Callable[[Request, "Row", str], Awaitable[Response]]
+"""Answers a request of a workspace, and closes its row."""
 
 
 class Api:
@@ -62,7 +79,15 @@ class Api:
     async def model(self, http: Request) -> Response:
         return await self._answered(http, self._one_model)
 
-    async def _answered(self, http: Request, endpoint: Callable[[Request, Row, str], Awaitable[Response]]) -> Response:
+    def answered(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """A route for an endpoint that stands elsewhere."""
+
+        async def route(http: Request) -> Response:
+            return await self._answered(http, endpoint)
+
+        return route
+
+    async def _answered(self, http: Request, endpoint: Endpoint) -> Response:
         """Opens the request's row, checks its key and turns every ApiError into Anthropic's shape."""
         simulator = self._simulator
         headers = dict(http.headers)
@@ -83,7 +108,12 @@ class Api:
         now = self._simulator.clock.now()
         request_id = fresh_id("req", now, id(http))
         return self._simulator.ledger.open(
-            time=now, path=http.url.path, body=body, headers=headers, request_id=request_id
+            time=now,
+            path=http.url.path,
+            query=http.url.query,
+            body=body,
+            headers=headers,
+            request_id=request_id,
         )
 
     async def _message(self, http: Request, row: Row, workspace: str) -> Response:

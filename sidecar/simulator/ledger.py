@@ -30,6 +30,8 @@ class Row:
     headers: Mapping[str, str]
     """Lower-case names, credentials included: these are simulated ones."""
     request_id: str
+    query: str = ""
+    """As the client wrote it."""
     model: str = ""
     stream: bool = False
     status: int = 0
@@ -127,11 +129,13 @@ class Ledger:
         with self._changed:
             return self._totals
 
-    def open(self, *, time: float, path: str, body: bytes, headers: Mapping[str, str], request_id: str) -> Row:
+    def open(
+        self, *, time: float, path: str, body: bytes, headers: Mapping[str, str], request_id: str, query: str = ""
+    ) -> Row:
         """A request has arrived; `time` is seconds since the epoch."""
         with self._changed:
             self._count += 1
-            row = Row(self._count, datetime.fromtimestamp(time, UTC), path, body, headers, request_id)
+            row = Row(self._count, datetime.fromtimestamp(time, UTC), path, body, headers, request_id, query)
             self._kept.rows.append(row)
             self._kept.size += len(body)
             while len(self._kept.rows) > self._keep or (

@@ -33,6 +33,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -85,6 +86,8 @@ class Simulator:
         self.ledger = Ledger(keep=keep_rows)
         self.scripted = Script()
         self.cache = PromptCache()
+        self.batch_cost = Decimal(0)
+        """Micro-dollars for the messages of batches, which have no rows of their own."""
         self.closing = asyncio.Event()
         self.connections = Connections()
         self._diagnoses = Diagnoses()

@@ -5,6 +5,7 @@ import gzip
 import httpx2
 import pytest
 
+from sidecar.endpoints.not_served import INSTEAD
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
@@ -32,7 +33,7 @@ def test_health_needs_no_key(gateway: RunningSidecar, path: str) -> None:
     ("method", "path", "status", "said"),
     [
         ("GET", "/v1/chat/completions", 405, "POST"),
-        ("POST", "/v1/embeddings", 404, "/v1/chat/completions"),
+        ("POST", "/v1/embeddings", 404, "Voyage"),
         ("GET", "/nothing", 404, "does not serve /nothing"),
     ],
 )
@@ -42,6 +43,15 @@ def test_an_unknown_route_says_what_is_served(
     answer = httpx2.request(method, gateway.url + path, headers={"authorization": f"Bearer {gateway.key}"})
     assert answer.status_code == status
     assert said in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("word", INSTEAD)
+def test_what_is_not_served_says_what_to_use_instead(gateway: RunningSidecar, word: str) -> None:
+    for base in ("/v1", "", "/p/files/v1", "/openai/deployments/x"):
+        answer = httpx2.post(f"{gateway.url}{base}/{word}/more", headers={"authorization": f"Bearer {gateway.key}"})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (404, "unknown_url")
+        assert INSTEAD[word] in error["message"]
 
 
 def test_a_body_over_the_limit_is_a_413_in_both_dialects(

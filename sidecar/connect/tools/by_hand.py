@@ -60,9 +60,8 @@ def cursor(address: Address, machine: Machine) -> Plan:
         ),
         notes=(
             (
-                "Cursor sends Responses bodies to /v1/chat/completions, which cgw does not take yet; where the "
-                "override is hidden, its Azure fields want /openai/deployments, which cgw does not serve yet. Until it "
-                "does, use another tool."
+                "Where the override is hidden, or its bodies make trouble, use Cursor's Azure fields: Base URL "
+                "https://THE-NAME, Deployment Name `sonnet`, and the same key. Then it sends plain chat bodies."
             ),
             "The override is for all OpenAI models at once; Tab and Apply never use it.",
         ),

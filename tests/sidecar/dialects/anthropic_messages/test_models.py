@@ -1,9 +1,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
+import pytest
 from anthropic.types import ModelInfo
 
 from sidecar.dialects.anthropic_messages import encode_model, encode_models
+from sidecar.errors import GatewayError
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,19 @@ def test_the_list_is_one_page_and_says_so() -> None:
 
 def test_an_empty_list_has_no_ends() -> None:
     assert encode_models([]) == {"data": [], "has_more": False, "first_id": None, "last_id": None}
+
+
+def test_pages_are_cut_where_the_client_wants_them() -> None:
+    models = [Model(f"claude-{number}", "x", OPUS.created_at) for number in range(5)]
+
+    def page(**asked: Any) -> tuple[list[str], bool]:
+        told = encode_models(models, **asked)
+        return [model["id"].removeprefix("claude-") for model in told["data"]], told["has_more"]
+
+    assert page(limit=2) == (["0", "1"], True)
+    assert page(limit=2, after_id="claude-1") == (["2", "3"], True)
+    assert page(limit=2, after_id="claude-3") == (["4"], False)
+    assert page(limit=2, before_id="claude-3") == (["1", "2"], True)
+    assert page(limit=9) == (["0", "1", "2", "3", "4"], False)
+    with pytest.raises(GatewayError, match="after_id"):
+        page(after_id="claude-9")
