@@ -17,7 +17,7 @@ from sidecar.exchange import Dialect, Exchange, Json
 from sidecar.gateway import Gateway
 from sidecar.headers import for_anyone, for_client
 from sidecar.relay import EventStream, cancelled_when_gone
-from sidecar.sse import ServerSentEvent
+from sidecar.sse import ServerSentEvent, raw_of
 
 
 def error_response(error: GatewayError, dialect: Dialect, exchange: Exchange | None = None) -> Response:
@@ -58,8 +58,8 @@ class NativeAnswer(Response):
         exchange = self._exchange
         async with EventStream(send, lambda: for_client(exchange), ping_seconds=self._ping_seconds) as out:
 
-            async def write(events: list[ServerSentEvent]) -> None:
-                await out.write(b"".join([event.raw for event in events]))
+            async def write(events: Sequence[ServerSentEvent]) -> None:
+                await out.write(raw_of(events))
 
             try:
                 async with self._gateway.account(exchange):
@@ -75,7 +75,7 @@ class NativeAnswer(Response):
 class Choice(Protocol):
     """One answer of possibly several, on its way to the client."""
 
-    def feed_all(self, events: list[ServerSentEvent]) -> bytes: ...
+    def feed_all(self, events: Sequence[ServerSentEvent]) -> bytes: ...
 
 
 class Voice[C: Choice](Protocol):
@@ -144,14 +144,14 @@ class ChoicesAnswer[C: Choice](Response):
             await self._gateway.prepare(exchange)
             choice = self._voice.streamed(exchange.model, index)
 
-            async def write(events: list[ServerSentEvent]) -> None:
+            async def write(events: Sequence[ServerSentEvent]) -> None:
                 await out.write(choice.feed_all(events))
 
             await self._gateway.stream(exchange, write)
         return choice
 
 
-async def _nowhere(_: list[ServerSentEvent]) -> None:
+async def _nowhere(_: Sequence[ServerSentEvent]) -> None:
     return
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from time import perf_counter
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import Events, EventSplitter, ServerSentEvent
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Call:
         self._tape_bytes: Final = tape_bytes
         self._tape: deque[bytes] = deque()
         """The bytes of whole events, as they arrived together."""
-        self._newest: list[ServerSentEvent] = []
+        self._newest: Sequence[ServerSentEvent] = ()
         """The last of them as events: whoever keeps up need not read them from bytes again."""
         self._let_go = 0
         """How many pieces are no longer on the tape."""
@@ -123,14 +123,16 @@ class Call:
         else:
             self._callbacks.append(callback)
 
-    async def write(self, events: list[ServerSentEvent]) -> None:
+    async def write(self, events: Sequence[ServerSentEvent]) -> None:
         """Put events on the tape; waits while there is no room and nobody reads."""
-        if not events:
-            return
+        if not isinstance(events, Events):
+            if not events:
+                return
+            events = Events.of(events)
         if self.on_content is not None:
             told, self.on_content = self.on_content, None
             await told()
-        raw = b"".join([event.raw for event in events])
+        raw = events.raw
         self._tape.append(raw)
         self._newest = events
         self._size += len(raw)
@@ -165,7 +167,7 @@ class Call:
             await self._news()
         return self.has_begun
 
-    async def read(self, reader: Reader) -> list[ServerSentEvent] | None:
+    async def read(self, reader: Reader) -> Sequence[ServerSentEvent] | None:
         """What came since the reader last asked, once there is something; None at the end.
 
         Raises what ended the call before its answer was complete, once all that came before was read.
@@ -192,13 +194,13 @@ class Call:
         if not self._readers and self._task is not None:
             self._task.cancel()
 
-    def _read(self, reader: Reader, unread: int) -> list[ServerSentEvent]:
+    def _read(self, reader: Reader, unread: int) -> Sequence[ServerSentEvent]:
         reader.begins = not reader.position
         reader.position += unread
         self._was_read.set()
         if unread == 1:
             return self._newest
-        return EventSplitter().feed(b"".join(islice(self._tape, len(self._tape) - unread, None)))
+        return EventSplitter().take(b"".join(islice(self._tape, len(self._tape) - unread, None))) or ()
 
     # --- inside
 

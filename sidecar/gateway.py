@@ -19,7 +19,7 @@ from sidecar.assembly import Assembly
 from sidecar.breaker import Breakers
 from sidecar.call import Call, Reader, share
 from sidecar.conversations import conversation_id
-from sidecar.dialects.anthropic_messages import delta_size, error_in, stream_of
+from sidecar.dialects.anthropic_messages import delta_size, deltas_size, error_in, stream_of
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
 from sidecar.fit import fit
@@ -30,7 +30,7 @@ from sidecar.models.catalogue import Catalogue, Resolution
 from sidecar.persistence import Persistence
 from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
-from sidecar.sse import ServerSentEvent
+from sidecar.sse import Events, ServerSentEvent
 from sidecar.upstream import Upstream, UpstreamAnswer
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that left; it only stands in logs and ledgers."""
 
-WriteEvents = Callable[[list[ServerSentEvent]], Awaitable[None]]
+WriteEvents = Callable[[Sequence[ServerSentEvent]], Awaitable[None]]
 
 Ask = Callable[[Exchange, Call], Coroutine[Any, Any, None]]
 """Asks Claude for the answer of an exchange, and hands what comes to its call."""
@@ -302,10 +302,14 @@ class Gateway:
         held: list[ServerSentEvent] | None = []
         guard = guard_of(exchange)
         complete = False
-        async for batch in answer.events():
+        async for events in answer.events():
             if exchange.timing.first_byte is None:
                 exchange.timing.first_byte = perf_counter()
-            failure = None
+            if held is None and self._passes(events, guard) and (size := deltas_size(events)) is not None:
+                exchange.delivered += size
+                await call.write(events)
+                continue
+            failure, batch = None, [*events]
             for position, event in enumerate(batch):
                 if event.name == b"error":
                     failure, batch = error_in(event.data), batch[:position]
@@ -327,6 +331,10 @@ class Gateway:
             if failure is not None:
                 raise failure
         return complete
+
+    def _passes(self, events: Events, guard: Guard | None) -> bool:
+        """Whether nobody reads along, should these be deltas."""
+        return not self.pipeline.reads_events and (guard is None or guard.passes(events.raw))
 
     async def _passed(
         self, exchange: Exchange, batch: list[ServerSentEvent], guard: Guard | None
@@ -409,7 +417,7 @@ def _stopped() -> GatewayError:
     )
 
 
-async def _nowhere(_: list[ServerSentEvent]) -> None:
+async def _nowhere(_: Sequence[ServerSentEvent]) -> None:
     return
 
 

@@ -97,6 +97,10 @@ class Guard:
             passed.append(self._waiting.popleft().event)
         return passed
 
+    def passes(self, deltas: bytes) -> bool:
+        """Whether it need not look at these events, which are deltas and nothing else."""
+        return not self._waiting and not any(kind in deltas for kind in self._kinds)
+
     def check(self, message: Json) -> None:
         """Raises QuotedMarkerError."""
         for block in message.get("content") or ():

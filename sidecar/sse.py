@@ -7,11 +7,14 @@ here, so a UTF-8 character split over two reads is whole again before anyone loo
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Self, overload
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """A line end and another; atomic, so that a CRLF is never read as two. When the last LF of CRLF CRLF comes with the
 next read, it stands before the next event, where an empty line means nothing."""
+
+_USUAL = re.compile(rb"event: ?([^\n ][^\n]*)\ndata: ?([^\n ][^\n]*)")
 
 
 class ServerSentEvent(NamedTuple):
@@ -20,6 +23,43 @@ class ServerSentEvent(NamedTuple):
     name: bytes
     data: bytes
     raw: bytes
+
+
+class Events(Sequence[ServerSentEvent]):
+    """Events that came together: their bytes, and each by itself only for whoever looks at it."""
+
+    __slots__ = ("_events", "raw")
+
+    def __init__(self, raw: bytes, events: Sequence[ServerSentEvent] | None = None) -> None:
+        """`raw` are whole events, with LF for line ends where `events` are not given."""
+        self.raw = raw
+        self._events = events
+
+    @classmethod
+    def of(cls, events: Sequence[ServerSentEvent]) -> Self:
+        return cls(b"".join([event.raw for event in events]), events)
+
+    @overload
+    def __getitem__(self, index: int) -> ServerSentEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ServerSentEvent]: ...
+    def __getitem__(self, index: int | slice) -> ServerSentEvent | Sequence[ServerSentEvent]:
+        return self._parsed()[index]
+
+    def __len__(self) -> int:
+        return len(self._parsed())
+
+    def __iter__(self) -> Iterator[ServerSentEvent]:
+        return iter(self._parsed())
+
+    def _parsed(self) -> Sequence[ServerSentEvent]:
+        if self._events is None:
+            self._events = [_parse(block, block + b"\n\n") for block in self.raw.split(b"\n\n")[:-1]]
+        return self._events
+
+
+def raw_of(events: Iterable[ServerSentEvent]) -> bytes:
+    return events.raw if isinstance(events, Events) else b"".join([event.raw for event in events])
 
 
 class EventSplitter:
@@ -37,6 +77,19 @@ class EventSplitter:
         blocks = rest.split(b"\n\n")
         self._keep(blocks.pop())
         return [_parse(block, block + b"\n\n") for block in blocks]
+
+    def take(self, chunk: bytes) -> Events | None:
+        """As `feed`, and nothing is looked at yet; None where no event is complete."""
+        rest = self._rest + chunk if self._rest else chunk
+        if b"\r" in rest or b"\n\n\n" in rest:
+            events = self.feed(chunk)
+            return Events.of(events) if events else None
+        end = rest.rfind(b"\n\n") + 2
+        if end == 1:
+            self._keep(rest)
+            return None
+        self._keep(rest[end:])
+        return Events(rest[:end])
 
     @property
     def rest(self) -> bytes:
@@ -60,6 +113,8 @@ class EventSplitter:
 
 
 def _parse(block: bytes, raw: bytes) -> ServerSentEvent:
+    if (usual := _USUAL.fullmatch(block)) is not None:
+        return ServerSentEvent(usual[1], usual[2], raw)
     name = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

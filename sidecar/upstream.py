@@ -20,7 +20,7 @@ from sidecar import __version__
 from sidecar.credentials import wire_headers
 from sidecar.dialects.anthropic_messages import decode_upstream_error
 from sidecar.errors import GatewayError
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import Events, EventSplitter
 
 CONNECT_SECONDS = 10.0
 
@@ -71,12 +71,12 @@ class UpstreamAnswer:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
 
-    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+    async def events(self) -> AsyncIterator[Events]:
         """The events of each network read, together. Raises GatewayError when the stream breaks off."""
         splitter = EventSplitter()
         try:
             async for chunk in self._response.content.iter_any():
-                if events := splitter.feed(chunk):
+                if (events := splitter.take(chunk)) is not None:
                     yield events
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import EventSplitter, ServerSentEvent, raw_of
 
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
 
@@ -16,6 +16,8 @@ STREAM = (
     "data: two\ndata:lines\n\n"
     "id: 7\nretry: 10\nevent: message_stop\ndata: {}\n\n"
 ).encode()
+
+TAKEN = [part + b"\n\n" for part in STREAM.split(b"\n\n")[:-1]]
 
 TOLD = [
     (b"message_start", b'{"type":"message_start"}'),
@@ -114,3 +116,17 @@ def test_any_bytes_cut_anyhow_read_as_the_standard_says(stream: bytes, cuts: lis
     events = [event for start, stop in pairwise(edges) for event in splitter.feed(stream[start:stop])]
     assert told(events) == read_by_the_standard(stream)
     assert b"".join(event.raw for event in events) + splitter.rest == stream
+
+
+@given(st.lists(st.sampled_from([*TAKEN, b"\n", b"\n\n\n", b"\r\n\r\n", b"data"]), max_size=8), st.data())
+def test_what_is_taken_together_are_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(parts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=3)))
+    chunks = [stream[start:end] for start, end in pairwise([0, *cuts, len(stream)])]
+    one_by_one, together = EventSplitter(), EventSplitter()
+    for chunk in chunks:
+        events = one_by_one.feed(chunk)
+        taken = together.take(chunk)
+        assert [*(taken or ())] == events
+        assert raw_of(taken or ()) == raw_of(events)
+    assert together.rest == one_by_one.rest

@@ -1,6 +1,6 @@
 """Anthropic's own wire format. Its requests and answers need no translation; errors, replays and model lists do."""
 
-from sidecar.dialects.anthropic_messages.deltas import delta_size
+from sidecar.dialects.anthropic_messages.deltas import delta_size, deltas_size
 from sidecar.dialects.anthropic_messages.errors import (
     decode_upstream_error,
     encode_error,
@@ -13,6 +13,7 @@ from sidecar.dialects.anthropic_messages.replay import stream_of
 __all__ = [
     "decode_upstream_error",
     "delta_size",
+    "deltas_size",
     "encode_error",
     "encode_model",
     "encode_models",

@@ -14,6 +14,7 @@ bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import orjson
@@ -25,11 +26,19 @@ from sidecar.dialects.openai_chat.call_forms import CallForms, custom_input
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
 from sidecar.fold import input_text
-from sidecar.sse import ServerSentEvent
+from sidecar.sse import Events, ServerSentEvent
 
 DONE = b"data: [DONE]\n\n"
 
 _HOLE = "\x00"
+
+_DELTA = re.compile(
+    rb'event: content_block_delta\ndata: \{"type":"content_block_delta","index":(\d{1,9}),"delta":'
+    rb'\{"type":"(text_delta","text|thinking_delta","thinking|input_json_delta","partial_json)":'
+    rb'("[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
+    rb" *+\} *+\}\n\n"
+)
+"""Surrogates are left to the parser: half of one is no text."""
 
 
 class ChatStream:
@@ -71,6 +80,7 @@ class ChatStream:
         }
         content, self._after_text = self._template({"content": _HOLE})
         reasoning, _ = self._template({"reasoning_content": _HOLE})
+        self._before_json = {b'text_delta","text': content, b'thinking_delta","thinking': reasoning}
         self._before_text = {"text_delta": ("text", content), "thinking_delta": ("thinking", reasoning)}
 
     def feed(self, event: Json) -> bytes:
@@ -84,6 +94,8 @@ class ChatStream:
     def feed_all(self, events: Iterable[ServerSentEvent]) -> bytes:
         """The chunks of some unparsed events, together. Raises GatewayError for an event that is not JSON, or not what
         its type says."""
+        if isinstance(events, Events) and (found := plain_deltas(events.raw)) is not None:
+            return b"".join([self._spelled(*one) for one in found])
         feed, loads = self.feed, orjson.loads
         try:
             return b"".join([feed(loads(event.data)) for event in events if event.data])
@@ -94,6 +106,16 @@ class ChatStream:
                 status=502,
                 code="upstream_broken",
             ) from error
+
+    def _spelled(self, index: bytes, kind: bytes, text: bytes) -> bytes:
+        """The chunk of one delta whose text is JSON already."""
+        if text == b'""':
+            return b""
+        before = self._before_json.get(kind)
+        if before is not None:
+            return before + text + self._after_text
+        call = self._calls.get(int(index))  # None: a server's tool
+        return call.feed_json(text) if call is not None else b""
 
     def end(self) -> bytes:
         """What follows the last choice: usage where it was asked for, and `[DONE]`."""
@@ -191,6 +213,11 @@ class _ToolCall:
         self._has_arguments = True
         return self._before + orjson.dumps(piece) + self._after
 
+    def feed_json(self, piece: bytes) -> bytes:
+        """The same with the piece as JSON."""
+        self._has_arguments = True
+        return self._before + piece + self._after
+
     def end(self) -> bytes:
         """A call must carry JSON: without a single piece it has the input it began with, mostly `{}`."""
         return b"" if self._has_arguments else self.feed(input_text(self._initial_input or {}))
@@ -207,9 +234,29 @@ class _CustomCall(_ToolCall):
         self._pieces.append(piece)
         return b""
 
+    def feed_json(self, piece: bytes) -> bytes:
+        return self.feed(orjson.loads(piece))
+
     def end(self) -> bytes:
         arguments = "".join(self._pieces) or input_text(self._initial_input or {})
         return self._before + orjson.dumps(custom_input(arguments)) + self._after
+
+
+def plain_deltas(raw: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
+    """Content index, kind (with the name of its field) and text (as JSON, quotes included) of events that are deltas in
+    the form that Claude writes and nothing else; None where one is not: those are parsed.
+
+    The text goes on as it is written: it is valid JSON, and UTF-8.
+    """
+    found = _DELTA.findall(raw)
+    if len(found) != raw.count(b"\n\n") or not found or b"\r" in raw:
+        return None
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            return None
+    return found
 
 
 def error_chunk(error: GatewayError) -> bytes:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from sidecar.dialects.anthropic_messages import stream_of
 from sidecar.dialects.openai_chat import FINISH_REASONS, ChatStream, encode_message, end_of, error_chunk
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import Events, EventSplitter, ServerSentEvent
 from tests.support.messages import messages
 from tests.support.openai_answers import accumulated, checked, chunks_of, told
 
@@ -335,3 +336,50 @@ def test_the_sdks_own_stream_helper_reads_the_answer(client_of: Callable[[bytes]
     assert told_choice.message.tool_calls[0].function.arguments == '{"a":1}'
     assert completion.usage is not None
     assert completion.usage.total_tokens == 22
+
+
+FIELDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+
+
+def opened() -> ChatStream:
+    """With a tool call at index 1, a custom one at 2, and none at 3."""
+    choice = stream(custom_tools=["free"])
+    choice.feed(START)
+    for index, name in enumerate(("read", "free"), start=1):
+        call = {"type": "tool_use", "id": f"toolu_{index}", "name": name, "input": {}}
+        choice.feed({"type": "content_block_start", "index": index, "content_block": call})
+    return choice
+
+
+def wired(kind: str, index: int, content: str, ascii_only: bool, padding: str) -> bytes:
+    delta = json.dumps({"type": kind, FIELDS[kind]: content}, separators=(",", ":"), ensure_ascii=ascii_only)
+    data = f'{{"type":"content_block_delta","index":{index},"delta":{delta}{padding}}}'
+    return f"event: content_block_delta\ndata: {data}\n\n".encode()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*FIELDS]),
+            st.integers(0, 3),
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+            st.booleans(),
+            st.sampled_from(["", "   "]),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_deltas_that_are_not_parsed_say_what_parsed_ones_say(deltas: list[tuple[str, int, str, bool, str]]) -> None:
+    raw = b"".join(wired(*one) for one in deltas)
+    together, one_by_one = opened(), opened()
+    chunks = together.feed_all(Events(raw)) + together.end()
+    assert chunks_of(chunks) == chunks_of(one_by_one.feed_all(EventSplitter().feed(raw)) + one_by_one.end())
+
+
+@pytest.mark.parametrize("text", [rb"half \ud83d of one", b"\xff", b"a \t b", rb"\x41", b"\xed\xa0\x80"], ids=repr)
+def test_a_text_that_is_none_is_never_passed_on(text: bytes) -> None:
+    good = wired("text_delta", 0, "fine", False, "")
+    raw = good + good.replace(b"fine", text)
+    with pytest.raises(GatewayError, match="makes no sense"):
+        opened().feed_all(Events(raw))
