@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -26,6 +27,8 @@ NOT_RUNNABLE = 126
 """Exit codes of shells."""
 
 NOT_RUNNING = "No cgw is running: start one with `cgw up`, or nothing answers at {url}."
+
+PAST_IT = "{name} is {url}: programs that read it go there, past the interceptor. Unset it."
 
 Intercept = Annotated[
     bool,
@@ -60,7 +63,8 @@ def run(
     with one_sentence():
         _, values, warnings = _environment(Home.locate(), intercept=intercept)
         warn(warnings)
-        left_out = LEFT_OUT.get(PurePath(command[0]).stem.lower(), frozenset())
+        program = PurePath(command[0]).stem.lower()
+        left_out = frozenset() if intercept else LEFT_OUT.get(program, frozenset())
         environ = {name: value for name, value in (os.environ | values).items() if name not in left_out}
         _become(command, environ)
 
@@ -84,6 +88,7 @@ def _environment(home: Home, *, intercept: bool) -> tuple[dict[str, Word], dict[
 
 def _through_the_interceptor(home: Home, loaded: LoadedSettings) -> tuple[dict[str, str], list[str]]:
     from sidecar.commands.running import find, health
+    from sidecar.connect.variables import BASE_URL_NAMES
     from sidecar.interception.authority import ensure
     from sidecar.interception.environment import proxy_environment
     from sidecar.interception.wire import LISTEN_HOST
@@ -102,6 +107,12 @@ def _through_the_interceptor(home: Home, loaded: LoadedSettings) -> tuple[dict[s
         url = f"http://{LISTEN_HOST}:{settings.intercept_port}"
     bundle = ensure(home, settings.intercept_hosts).bundle
     warnings = [] if running else [NOT_RUNNING.format(url=url).replace("cgw up", "cgw up --intercept")]
+    hosts = {host.partition("/")[0] for host in settings.intercept_hosts}
+    warnings += [
+        PAST_IT.format(name=name, url=os.environ[name])
+        for name in BASE_URL_NAMES
+        if os.environ.get(name) and urlsplit(os.environ[name]).hostname not in hosts
+    ]
     return proxy_environment(url, bundle), warnings
 
 

@@ -21,6 +21,8 @@ from sidecar.interception.environment import EXCEPTION_NAMES, LOOPBACK
 
 PROXY_NAMES: Final = ("http_proxy", "https_proxy", "all_proxy")
 
+BASE_URL_NAMES: Final = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL")
+
 LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {"claude": frozenset({"ANTHROPIC_API_KEY"})}
 """By program. Claude Code warns of a conflict where it has a token and a key, and asks whether the key is meant."""
 

@@ -22,18 +22,18 @@ def editors(scene: Scene) -> Iterator[Finding]:
         if not tool.signs.seen(machine):
             continue
         plan = tool.plan(address, machine)
-        state, command = state_of(plan, address.url), f"`cgw connect {tool.name}`"
+        state, command = state_of(plan, address.url), f"cgw connect {tool.name}"
         if plan.cannot:
             yield Finding("editors", "note", f"{tool.title}: {plan.cannot}")
         elif state is State.HERE:
             yield Finding("editors", "ok", f"{tool.title} comes here by {plan.road}.")
         elif state is State.BY_HAND:
             yield Finding(
-                "editors", "note", f"{tool.title} is set by hand: cgw cannot see where it goes.", f"{command}."
+                "editors", "note", f"{tool.title} is set by hand: cgw cannot see where it goes.", f"`{command}`."
             )
         elif state is State.UNREADABLE:
             yield Finding(
-                "editors", "warning", f"{tool.title}: {plan.file} cannot be read.", f"{command} shows what it needs."
+                "editors", "warning", f"{tool.title}: {plan.file} cannot be read.", f"`{command}` shows what it needs."
             )
         else:
-            yield Finding("editors", "note", f"{tool.title} does not come here.", f"{command} --write leads it here.")
+            yield Finding("editors", "note", f"{tool.title} does not come here.", f"`{command} --write` leads it here.")

@@ -106,6 +106,13 @@ def test_the_interceptor_that_runs_is_the_one_that_is_named(running: Home, monke
     assert not ran.stderr
 
 
+def test_a_base_url_that_leads_past_the_interceptor_is_told_of(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com/v1")
+    assert "past" not in cgw("env", "--intercept").stderr
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:8081")
+    assert "ANTHROPIC_BASE_URL is http://127.0.0.1:8081" in cgw("env", "--intercept").stderr
+
+
 def test_run_tells_what_is_not_found_in_one_sentence(running: Home) -> None:
     ran = cgw("run", "--", "no-such-program-of-cgw", "--flag")
     assert (ran.exit_code, ran.stderr.count("\n")) == (127, 1)
@@ -155,6 +162,10 @@ def test_claude_code_gets_a_token_and_no_key_beside_it(
     cgw("run", "--", str(program))
     assert environs[0]["ANTHROPIC_AUTH_TOKEN"] == running.gateway_key()
     assert "ANTHROPIC_API_KEY" not in environs[0]
+    told = {"interceptor": {"state": "running", "url": "http://127.0.0.1:5555"}}
+    monkeypatch.setattr("sidecar.commands.running.health", lambda _url: told)
+    cgw("run", "--intercept", "--", str(program))
+    assert environs[1]["ANTHROPIC_API_KEY"] == "sk-ant-real"  # there it needs one of its own
 
 
 @POSIX

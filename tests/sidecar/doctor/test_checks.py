@@ -313,7 +313,7 @@ def test_editors_are_told_apart_by_where_they_point(scene: Scene, tmp_path: Path
     looked = replace(scene, environ={"PATH": str(programs), "CLAUDE_CONFIG_DIR": str(tmp_path / "claude")})
     told = [finding for finding in editors.editors(looked) if "Claude Code" in finding.said]
     assert [finding.severity for finding in told] == ["note"]
-    assert told[0].fix == "`cgw connect claude-code` --write leads it here."
+    assert told[0].fix == "`cgw connect claude-code --write` leads it here."
     none_runs = replace(looked, running=None, settings=Settings(port=4343))
     assert any("Claude Code" in finding.said for finding in editors.editors(none_runs))
     assert not list(editors.editors(replace(none_runs, settings=Settings(port=0))))
