@@ -3,7 +3,7 @@
 This is no layer of the sidecar. `cgw up --intercept` runs it in a process of its own, and a mitmproxy that you have can
 load it as it is, since it needs nothing but the standard library and mitmproxy:
 
-    GATEWAY_API_KEY="$(cat "$(cgw config --path key)")" mitmdump -s addons/intercept.py
+    GATEWAY_API_KEY="$(cat "$(cgw config --path key)")" mitmdump --listen-host 127.0.0.1 -s addons/intercept.py
 """
 
 # mypy: untyped-calls-exclude=mitmproxy
