@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from sidecar import incoming
@@ -41,8 +42,9 @@ class ThinkingMemory:
         self._enabled = services.settings.enable_thinking_memory
         self._catalogue = services.catalogue
         self._shelf = ThinkingShelf(services.shelves(NAMESPACE, SIZE_LIMIT_BYTES))
-        self._followed: dict[Call, asyncio.Task[None]] = {}
+        self._followed: dict[Call, asyncio.Future[None]] = {}
         """Answers that are still coming."""
+        self._keeping: set[asyncio.Task[None]] = set()
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
@@ -53,9 +55,9 @@ class ThinkingMemory:
             await self._put_back(exchange, prompt)
         prompt.keeps_thinking = prompt.line is None or not prompt.line.thinking_off
         call = exchange.call = exchange.call or Call(exchange)
-        ended = asyncio.Event()
-        call.when_ended(ended.set)
-        self._followed[call] = asyncio.create_task(self._follow(call, ended), name=f"keep thinking of {exchange.id}")
+        if call not in self._followed:
+            self._followed[call] = asyncio.get_running_loop().create_future()
+            call.when_ended(partial(self._ended, call))
 
     # --- the answer comes back
 
@@ -84,22 +86,35 @@ class ThinkingMemory:
 
     # --- an answer is made
 
-    async def _follow(self, call: Call, ended: asyncio.Event) -> None:
+    def _ended(self, call: Call) -> None:
+        """Most answers are without thinking, which costs no more than a look."""
+        leader = call.leader
+        following = self._followed[call]
+        if call.is_complete and leader.message_id is not None and leader.stop_reason != "refusal":
+            if _holds_thinking(call):
+                keeping = asyncio.create_task(self._keep(call, leader.message_id), name=f"keep thinking of {leader.id}")
+                self._keeping.add(keeping)
+                keeping.add_done_callback(self._keeping.discard)
+                keeping.add_done_callback(lambda _: self._follow_no_more(call, following))
+                return
+            self._shelf.keep(leader.project, leader.message_id, None)
+        self._follow_no_more(call, following)
+
+    def _follow_no_more(self, call: Call, following: asyncio.Future[None]) -> None:
+        del self._followed[call]
+        if not following.done():
+            following.set_result(None)
+
+    async def _keep(self, call: Call, answer_id: str) -> None:
         try:
-            await ended.wait()
-            await self._keep(call)
+            self._shelf.keep(call.leader.project, answer_id, await self._thought(call))
         except Exception:
             log.exception("the thinking of request %s is not kept", call.leader.id)
-        finally:
-            del self._followed[call]
 
-    async def _keep(self, call: Call) -> None:
-        leader = call.leader
-        if not call.is_complete or leader.message_id is None or leader.stop_reason == "refusal":
-            return
-        answer = await _thoughtful(call)
+    async def _thought(self, call: Call) -> KeptThinking | None:
+        leader, answer = call.leader, await _answer(call)
         kept = None
-        if answer is not None and self._is_sent_again(leader) and (ahead := thinking_in(answer)) is not None:
+        if answer is not None and (ahead := thinking_in(answer)) is not None and self._is_sent_again(leader):
             kept = KeptThinking(
                 project=leader.project,
                 model=leader.model,
@@ -108,7 +123,7 @@ class ThinkingMemory:
                 ahead=ahead,
                 tokens=leader.usage.thinking_tokens,
             )
-        self._shelf.keep(leader.project, leader.message_id, kept)
+        return kept
 
     def _is_sent_again(self, exchange: Exchange) -> bool:
         """Whether the next turn's request will begin with just what this one sent."""
@@ -144,12 +159,19 @@ def _answers(prompt: Prompt, model: str) -> Iterator[str]:
             yield one.answer
 
 
-async def _thoughtful(call: Call) -> Json | None:
-    """The complete answer; None where there is no thinking in it, which costs no more than a look."""
+def _holds_thinking(call: Call) -> bool:
+    if call.body is not None:
+        return holds_thinking(call.body)
+    events = call.tape
+    return events is not None and holds_thinking(events)
+
+
+async def _answer(call: Call) -> Json | None:
+    """The complete answer."""
     if call.body is not None:
         return call.leader.answer
     events = call.tape
-    if events is None or not holds_thinking(events):
+    if events is None:
         return None
     return _folded(events) if len(events) <= ON_THE_LOOP else await asyncio.to_thread(_folded, events)
 

@@ -17,39 +17,40 @@ UNKNOWN = "unknown"
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     client: str
-    header: tuple[str, str] | None = None
+    header: tuple[str, re.Pattern[str]] | None = None
     """Header name and the pattern its value has."""
-    system: str | None = None
+    system: re.Pattern[str] | None = None
     """Pattern searched in the first characters of the system prompt."""
     tools: frozenset[str] = frozenset()
     """Tool names that must all be there."""
 
 
 FINGERPRINTS = (
-    Fingerprint("claude-code", header=("x-app", r"^cli")),
-    Fingerprint("claude-code", header=("x-claude-code-session-id", r".")),
-    Fingerprint("claude-code", system=r"You are Claude Code, Anthropic's official CLI"),
-    Fingerprint("roo", header=("user-agent", r"^RooCode/")),
-    Fingerprint("cursor", header=("user-agent", r"^Cursor/")),
-    Fingerprint("cline", system=r"^You are Cline,"),
-    Fingerprint("roo", system=r"^You are Roo,"),
-    Fingerprint("continue", system=r"<important_rules>\n {2}You are in (chat|agent|plan) mode\."),
+    Fingerprint("claude-code", header=("x-app", re.compile(r"^cli"))),
+    Fingerprint("claude-code", header=("x-claude-code-session-id", re.compile(r"."))),
+    Fingerprint("claude-code", system=re.compile(r"You are Claude Code, Anthropic's official CLI")),
+    Fingerprint("roo", header=("user-agent", re.compile(r"^RooCode/"))),
+    Fingerprint("cursor", header=("user-agent", re.compile(r"^Cursor/"))),
+    Fingerprint("cline", system=re.compile(r"^You are Cline,")),
+    Fingerprint("roo", system=re.compile(r"^You are Roo,")),
+    Fingerprint("continue", system=re.compile(r"<important_rules>\n {2}You are in (chat|agent|plan) mode\.")),
     Fingerprint(
-        "copilot", system=r"^You are an expert AI programming assistant, working with a user in the VS Code editor"
+        "copilot",
+        system=re.compile(r"^You are an expert AI programming assistant, working with a user in the VS Code editor"),
     ),
-    Fingerprint("cursor", system=r"You (are an AI coding assistant.*\. You )?operate in Cursor"),
-    Fingerprint("zed", system=r"^You are the Zed coding agent"),
-    Fingerprint("aider", system=r"^Act as an expert (software developer|code analyst)"),
-    Fingerprint("opencode", header=("x-session-affinity", r".")),
-    Fingerprint("opencode", system=r"<env>\n {2}Working directory:"),
+    Fingerprint("cursor", system=re.compile(r"You (are an AI coding assistant.*\. You )?operate in Cursor")),
+    Fingerprint("zed", system=re.compile(r"^You are the Zed coding agent")),
+    Fingerprint("aider", system=re.compile(r"^Act as an expert (software developer|code analyst)")),
+    Fingerprint("opencode", header=("x-session-affinity", re.compile(r"."))),
+    Fingerprint("opencode", system=re.compile(r"<env>\n {2}Working directory:")),
     Fingerprint("codex", tools=frozenset({"shell", "apply_patch"})),
     Fingerprint("continue", tools=frozenset({"edit_existing_file", "read_file"})),
     Fingerprint("cline", tools=frozenset({"read_files", "run_commands"})),
-    Fingerprint("litellm", header=("user-agent", r"^litellm")),
-    Fingerprint("anthropic-sdk", header=("user-agent", r"^(Async)?Anthropic/")),
-    Fingerprint("openai-sdk", header=("user-agent", r"^(Async)?(Azure)?OpenAI/")),
-    Fingerprint("ai-sdk", header=("user-agent", r"ai-sdk/")),
-    Fingerprint("curl", header=("user-agent", r"^curl/")),
+    Fingerprint("litellm", header=("user-agent", re.compile(r"^litellm"))),
+    Fingerprint("anthropic-sdk", header=("user-agent", re.compile(r"^(Async)?Anthropic/"))),
+    Fingerprint("openai-sdk", header=("user-agent", re.compile(r"^(Async)?(Azure)?OpenAI/"))),
+    Fingerprint("ai-sdk", header=("user-agent", re.compile(r"ai-sdk/"))),
+    Fingerprint("curl", header=("user-agent", re.compile(r"^curl/"))),
 )
 
 SYSTEM_HEAD = 4_000
@@ -61,9 +62,9 @@ def recognise(headers: Mapping[str, str], request: Json) -> str:
     system = _system_head(request)
     names = _tool_names(request)
     for row in FINGERPRINTS:
-        if row.header is not None and not re.search(row.header[1], headers.get(row.header[0], "")):
+        if row.header is not None and not row.header[1].search(headers.get(row.header[0], "")):
             continue
-        if row.system is not None and not re.search(row.system, system):
+        if row.system is not None and not (system and row.system.search(system)):
             continue
         if row.tools <= names:
             return row.client

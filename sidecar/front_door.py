@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -82,8 +83,8 @@ class FrontDoor:
 
     def _is_ours(self, host: bytes | None) -> bool:
         """An address is always ours: only a name can be made to point here."""
-        name = _name(host or b"")
-        return name in self._hosts or name.endswith(".localhost") or _is_address(name)
+        name, is_address = _read_host(host or b"")
+        return is_address or name in self._hosts or name.endswith(".localhost")
 
     def _allows(self, origin: bytes | None) -> bool:
         if origin is None:
@@ -101,6 +102,13 @@ def _name(host: bytes) -> str:
         return (urlsplit(f"//{host.decode('ascii')}").hostname or "").rstrip(".")
     except ValueError:
         return ""
+
+
+@lru_cache(maxsize=64)
+def _read_host(host: bytes) -> tuple[str, bool]:
+    """Its name, and whether that is an address."""
+    name = _name(host)
+    return name, _is_address(name)
 
 
 def _is_address(name: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 
 from sidecar.exchange import Dialect, Exchange, Note
@@ -73,7 +73,7 @@ def for_upstream(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]
 
 
 def new_request_id() -> str:
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{os.urandom(16).hex()}"
 
 
 def for_anyone() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from typing import Final
 
@@ -14,7 +15,9 @@ thousands, and few of them in circles."""
 
 
 def tune() -> None:
-    """Once all is imported: what is there now no collection looks through again."""
+    """Once all is imported: what is there now no collection looks through again. A line of the log names no thread, so
+    none is asked for."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*COLLECTIONS)
     gc.collect()

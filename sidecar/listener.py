@@ -30,6 +30,7 @@ from sidecar.headers import for_anyone
 from sidecar.intake import Intake, ListenerLimits
 from sidecar.limits.limiter import Limiter
 from sidecar.live import log_refusal
+from sidecar.plain_routes import PlainRoutes
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,7 @@ class Listener:
             origins=self._intake.limits.allowed_origins,
             open_to_others=self._intake.limits.open_to_others,
         )
-        return Starlette(
-            routes=routes,
+        app = Starlette(
             middleware=[door],
             exception_handlers={
                 GatewayError: self._refused,
@@ -89,6 +89,8 @@ class Listener:
                 Exception: _failed_inside,
             },
         )
+        app.router = PlainRoutes(routes)
+        return app
 
     async def root(self, request: Request) -> Response:
         """Claude Code asks `HEAD /` before anything else; a person with a browser finds the way from here."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
@@ -97,10 +97,11 @@ class ConversationMemory:
             prompt = _flattened(exchange)
         if prompt is None:
             return
-        found = await self._find(exchange, prompt)
+        keys = [*_groups(exchange, prompt)]
+        found = await self._find(exchange, prompt, keys)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
-        prompt.expected = miss_causes.expected(prompt, self._candidates(exchange, _groups(exchange, prompt)))
+        prompt.expected = miss_causes.expected(prompt, self._candidates(exchange, keys))
         line = prompt.line if prompt.goes_on else None
         exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)
         exchange.bypass = exchange.bypass or exchange.holdout
@@ -108,8 +109,7 @@ class ConversationMemory:
         exchange.reduces = not plain and (self._reduce_with_thinking or not prompt.thinks)
         exchange.prompt = prompt
 
-    async def _find(self, exchange: Exchange, prompt: Prompt) -> Match | None:
-        keys = [*_groups(exchange, prompt)]
+    async def _find(self, exchange: Exchange, prompt: Prompt, keys: list[str]) -> Match | None:
         best = self._best(exchange, prompt, keys)
         if self._kept is None or (best is not None and best.whole):
             return best
@@ -163,9 +163,9 @@ class ConversationMemory:
         line, start = prompt.line, prompt.frozen
         goes_on = line is not None and start == len(line.sent) and not prompt.thawed
         if line is None:
-            line = Line(uuid.uuid4().hex, prompt.project, exchange.client, holdout=exchange.holdout)
+            line = Line(os.urandom(16).hex(), prompt.project, exchange.client, holdout=exchange.holdout)
         elif not goes_on:
-            line = line.fork(uuid.uuid4().hex, start)
+            line = line.fork(os.urandom(16).hex(), start)
             line.holdout = exchange.holdout
         line.session = _session(exchange) or line.session
         line.references_off = line.references_off or prompt.taken_back is not None
@@ -212,7 +212,7 @@ class ConversationMemory:
             if line is None or not (line is prompt.line or common_prefix(line.chain, prompt.chain) >= first):
                 continue
             line.references_off = True  # also for requests that are under way with it
-            shorter = line.fork(uuid.uuid4().hex, first)
+            shorter = line.fork(os.urandom(16).hex(), first)
             self._forget(line_id)
             if self._kept is not None:
                 self._kept.put(f"line/{line_id}", GONE, KEPT_SECONDS, project=line.project)

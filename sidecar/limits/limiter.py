@@ -27,6 +27,10 @@ from sidecar.projects.project import Project
 CLOCKS_TICK: Final = 0.01
 """Seconds that are added to `Retry-After`, so that a client that keeps it exactly is not early by rounding."""
 
+REQUESTS: Final = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+TOKENS: Final = ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens")
+"""What is left of a limit: its size, the rest, and the seconds until all of it is there again."""
+
 
 class Limiter:
     def __init__(
@@ -83,9 +87,9 @@ class Limiter:
         """What every answer tells a project about its limits; lower-case names, times in seconds."""
         headers: dict[str, str] = {}
         if (limit := self._requests_a_minute(project)) is not None:
-            headers |= _told("x-ratelimit-{}", self._look(project.name, limit))
+            headers |= _told(REQUESTS, self._look(project.name, limit))
         if (limit := self._tokens_a_minute(project)) is not None:
-            headers |= _told("x-ratelimit-{}-tokens", self._tokens[project.name].look(limit, self._clock()))
+            headers |= _told(TOKENS, self._tokens[project.name].look(limit, self._clock()))
         if warning := self._budgets.warning_for(project):
             headers["x-gateway-budget-warning"] = warning
         return headers
@@ -151,9 +155,9 @@ class Limiter:
             await shared.add_tokens(name, limit, tokens)
 
 
-def _told(pattern: str, window: Window) -> dict[str, str]:
-    values = {"limit": window.limit, "remaining": window.remaining, "reset": _whole(window.reset)}
-    return {pattern.format(name): str(value) for name, value in values.items()}
+def _told(names: tuple[str, str, str], window: Window) -> dict[str, str]:
+    limit, remaining, reset = names
+    return {limit: str(window.limit), remaining: str(window.remaining), reset: str(_whole(window.reset))}
 
 
 def _whole(seconds: float) -> int:
