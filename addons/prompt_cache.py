@@ -16,7 +16,7 @@ from sidecar.accounts.prices import PICODOLLARS
 from sidecar.conversation import Accepted, Lifetime, Line
 from sidecar.economy import breakpoints
 from sidecar.economy.lifetimes import Head, Tail, has_paused, head, hour_held, tail, whole_prompt
-from sidecar.economy.warmth import Entry, entries, tokens_of
+from sidecar.economy.warmth import Entry, entries, readable, tokens_of
 from sidecar.keep_warm import KeepWarm
 from sidecar.pace import ClientPace, Pace
 from sidecar.services import Services
@@ -298,12 +298,8 @@ def _warm(exchange: Exchange, prompt: Prompt) -> tuple[list[Entry], list[Accepte
     line = prompt.line
     if line is None or not prompt.frozen:
         return [], []
-    same = [one for one in line.requests if one.model == exchange.model]
-    found = entries(same, tokens_of(line), model=exchange.model, now=exchange.now)
-    return (
-        [entry for entry in found if entry.until <= prompt.frozen],
-        [one for one in same if one.until <= prompt.frozen],
-    )
+    same = [one for one in line.requests if one.model == exchange.model and one.until <= prompt.frozen]
+    return readable(line, prompt.frozen, model=exchange.model, now=exchange.now), same
 
 
 def _can_be_marked(prompt: Prompt, index: int) -> bool:

@@ -17,6 +17,7 @@ from sidecar.exchange import Exchange, Json
 from sidecar.replies.reply import Reply
 from sidecar.replies.request_key import may_share, request_key
 from sidecar.replies.wishes import TTL_HEADER, CacheWishes, wishes_of
+from sidecar.routing.wishes import acts_on
 from sidecar.services import Services
 
 LAYER: Final = "response_cache"
@@ -58,7 +59,7 @@ class ResponseCache:
             prompt,
             upstream=settings.anthropic_base_url,
             api_version=await self._api_version(),
-            routing=switch("enable_smart_routing", settings.enable_smart_routing),
+            routing=acts_on(exchange, settings),
         )
         exchange.response_headers["x-gateway-cache-key"] = exchange.reply_key
         return True

@@ -24,6 +24,7 @@ from sidecar.commands.files import files
 from sidecar.commands.projects import projects
 from sidecar.commands.record import record
 from sidecar.commands.replay import replay
+from sidecar.commands.route import route
 from sidecar.commands.running import already_running, find, health, is_claimed, tell_to_stop, wait_until_stopped
 from sidecar.commands.show import show
 from sidecar.commands.terminal import console, fail, on_a_terminal, one_sentence, say, warn
@@ -91,6 +92,10 @@ def up(
         list[Path] | None,
         typer.Option(help="A Python file with addons of your own; may be given more than once.", metavar="FILE.py"),
     ] = None,
+    router: Annotated[
+        Path | None,
+        typer.Option(help="A Python file with a router of your own; else ROUTER.", metavar="FILE.py"),
+    ] = None,
     intercept: Annotated[
         bool,
         typer.Option("--intercept", help="Also start the interceptor, for programs without a base URL.", metavar=FLAG),
@@ -104,12 +109,15 @@ def up(
     """Start the sidecar: on a terminal with its dashboard, else in the foreground."""
     with one_sentence():
         home = Home.locate()
-        loaded = _load(home, host=host, port=port, intercept=intercept or None, intercept_port=intercept_port)
+        router = router.absolute() if router is not None else None
+        loaded = _load(
+            home, host=host, port=port, intercept=intercept or None, intercept_port=intercept_port, router=router
+        )
         addons = [path.absolute() for path in addon or ()]
         if detach or (not headless and on_a_terminal()):
             warn(loaded.warnings)
             arguments = [f"--addon={path}" for path in addons]
-            given = (("host", host), ("port", port), ("intercept-port", intercept_port))
+            given = (("host", host), ("port", port), ("intercept-port", intercept_port), ("router", router))
             arguments += [f"--{name}={value}" for name, value in given if value is not None]
             arguments += ["--intercept"] if intercept else []
             _up_in_background(home, loaded.settings, arguments, detach=detach)
@@ -285,10 +293,7 @@ def config(
             typer.echo(json.dumps({"home": str(home.path), "settings": config_table.as_json(loaded)}))
             return
         console().print(config_table.as_rich_table(loaded))
-        say(
-            f"Environment first, then {home.config_file}, then defaults. (*) read, but not yet in effect: "
-            "the part it is for is not built."
-        )
+        say(f"Environment first, then {home.config_file}, then defaults.")
 
 
 @app.command(rich_help_panel=OFFLINE)
@@ -346,6 +351,7 @@ def _welcome(url: str, home: Home, settings: Settings, ending: str) -> str:
 
 app.add_typer(projects, rich_help_panel=LOOK)
 app.add_typer(cache, rich_help_panel=LOOK)
+app.add_typer(route, rich_help_panel=LOOK)
 app.add_typer(ca, rich_help_panel=RUN)
 app.command(rich_help_panel=RUN)(connect)
 app.command(rich_help_panel=RUN)(env)

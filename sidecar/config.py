@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,14 +20,8 @@ ENVIRONMENT_NAMES = {
 }
 """Names in the environment that are not just the upper-case field: shells and platforms export HOST and PORT."""
 
-ONLY_IN_FILE = frozenset({"models", "boilerplate", "fallback"})
+ONLY_IN_FILE = frozenset({"models", "boilerplate", "fallback", "routing"})
 """Tables, which one environment variable cannot hold well."""
-
-WAITS_FOR = {
-    "enable_smart_routing": "smart routing",
-}
-"""Settings that are read and checked but have nothing to act on yet, and what they wait for. A row goes when its part
-comes."""
 
 
 def environment_name(field: str) -> str | None:
@@ -82,6 +77,21 @@ def _boilerplate_rows(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
         checked_rows(tables)
     return tables
+
+
+def _routing_table(table: dict[str, Any]) -> dict[str, Any]:
+    if table:
+        from sidecar.routing.rules import table_of
+
+        table_of(table)
+    return table
+
+
+def _chains(table: object) -> object:
+    """A chain of one may be written without brackets."""
+    if not isinstance(table, dict):
+        return table
+    return {model: (chain,) if isinstance(chain, str) else chain for model, chain in table.items()}
 
 
 def _bindable(host: str) -> str:
@@ -223,7 +233,13 @@ class Settings(BaseSettings):
     enable_multi_project: bool = False
     """Several projects, each with a key, limits and a budget of its own."""
     enable_smart_routing: bool = True
-    """Choose the model by the task where the client asks for `auto`."""
+    """Choose the model by the task where the client asks for `auto`, `auto:fast` or `auto:best`."""
+    route_named_models: bool = False
+    """Choose it also where the client names a model."""
+    route_effort: bool = False
+    """Let Claude think less about a turn that only reads what a tool gave back, where that is cheaper."""
+    router: Path | None = None
+    """A Python file whose function `route` may choose another model than the rules did."""
     prometheus_enabled: bool = True
     """Serve metrics at /admin/metrics."""
 
@@ -262,8 +278,12 @@ class Settings(BaseSettings):
     """How much is logged."""
     test_clock: bool = False
     """Take the time for warmth, lifetimes and pauses from a request's `X-Cgw-Clock` (epoch seconds): for replays."""
-    fallback: dict[str, str] = Field(default_factory=dict)
-    """Table `[fallback]`: which model may answer instead of another while its breaker is open (`opus = "sonnet"`)."""
+    fallback: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_chains)] = Field(default_factory=dict)
+    """Table `[fallback]`: which models may answer, one after the other, instead of one that keeps failing, is
+    overloaded or is not there (`opus = ["sonnet", "haiku"]`)."""
+    routing: Annotated[dict[str, Any], AfterValidator(_routing_table)] = Field(default_factory=dict)
+    """Table `[routing]`: rules, thresholds and lanes over the shipped ones; models that it may (`allow`) or may not
+    (`deny`) choose."""
     models: dict[str, str] = Field(default_factory=dict)
     """Table `[models]`: names that your tools insist on, each with the Claude model or alias it means."""
 

@@ -26,13 +26,18 @@ def conversation_id(project: str, headers: Mapping[str, str], request: Json) -> 
 
     The project is part of it: two projects never share a conversation.
     """
-    told = next((value for name in SESSION_HEADERS if (value := headers.get(name))), None)
+    told = session_of(headers)
     parts = ("session", told) if told else ("texts", *_opening(request))
     digest = blake2b(project.encode(), digest_size=8)
     for part in parts:
         digest.update(b"\0")
         digest.update(part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def session_of(headers: Mapping[str, str]) -> str | None:
+    """What the client itself calls its session; header names are lower-case."""
+    return next((told for name in SESSION_HEADERS if (told := headers.get(name))), None)
 
 
 def _opening(request: Json) -> tuple[str, str]:

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from sidecar.accounts.account import Account
     from sidecar.call import Call, Reader
     from sidecar.prompt import Prompt
+    from sidecar.routing.decide import Route
 from sidecar.projects.policy import FREE, Policy
 
 Json = dict[str, Any]
 """A parsed JSON object."""
 
 Dialect = Literal["openai_chat", "openai_completions", "anthropic_messages"]
+
+FALLBACK = "fallback"
+"""`route_reason` of a model that answers in place of another."""
 
 NoteAction = Literal["mapped", "ignored", "dropped", "changed", "repaired"]
 LOSSY_ACTIONS: frozenset[NoteAction] = frozenset({"dropped", "changed", "repaired"})
@@ -232,6 +236,10 @@ class Exchange:
     model_resolved: str = ""
     """The Claude id that the client's name means: `model` before any addon chose another."""
     route_reason: str = ""
+    wish: Literal["auto", "fast", "best"] | None = None
+    """What the client left to us: the model, to be a fast or the best one where it said so. None: it named one."""
+    route: Route | None = None
+    """What routing decided, where it acted."""
     effort_hint: str | None = None
     """An effort level that the model's name carried (`...-thinking-high`)."""
     project: str = "default"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -22,12 +22,13 @@ from sidecar.conversations import conversation_id
 from sidecar.dialects.anthropic_messages import delta_size, deltas_size, error_in, stream_of
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
+from sidecar.fallback import Fallbacks, take
 from sidecar.fit import fit
 from sidecar.fold import MessageFold
 from sidecar.guard import Guard, QuotedMarkerError, guard_of, marker_in_arguments
-from sidecar.headers import for_upstream, printable
-from sidecar.models.catalogue import Catalogue, Resolution
-from sidecar.persistence import Persistence
+from sidecar.headers import ROUTING, USE_MODEL, for_upstream, printable
+from sidecar.models.catalogue import Catalogue, ModelCard, Resolution
+from sidecar.persistence import Persistence, begin_anew
 from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
 from sidecar.sse import Events, ServerSentEvent
@@ -61,16 +62,16 @@ class Gateway:
         accepted: Callable[[Exchange], None] | None = None,
         taken_back: Callable[[Exchange], None] | None = None,
         persistence: Persistence | None = None,
-        fallback: Mapping[str, str] | None = None,
+        fallbacks: Fallbacks | None = None,
         begun: Callable[[Exchange], None] | None = None,
         keeps_answers: Callable[[], bool] | None = None,
         listeners: Sequence[Callable[[Exchange], None]] = (),
     ) -> None:
         """`toll` is asked once for each exchange that goes to Claude, just before it does; its GatewayError keeps it
         back. `accepted` hears that Claude has begun to answer, with the prompt's usage known; `taken_back`
-        that a marker of ours came back, and that from now on the prompt goes as the client wrote it. `fallback` has
-        the model that the user allows in place of one whose breaker is open, both as Claude ids. `begun` hears of each
-        exchange before anything else happens to it; `keeps_answers` says whether they are to have what was `heard`."""
+        that a marker of ours came back, and that from now on the prompt goes as the client wrote it. `fallbacks` has
+        the models that the user allows in place of one that does not answer. `begun` hears of each exchange before
+        anything else happens to it; `keeps_answers` says whether they are to have what was `heard`."""
         self.catalogue = catalogue
         self.upstream = upstream
         self.pipeline = pipeline
@@ -79,7 +80,7 @@ class Gateway:
         self._accepted = accepted
         self._taken_back = taken_back
         self._persistence = persistence or Persistence(Breakers(None), retry=False)
-        self._fallback = fallback or {}
+        self._fallbacks = fallbacks or Fallbacks(catalogue=catalogue)
         self._begun = begun
         self._keeps_answers = keeps_answers
         self._listeners = tuple(listeners)
@@ -96,18 +97,24 @@ class Gateway:
 
     def resolve(self, exchange: Exchange) -> None:
         """Find the model that the client means. Raises GatewayError (404) for one nobody knows."""
-        resolution = self.catalogue.resolve(exchange.model_asked)
-        exchange.model = exchange.model_resolved = resolution.card.id
-        exchange.route_reason = resolution.reason
+        named = exchange.client_headers.get(USE_MODEL)
+        resolution = self.catalogue.resolve(named or exchange.model_asked)
+        routed = exchange.client_headers.get(ROUTING, "").lower() != "off"
+        exchange.wish = resolution.wish if routed else None
+        card = resolution.card
+        if resolution.wish is not None and not exchange.policy.allows(card.id, card.line):
+            card = self._allowed(exchange) or card
+        exchange.model = exchange.model_resolved = card.id
+        exchange.route_reason = "pinned" if named else resolution.reason
         exchange.effort_hint = resolution.effort_hint
         if resolution.note:
             _tell(exchange, resolution)
-        if (instead := self._fallback.get(exchange.model)) is not None and self._persistence.breakers.refuses(
-            exchange.model
-        ):
-            exchange.note("model", "changed", f"{exchange.model} keeps failing; the fallback {instead} was allowed")
-            exchange.model = instead
-            exchange.route_reason = "fallback"
+        self._fallbacks.apply(exchange)
+
+    def _allowed(self, exchange: Exchange) -> ModelCard | None:
+        """Who answers for a project that left the choice to us and may not use the usual one."""
+        listed = (self.catalogue.card(card.id) for card in self.catalogue.listed())
+        return next((card for card in listed if exchange.policy.allows(card.id, card.line)), None)
 
     @asynccontextmanager
     async def account(self, exchange: Exchange) -> AsyncIterator[None]:
@@ -220,7 +227,7 @@ class Gateway:
             return exchange.joined
         call = exchange.call = exchange.call or Call(exchange)
         reader = call.join()
-        call.begin(self._persistence.ask(lambda: ask(exchange, call), exchange, call))
+        call.begin(self._ask_along_chain(ask, exchange, call))
         self._calls.add(call)
         call.when_ended(lambda: self._calls.discard(call))
         return reader
@@ -229,6 +236,27 @@ class Gateway:
         """End every answer that is being given with an error, since cgw itself ends."""
         for call in list(self._calls):
             call.cut(_stopped())
+
+    async def _ask_along_chain(self, ask: Ask, exchange: Exchange, call: Call) -> None:
+        """Ask, and where the model is not there ask those that the user allows in its place, as long as nothing of an
+        answer has been passed on."""
+        tried = [exchange.model]
+        while True:
+            try:
+                return await self._persistence.ask(lambda: ask(exchange, call), exchange, call)
+            except GatewayError as error:
+                instead = self._fallbacks.after(exchange, error, tried) if call.is_blank else None
+                if instead is None:
+                    raise
+                log.warning("request %s goes on with %s: %s", exchange.id, instead, printable(error.message))
+                take(exchange, instead, f"{exchange.model} does not answer ({error.status} {error.code or error.kind})")
+            tried.append(instead)
+            begin_anew(exchange)
+            await self.pipeline.request(exchange, since=Assembly)
+            if exchange.answer is not None:
+                call.body = orjson.dumps(exchange.answer)
+                return None
+            await self._fit(exchange)
 
     async def _read(self, exchange: Exchange, reader: Reader, write: WriteEvents, *, fold: bool) -> None:
         call = reader.call

@@ -40,10 +40,15 @@ KEPT_HERE_PREFIXES = ("x-gateway-", "x-cgw-", "x-forwarded-", "sec-", "proxy-")
 TRANSLATED_ROUTE_PASSES = frozenset({"anthropic-beta", "anthropic-version"})
 """An OpenAI client's own headers mean nothing to Anthropic; these are meant for it."""
 
+USE_MODEL, ROUTING = "x-gateway-use-model", "x-gateway-routing"
+"""By these a client names another model than in its body, and keeps routing from choosing one."""
+
 UPSTREAM_TELLS = ("request-id", "retry-after", "x-should-retry")
 UPSTREAM_TELLS_PREFIX = "anthropic-"
 """Headers of Claude's answer that go back to the client."""
 
+ROUTE_LIMIT = 1_000
+"""Characters of `X-Gateway-Route`."""
 REPORT_LIMIT = 2_000
 """Characters of `X-Gateway-Report`; some clients cap all headers together at 8 KB."""
 
@@ -93,6 +98,10 @@ def for_client(exchange: Exchange) -> dict[str, str]:
         headers["x-gateway-retries"] = str(exchange.retries)
     if exchange.model:
         headers["x-gateway-model"] = exchange.model
+    if exchange.route is not None:
+        headers["x-gateway-route"] = printable(exchange.route.header())[:ROUTE_LIMIT]
+    elif exchange.model and exchange.route_reason:
+        headers["x-gateway-route"] = f"{exchange.model}; reason={exchange.route_reason}"
     if report := report_of(exchange.notes):
         headers["x-gateway-report"] = report
     return headers | exchange.response_headers

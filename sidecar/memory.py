@@ -27,7 +27,7 @@ from sidecar.conversation import (
     positions_of,
     rolling,
 )
-from sidecar.conversations import SESSION_HEADERS
+from sidecar.conversations import session_of
 from sidecar.economy.breakpoints import can_be_marked
 from sidecar.exchange import Exchange
 from sidecar.holdout import in_holdout
@@ -141,7 +141,7 @@ class ConversationMemory:
 
     def _candidates(self, exchange: Exchange, keys: Iterable[str]) -> Iterator[Line]:
         """The lines that these keys lead to and that may be the conversation's."""
-        session = _session(exchange)
+        session = session_of(exchange.client_headers)
         for line_id in {line_id for key in keys for line_id in self._groups.get(key, ())}:
             if (line := self._lines.get(line_id)) is None or line.project != exchange.project:
                 continue
@@ -167,7 +167,7 @@ class ConversationMemory:
         elif not goes_on:
             line = line.fork(os.urandom(16).hex(), start)
             line.holdout = exchange.holdout
-        line.session = _session(exchange) or line.session
+        line.session = session_of(exchange.client_headers) or line.session
         line.references_off = line.references_off or prompt.taken_back is not None
         line.thinking_off = line.thinking_off or prompt.thinking_refused
         if prompt.renewed:
@@ -313,14 +313,10 @@ def _marks(exchange: Exchange, prompt: Prompt) -> dict[int, str]:
     return marks
 
 
-def _session(exchange: Exchange) -> str | None:
-    return next((told for name in SESSION_HEADERS if (told := exchange.client_headers.get(name))), None)
-
-
 def _groups(exchange: Exchange, prompt: Prompt) -> Iterator[str]:
     """Keys under which the lines of a conversation are found: what the client calls it, its first words, and the
     beginnings of its last answers, which no other conversation has."""
-    if session := _session(exchange):
+    if session := session_of(exchange.client_headers):
         yield _key(exchange.project, b"session", session.encode("utf-8", "surrogatepass"))
     opening = next((at for at in prompt.positions if at.role == "user"), None)
     if opening is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from sidecar.conversation import LIFETIME_SECONDS, Accepted, Line, Position, Sent, texts_of
-from sidecar.exchange import Exchange, Json, MissCause
+from sidecar.exchange import FALLBACK, Exchange, Json, MissCause
 
 if TYPE_CHECKING:
     from sidecar.prompt import Prompt
@@ -28,8 +28,6 @@ LOOKBACK_BLOCKS: Final = 20
 """How far before a marker Claude looks for what is in its cache (docs: prompt caching, lookback window)."""
 TERMS: Final = ("tool_choice", "thinking", "output_config", "speed")
 """Fields beside the prompt that decide whether a cached prefix fits."""
-GATEWAYS_CHOICE: Final = frozenset({"fallback", "routed"})
-"""Route reasons of a model that the client did not name."""
 BEFORE_CHANGE: Final = 12
 QUOTED: Final = 44
 LONGEST_TERM: Final = 60
@@ -112,7 +110,8 @@ def _why(exchange: Exchange, prompt: Prompt, before: Expected) -> tuple[bool, st
     """Whether the gateway caused it, and the cause. What nobody could have helped is asked first."""
     line, last = before.line, before.last
     if last.model != exchange.model:
-        return exchange.route_reason in GATEWAYS_CHOICE, f"the model changed from {last.model} to {exchange.model}"
+        ours = exchange.route is not None or exchange.route_reason == FALLBACK
+        return ours, f"the model changed from {last.model} to {exchange.model}"
     if (pause := _expired(exchange, before)) is not None:
         return False, pause
     if prompt.thinking_refused:

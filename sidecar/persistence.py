@@ -46,7 +46,7 @@ class Persistence:
                     raise
                 log.info("request %s is tried again in %.1f s: %s", exchange.id, wait, printable(error.message))
             await asyncio.sleep(wait)
-            _begin_anew(exchange)
+            begin_anew(exchange)
 
     def _wait(self, error: GatewayError, exchange: Exchange, call: Call, left: float) -> float | None:
         if not (self._retry and call.is_blank):
@@ -54,8 +54,8 @@ class Persistence:
         return retries.wait_before(error, exchange.retries + 1, left=left)
 
 
-def _begin_anew(exchange: Exchange) -> None:
-    """Forget what was heard of an answer that never came, but not what it cost."""
+def begin_anew(exchange: Exchange) -> None:
+    """Forget what was heard of an answer that never came, but not what it cost: it is asked for once more."""
     exchange.retries += 1
     if exchange.usage.prompt_tokens:
         exchange.retract(retries.LAYER)

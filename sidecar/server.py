@@ -33,6 +33,7 @@ from sidecar.credentials import sdk_client
 from sidecar.doctor.routes import DoctorRoutes
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
+from sidecar.fallback import Fallbacks
 from sidecar.feed.feed import Feed
 from sidecar.feed.kept import KeptExchanges
 from sidecar.feed.routes import FeedRoutes
@@ -189,6 +190,7 @@ async def sidecar_app(
         reduce_with_thinking=settings.reduce_with_thinking,
     )
     files = FileCache(shelves(file_cache.NAMESPACE, file_cache.SIZE_LIMIT_BYTES, shared=False))
+    breakers = Breakers(_trips(settings))
     services = Services(
         settings=settings,
         home=home,
@@ -200,6 +202,7 @@ async def sidecar_app(
         pace=PaceShelf(shelves(pace_shelf.NAMESPACE, pace_shelf.SIZE_LIMIT_BYTES, shared=False)),
         replies=Replies(shelves(replies.NAMESPACE, replies.SIZE_LIMIT_BYTES)),
         api_version=upstream.api_version,
+        fallbacks=Fallbacks(_chains(settings, catalogue), catalogue=catalogue, refuses=breakers.refuses),
         own_requests=OwnRequests(upstream, prices, books.accountant),
     )
     async with AsyncExitStack() as running:
@@ -212,7 +215,7 @@ async def sidecar_app(
             )
         except ValueError as error:
             raise StartError(str(error)) from error
-        persistence = Persistence(Breakers(_trips(settings)), retry=settings.retry_enabled)
+        persistence = Persistence(breakers, retry=settings.retry_enabled)
         switches = Switches(keep_bodies=settings.keep_bodies)
         kept = KeptExchanges(switches)
         feed = Feed(kept)
@@ -227,7 +230,7 @@ async def sidecar_app(
             accepted=memory.accepted,
             taken_back=memory.taken_back,
             persistence=persistence,
-            fallback=_fallback(settings, catalogue),
+            fallbacks=services.fallbacks,
             begun=feed.begun,
             keeps_answers=lambda: kept.wanted,
             listeners=[books.accountant],
@@ -408,12 +411,12 @@ def _trips(settings: Settings) -> Trips | None:
     )
 
 
-def _fallback(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
+def _chains(settings: Settings, catalogue: Catalogue) -> dict[str, list[str]]:
     """By Claude ids. Raises StartError for a model that nobody knows."""
     try:
         return {
-            catalogue.resolve(model).card.id: catalogue.resolve(instead).card.id
-            for model, instead in settings.fallback.items()
+            catalogue.resolve(model).card.id: [catalogue.resolve(instead).card.id for instead in chain]
+            for model, chain in settings.fallback.items()
         }
     except GatewayError as error:
         raise StartError(f"[fallback] in cgw.toml: {error.message}") from error

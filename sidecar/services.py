@@ -10,6 +10,7 @@ from sidecar.config import Settings
 
 if TYPE_CHECKING:
     from sidecar.accounts.prices import Prices
+    from sidecar.fallback import Fallbacks
     from sidecar.file_cache import FileCache
     from sidecar.home import Home
     from sidecar.keep_warm import Asks
@@ -36,5 +37,7 @@ class Services:
     """Claude's answers, for requests that come again."""
     api_version: Callable[[], Awaitable[str]]
     """The `anthropic-version` of requests that name none."""
+    fallbacks: Fallbacks
+    """Which models may answer in place of one that does not."""
     own_requests: Asks | None = None
     """How a layer asks Claude by itself, on its own account."""

@@ -1,4 +1,4 @@
-"""The settings as people read them: values masked, where each came from, and which have nothing to act on yet."""
+"""The settings as people read them: values masked, and where each came from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.config import WAITS_FOR, Settings, environment_name, without_password
+from sidecar.config import Settings, environment_name, without_password
 from sidecar.config_sources import LoadedSettings, Origin
 
 UNSET = "unset"
@@ -31,8 +31,6 @@ class Row:
     """For JSON: numbers and booleans stay what they are, secrets are masked."""
     origin: Origin
     description: str
-    waits_for: str | None
-    """The part that this setting is for and that is not built yet."""
 
 
 def rows(loaded: LoadedSettings) -> Iterator[Row]:
@@ -46,35 +44,27 @@ def rows(loaded: LoadedSettings) -> Iterator[Row]:
             _plain(value),
             loaded.origins[field],
             info.description or "",
-            WAITS_FOR.get(field),
         )
 
 
 def as_json(loaded: LoadedSettings) -> dict[str, Any]:
     """By field name."""
-    return {
-        row.field: {"value": row.plain, "origin": row.origin, "in_effect": row.waits_for is None}
-        for row in rows(loaded)
-    }
+    return {row.field: {"value": row.plain, "origin": row.origin} for row in rows(loaded)}
 
 
 def as_rich_table(loaded: LoadedSettings) -> Table:
-    """For the terminal. A star marks what is not in effect yet."""
+    """For the terminal."""
     table = Table("Setting", "Value", "From", box=None, pad_edge=False)
     for row in rows(loaded):
-        star = "*" if row.waits_for else ""
-        table.add_row(
-            Text(row.name + star), Text(row.value), row.origin, style="bold" if row.origin != "default" else ""
-        )
+        table.add_row(Text(row.name), Text(row.value), row.origin, style="bold" if row.origin != "default" else "")
     return table
 
 
 def as_markdown() -> str:
     """The table of defaults for the user guide."""
     lines = ["| Name | Default | What it does |", "|---|---|---|"]
-    for row in rows(LoadedSettings(Settings(), dict.fromkeys(Settings.model_fields, "default"), ())):
-        note = f" *Not yet in effect: waits for {row.waits_for}.*" if row.waits_for else ""
-        lines.append(f"| `{row.name}` | `{row.value}` | {' '.join(row.description.split())}{note} |")
+    defaults = LoadedSettings(Settings(), dict.fromkeys(Settings.model_fields, "default"), ())
+    lines += [f"| `{row.name}` | `{row.value}` | {' '.join(row.description.split())} |" for row in rows(defaults)]
     return "\n".join(lines) + "\n"
 
 
@@ -88,9 +78,9 @@ def shown(value: Any) -> str:
         case SecretStr():
             return masked(value.get_secret_value())
         case dict():
-            return ", ".join(f"{name} = {meant}" for name, meant in value.items()) or "empty"
+            return ", ".join(f"{name} = {shown(meant)}" for name, meant in value.items()) or "empty"
         case tuple():
-            return ", ".join(value) or "empty"
+            return ", ".join(map(str, value)) or "empty"
         case float():
             return f"{value:g}"
         case str():

@@ -59,6 +59,15 @@ Models = Annotated[
         show_default=False,
     ),
 ]
+Denied = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deny",
+        metavar="MODEL|none",
+        help="Not these, written as for --model; may be given more than once.",
+        show_default=False,
+    ),
+]
 DefaultModel = Annotated[
     str | None,
     typer.Option(metavar="MODEL|none", help="For requests that name no model.", show_default=False),
@@ -87,6 +96,7 @@ class Changes:
     monthly_budget: str | None
     warn_at: int | None
     model: list[str] | None
+    deny: list[str] | None
     default_model: str | None
     on: list[str] | None
     off: list[str] | None
@@ -112,6 +122,8 @@ class Changes:
         values: dict[str, Any] = {}
         if self.model is not None:
             values["models"] = () if self.model == ["all"] else tuple(dict.fromkeys(self.model))
+        if self.deny is not None:
+            values["denied"] = () if self.deny == [NONE] else tuple(dict.fromkeys(self.deny))
         if self.default_model is not None:
             values["default_model"] = None if self.default_model == NONE else self.default_model
         kept = {name: on for name, on in project.policy.switches.items() if name not in _fields(self.inherit)}
@@ -139,6 +151,7 @@ def add(
     monthly_budget: MonthlyBudget = None,
     warn_at: WarnAt = None,
     model: Models = None,
+    deny: Denied = None,
     default_model: DefaultModel = None,
     on: On = None,
     off: Off = None,
@@ -152,6 +165,7 @@ def add(
         monthly_budget=monthly_budget,
         warn_at=warn_at,
         model=model,
+        deny=deny,
         default_model=default_model,
         on=on,
         off=off,
@@ -200,6 +214,7 @@ def set_project(
     monthly_budget: MonthlyBudget = None,
     warn_at: WarnAt = None,
     model: Models = None,
+    deny: Denied = None,
     default_model: DefaultModel = None,
     on: On = None,
     off: Off = None,
@@ -214,6 +229,7 @@ def set_project(
         monthly_budget=monthly_budget,
         warn_at=warn_at,
         model=model,
+        deny=deny,
         default_model=default_model,
         on=on,
         off=off,
@@ -275,6 +291,7 @@ class Desk:
             "spent_today_usd": usd_text(today),
             "spent_this_month_usd": usd_text(month),
             "models": list(project.policy.models),
+            "denied": list(project.policy.denied),
             "default_model": project.policy.default_model,
             "switches": dict(project.policy.switches),
             "created_at": project.created_at.isoformat() if project.created_at else None,
@@ -289,7 +306,7 @@ class Desk:
             _number(project.tpm),
             _spent(today, project.daily_budget),
             _spent(month, project.monthly_budget),
-            ", ".join(project.policy.models) or "all",
+            ", ".join([*project.policy.models, *(f"not {model}" for model in project.policy.denied)]) or "all",
         )
 
     def hint(self) -> None:

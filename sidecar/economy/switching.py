@@ -42,19 +42,25 @@ class Switch:
         return f"moved: {over} cost {costs}, paid off after {self.break_even}"
 
 
-def switch(stay: Candidate, move: Candidate, *, prompt: int, growth: int, output: int, further: int) -> Switch:
-    """Compare the two for a prompt of `prompt` tokens that grows by `growth` a request, each answered with `output`
-    tokens. What is not warm is written for five minutes; later requests read all that was there before them."""
-    costs = {candidate.model: 0 for candidate in (stay, move)}
-    break_even = None
+def spending(candidate: Candidate, *, prompt: int, growth: int, output: int, further: int) -> list[int]:
+    """What a model costs after each of this and `further` requests, all in all: for a prompt of `prompt` tokens that
+    grows by `growth` a request, each answered with `output` tokens. What is not warm is written for five minutes; later
+    requests read all that was there before them. Pico-dollars."""
+    costs: list[int] = []
     for number in range(1 + further):
-        for candidate in (stay, move):
-            whole = prompt + number * growth
-            warm = min(candidate.warm, whole) if number == 0 else whole - growth
-            rates = candidate.row.rates(whole)
-            costs[candidate.model] += (
-                warm * rates.cache_read + (whole - warm) * rates.cache_write_5m + output * rates.output
-            )
-        ahead = costs[move.model] < costs[stay.model]
-        break_even = (break_even or number + 1) if ahead else None
-    return Switch(stay, move, 1 + further, costs[stay.model], costs[move.model], break_even)
+        whole = prompt + number * growth
+        warm = min(candidate.warm, whole) if number == 0 else whole - growth
+        rates = candidate.row.rates(whole)
+        cost = warm * rates.cache_read + (whole - warm) * rates.cache_write_5m + output * rates.output
+        costs.append(cost + (costs[-1] if costs else 0))
+    return costs
+
+
+def switch(stay: Candidate, move: Candidate, *, prompt: int, growth: int, output: int, further: int) -> Switch:
+    """Compare the two, as `spending` has it."""
+    staying = spending(stay, prompt=prompt, growth=growth, output=output, further=further)
+    moving = spending(move, prompt=prompt, growth=growth, output=output, further=further)
+    break_even = None
+    for number, (moved, stayed) in enumerate(zip(moving, staying, strict=True), 1):
+        break_even = (break_even or number) if moved < stayed else None
+    return Switch(stay, move, 1 + further, staying[-1], moving[-1], break_even)

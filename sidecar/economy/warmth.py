@@ -49,6 +49,14 @@ def entries(requests: Sequence[Accepted], tokens_at: TokensAt, *, model: str, no
     return sorted((entry for entry in (known or {}).values() if now < entry.expires), key=_until)
 
 
+def readable(line: Line, frozen: int, *, model: str, now: float) -> list[Entry]:
+    """What a request that shares `frozen` positions with the line can find of it, the shortest first."""
+    if not frozen:
+        return []
+    same = [one for one in line.requests if one.model == model]
+    return [entry for entry in entries(same, tokens_of(line), model=model, now=now) if entry.until <= frozen]
+
+
 def _after(one: Accepted, known: dict[int, Entry] | None, tokens_at: TokensAt) -> dict[int, Entry]:
     """The entries once `one` was answered; `known` is None where nobody knows what there was before."""
     if not (one.read or one.written_5m or one.written_1h):

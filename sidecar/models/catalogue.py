@@ -27,6 +27,10 @@ Reason = Literal["exact", "alias", "mapped", "retired", "dated", "unknown"]
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 """`output_config.effort`, lowest first."""
 
+Wish = Literal["auto", "fast", "best"]
+WISHES: dict[str, Wish] = {"auto": "auto", "auto:fast": "fast", "auto:best": "best"}
+"""Aliases that leave the model to us. What they lead to is who answers where routing is off."""
+
 OWN_LINES = tuple(line for line in LINES if line != "mythos")
 """The lines an alias may lead to: Mythos is by invitation."""
 
@@ -75,6 +79,8 @@ class Resolution:
     """One sentence for the header and the log, where the client should know."""
     effort_hint: str | None = None
     """The effort that a suffix of the name asks for (`-thinking-high`)."""
+    wish: Wish | None = None
+    """What the name leaves to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +207,7 @@ class Catalogue:
             return Resolution(card, asked, "exact" if name == asked else "alias")
         if (line := _line_named(name, self._table.aliases)) is not None:
             newest = self._newest(line)
-            return None if newest is None else Resolution(newest, asked, "alias")
+            return None if newest is None else Resolution(newest, asked, "alias", wish=WISHES.get(name))
         # A dated id of a model known by its undated one passes on as it is written: the API decides.
         if (dated := DATED.fullmatch(name)) and (base := self._cards.get(dated["base"])) is not None:
             if base.lifecycle == "retired":
@@ -216,7 +222,7 @@ class Catalogue:
         note = f"{asked} is answered by {found.card.id}."
         if found.note:
             note += f" {found.note}"
-        return Resolution(found.card, asked, "mapped", note, effort or found.effort_hint)
+        return Resolution(found.card, asked, "mapped", note, effort or found.effort_hint, found.wish)
 
     def _succeeded(self, asked: str, retired: ModelCard) -> Resolution | None:
         card = self._newest(retired.line or self._table.successors.get(retired.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
@@ -15,6 +15,8 @@ SWITCHES: Final = (
     "enforce_diff_first",
     "enable_thinking_memory",
     "enable_smart_routing",
+    "route_named_models",
+    "route_effort",
 )
 """Settings that a project may turn on or off for itself: those that decide what happens to its own requests."""
 
@@ -23,6 +25,8 @@ SWITCHES: Final = (
 class Policy:
     models: tuple[str, ...] = ()
     """Models it may use: ids, patterns of ids (`claude-haiku-*`) and lines (`haiku`). Empty: all."""
+    denied: tuple[str, ...] = ()
+    """Models it may not use, whatever `models` says; written in the same way."""
     default_model: str | None = None
     """For requests that name no model."""
     switches: Mapping[str, bool] = field(default_factory=dict, hash=False)
@@ -30,11 +34,16 @@ class Policy:
 
     def allows(self, model_id: str, line: str | None) -> bool:
         """Whether the project may use this Claude model. An addon that chooses a model must choose an allowed one."""
-        return not self.models or any(line == pattern or fnmatchcase(model_id, pattern) for pattern in self.models)
+        return (not self.models or matches(self.models, model_id, line)) and not matches(self.denied, model_id, line)
 
     def switch(self, setting: str, otherwise: bool) -> bool:
         """The project's own choice, else the gateway's."""
         return self.switches.get(setting, otherwise)
+
+
+def matches(patterns: Iterable[str], model_id: str, line: str | None) -> bool:
+    """Whether a model is among those that are written as ids, patterns of ids or lines."""
+    return any(line == pattern or fnmatchcase(model_id, pattern) for pattern in patterns)
 
 
 FREE: Final = Policy()

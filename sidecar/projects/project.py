@@ -104,7 +104,12 @@ def check_model(project: str, policy: Policy, card: ModelCard) -> None:
     if not policy.allows(card.id, card.line):
         raise GatewayError(
             "permission_error",
-            f"Project `{project}` may not use {card.id}, only {', '.join(policy.models)}.",
+            f"Project `{project}` may not use {card.id}, {_allowed(policy)}.",
             param="model",
             code="model_not_allowed",
         )
+
+
+def _allowed(policy: Policy) -> str:
+    only = f"only {', '.join(policy.models)}" if policy.models else "but others"
+    return f"{only} except {', '.join(policy.denied)}" if policy.denied else only

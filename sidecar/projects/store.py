@@ -115,7 +115,12 @@ def _values(project: Project) -> dict[str, Any]:
         "monthly_budget": project.monthly_budget,
         "warn_percent": project.warn_percent,
         "policy": orjson.dumps(
-            {"models": policy.models, "default_model": policy.default_model, "switches": policy.switches}
+            {
+                "models": policy.models,
+                "denied": policy.denied,
+                "default_model": policy.default_model,
+                "switches": policy.switches,
+            }
         ).decode(),
         "created_us": microseconds_of(project.created_at or datetime.now(UTC)),
         "key_last4": project.key_last4,
@@ -133,6 +138,7 @@ def _stored(row: RowMapping) -> StoredProject:
         warn_percent=row["warn_percent"],
         policy=Policy(
             models=tuple(policy["models"]),
+            denied=tuple(policy.get("denied", ())),  # projects set up before there were any have none
             default_model=policy["default_model"],
             # A newer cgw on the same database may know switches that this one does not have.
             switches={setting: on for setting, on in policy["switches"].items() if setting in SWITCHES},

@@ -9,9 +9,9 @@ properties of a schema come out in their order), and clients write the same requ
 the top-level fields, which is the dialects' own, does not count.
 
 The model counts as it was resolved, since two names of one model are one question, together with what may still
-change it afterwards: the effort that the name carried, whether routing is on, which models the project may use, and
-whether the choice was left to us (`auto`). What routing then chooses, by the task or by what is warm, is a good answer
-to the question, and serves the next one who asks it.
+change it afterwards: the effort that the name carried, whether routing may act, which models the project may use, and
+what of the choice was left to us (`auto`, `auto:best`). What routing then chooses, by the task or by what is warm, is a
+good answer to the question, and serves the next one who asks it.
 
 Where the answer comes from counts too (the address, the API version): a simulated Claude must never answer for the
 real one, whatever Redis two sidecars share.
@@ -70,7 +70,7 @@ def request_key(exchange: Exchange, prompt: Prompt, *, upstream: str, api_versio
         exchange.project,
         exchange.model_resolved,
         exchange.effort_hint,
-        routing and [exchange.model_asked.strip().lower() == "auto", policy.models],
+        routing and [exchange.wish, policy.models, policy.denied],
         prompt.chain[-1].hex(),
         [*_shape(exchange.request)],
         sorted(_fields(exchange.request)),

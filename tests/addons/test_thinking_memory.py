@@ -128,6 +128,7 @@ class Conversation:
             pace=cast(Any, None),
             replies=cast(Any, None),
             api_version=cast(Any, None),
+            fallbacks=cast(Any, None),
         )
         self.layer = ThinkingMemory(services)
         self._pipeline = Pipeline(

@@ -13,6 +13,7 @@ from sidecar import pace_shelf
 from sidecar.accounts.prices import Prices
 from sidecar.config import Settings
 from sidecar.exchange import Exchange, Json, Usage
+from sidecar.fallback import Fallbacks
 from sidecar.file_cache import NAMESPACE, SIZE_LIMIT_BYTES, FileCache
 from sidecar.home import Home
 from sidecar.memory import ConversationMemory
@@ -44,6 +45,7 @@ class Talk:
             pace=PaceShelf(shelves(pace_shelf.NAMESPACE, pace_shelf.SIZE_LIMIT_BYTES)),
             replies=Replies(shelves("responses", SIZE_LIMIT_BYTES)),
             api_version=_api_version,
+            fallbacks=Fallbacks(catalogue=catalogue),
         )
         self.layers = [layer(self.services) for layer in layers]
         self._pipeline = Pipeline([self.memory, *self.layers])

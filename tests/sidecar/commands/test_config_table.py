@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from sidecar.commands import config_table
-from sidecar.config import WAITS_FOR, Settings
+from sidecar.config import Settings
 from sidecar.config_sources import load_settings
 from sidecar.home import Home
 
@@ -51,7 +51,7 @@ def test_every_setting_has_a_row_with_a_description() -> None:
     assert all(row.description.endswith(".") for row in rows)
 
 
-def test_the_table_on_the_terminal_shows_values_origins_and_what_is_not_in_effect(tmp_path: Path) -> None:
+def test_the_table_on_the_terminal_shows_values_and_origins(tmp_path: Path) -> None:
     loaded = load_settings(
         Home(tmp_path), {"port": 1}, {"ANTHROPIC_API_KEY": "sk-ant-secret-abcd", "REDIS_URL": "redis://h"}
     )
@@ -61,7 +61,6 @@ def test_the_table_on_the_terminal_shows_values_origins_and_what_is_not_in_effec
     assert lines["ANTHROPIC_API_KEY"] == ["sk-...abcd", "env"]
     assert lines["CGW_PORT"] == ["1", "flag"]
     assert lines["REDIS_URL"] == ["redis://h", "env"]
-    assert all((f"{name.upper()}*" in lines) for name in WAITS_FOR)
     assert lines["DEFAULT_MAX_TOKENS"] == ["unset", "default"]
     assert lines["[models]"] == ["empty", "default"]
 
@@ -69,13 +68,9 @@ def test_the_table_on_the_terminal_shows_values_origins_and_what_is_not_in_effec
 def test_json_keeps_numbers_and_booleans_and_masks_secrets(tmp_path: Path) -> None:
     loaded = load_settings(Home(tmp_path), environ={"GATEWAY_API_KEY": "cgw-verysecretkey", "CGW_PORT": "7"})
     told = json.loads(json.dumps(config_table.as_json(loaded)))
-    assert told["port"] == {"value": 7, "origin": "env", "in_effect": True}
+    assert told["port"] == {"value": 7, "origin": "env"}
     assert told["gateway_api_key"]["value"] == "cgw-...tkey"
-    assert told["enable_smart_routing"] == {
-        "value": True,
-        "origin": "default",
-        "in_effect": "enable_smart_routing" not in WAITS_FOR,
-    }
+    assert told["enable_smart_routing"] == {"value": True, "origin": "default"}
     assert told["default_max_tokens"]["value"] is None
 
 

@@ -1,0 +1,42 @@
+"""What the user wrote, without what editors and agents write in the user's place."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LONGEST_BLOCK: Final = 200_000
+"""Characters of one block in which lines are counted."""
+
+ENVELOPES: Final = re.compile(
+    r"<(system-reminder|environment_details|environment_context|attachments|attached_files|additional_data|"
+    r"editorContext|reminderInstructions|repoStructure|workspace_info|ide_opened_file|ide_selection|"
+    r"local-command-stdout|command-message|command-name|important_rules|rules|files|symbols|selections)\b[^>]*>"
+    r".*?</\1>",
+    re.DOTALL,
+)
+"""What editors put around the user's words."""
+TAGS: Final = re.compile(r"</?(?:task|user_query|userRequest|user_message|feedback|prompt)>")
+CODEX_REQUEST: Final = "## My request for Codex:"
+FILES_OF_AIDER: Final = (
+    "I have *added these files to the chat*",
+    "Here are some READ ONLY files",
+    "Here are summaries",
+)
+RESULT_AS_TEXT: Final = re.compile(
+    r"^\s*(?:\[[\w-]+(?: for [^\]]{0,400})?\] Result:|Observation:|OBSERVATION:|EXECUTION RESULT)"
+)
+"""How clients without tool calls give the results of their tools."""
+
+
+def own_words(text: str) -> str:
+    """A user's text without what an editor wrote around it."""
+    if len(text) > LONGEST_BLOCK:
+        text = text[:LONGEST_BLOCK]
+    if CODEX_REQUEST in text:
+        text = text.partition(CODEX_REQUEST)[2]
+    if text.startswith(FILES_OF_AIDER):
+        return ""
+    if "<" in text:
+        text = TAGS.sub("", ENVELOPES.sub("", text))
+    return text.strip()
