@@ -32,7 +32,8 @@ FAILED_TEST: Final = re.compile(
     r"|\s*[✕✗×] (?P<spec>\S.{2,120}?)(?: \(\d+ ?m?s\))?$"
     r"|(?:FAIL|ERROR): (?P<unittest>\w+ \([\w.]+\))"
     r"|\s*FAIL +(?P<vitest>\S+\.(?:test|spec)\.\w+)"
-    r"|\[ERROR\] +(?P<surefire>[\w.]+\.\w+:\d+))",
+    r"|\[ERROR\] +(?P<surefire>[\w.]+\.\w+:\d+)"
+    r"|(?P<place>[\w./-]+\.\w+:\d+): (?:\w*Error|\w*Exception|Failed)\b)",
     re.MULTILINE,
 )
 
@@ -82,7 +83,8 @@ COMPLAINT: Final = _any(
     r"\bstill (?:not|fails?|failing|broken|wrong|crash(?:es|ing)|getting|the same|see(?:ing)?)\b",
     r"\b(?:the )?same (?:error|problem|issue|failure|result)\b",
     rf"\byou (?:broke|forgot|missed|ignored|did ?{_NOT}|messed)\b",
-    r"\b(?:fails?|failing|broken|wrong) again\b",
+    r"\b(?:fail(?:s|ed|ing)?|broken|broke|wrong) again\b",
+    r"\bfail(?:s|ing) the same way\b",
     r"\b(?:undo|revert) (?:that|this|it|your)\b",
 )
 
@@ -105,20 +107,22 @@ class Trouble:
     """Counts over the newest blocks."""
 
     same_test: int = 0
-    """How often a test that had failed failed again after an answer, at most over all tests."""
+    """How often a test that had failed failed again, at most over all tests. Where fewer fail than before it is
+    progress, and none failed again."""
     failed_edits: int = 0
     apologies: int = 0
     """Answers that begin with one."""
     complaints: int = 0
     """Times the user said that it is wrong."""
     what: str = ""
-    """The test that fails most."""
+    """The test that failed again most often."""
 
 
 def trouble_in(positions: Sequence[Position]) -> Trouble:
     """The user's complaints count only behind an answer."""
     start = max(0, len(positions) - LOOKED_AT)
-    failed: dict[str, int] = {}
+    again: dict[str, int] = {}
+    newest: set[str] = set()
     edits = apologies = complaints = 0
     answered = any(at.role == "assistant" for at in positions[max(0, start - 4) : start])
     for at in positions[start:]:
@@ -129,13 +133,16 @@ def trouble_in(positions: Sequence[Position]) -> Trouble:
         found = _finding(at)
         if found is NOTHING:
             continue
-        for test in found.failing:
-            failed[test] = failed.get(test, 0) + 1
+        if found.failing:
+            if newest.intersection(found.failing) and not newest > {*found.failing}:
+                for test in newest.intersection(found.failing):
+                    again[test] = again.get(test, 0) + 1
+            newest = {*found.failing}
         edits += found.failed_edit
         apologies += found.apology
         complaints += found.complaint and answered
-    what = max(failed, key=lambda test: failed[test], default="")
-    return Trouble(max(0, failed.get(what, 0) - 1), edits, apologies, complaints, what)
+    what = max(again, key=lambda test: again[test], default="")
+    return Trouble(again.get(what, 0), edits, apologies, complaints, what)
 
 
 def is_result(at: Position) -> bool:

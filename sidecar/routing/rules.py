@@ -270,7 +270,9 @@ CONDITIONS: Final[Mapping[str, tuple[str, Callable[[object], Condition]]]] = {
     "apologies": ("a whole number, at least", _number("trouble.apologies")),
     "complaints": ("a whole number, at least", _number("trouble.complaints")),
     "system": ("a regular expression in lower case", _pattern("system")),
+    "purpose": ("a regular expression in lower case", _pattern("purpose")),
     "asks": ("a regular expression in lower case", _pattern("asks")),
     "words": ("a regular expression in lower case", _pattern("words")),
+    "task": ("a regular expression in lower case", _pattern("task")),
 }
 """What a rule can ask for: what is allowed, and how it is read."""

@@ -11,9 +11,16 @@ from sidecar.conversation import THINKING, Position, texts_of
 from sidecar.exchange import Json
 from sidecar.prompt import Prompt
 from sidecar.routing.findings import Trouble, is_result, trouble_in
-from sidecar.routing.words import FILES_OF_AIDER, LONGEST_BLOCK, RESULT_AS_TEXT, own_words
+from sidecar.routing.words import (
+    FILES_OF_AIDER,
+    LONGEST_BLOCK,
+    REMINDER_OF_AIDER,
+    RESULT_AS_TEXT,
+    own_words,
+    without_code,
+)
 
-SYSTEM_HEAD: Final = 4_000
+SYSTEM_HEAD, PURPOSE_HEAD = 4_000, 800
 HEAD, TAIL = 4_000, 2_000
 """Characters of the user's own words that are looked at, from either end."""
 DIFF_LINE: Final = re.compile(r"^[+-](?![+-]{2} )", re.MULTILINE)
@@ -22,7 +29,6 @@ STEP: Final = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*] \[ \]|(?:step|phase) \d+\b)",
 
 SWITCHED: Final = "I switched to a new code base. Please don't consider the above files"
 """Ends aider's worked example, which every one of its conversations begins with."""
-REMINDER_OF_AIDER: Final = "\n\n# *"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,11 @@ class Subject:
     images: bool = False
     schema: bool = False
     """Whether the answer's form is prescribed."""
+    purpose: str = ""
+    """How the system text begins: side requests say there what they are for."""
+    task: str = ""
+    """The words that the conversation is at work on, without code: the newest ones, or those that began the run of
+    tools."""
     diff_lines: int = 0
     steps: int = 0
     """Numbered steps, phases and open boxes of a list."""
@@ -67,14 +78,18 @@ def subject_of(request: Json, prompt: Prompt, client: str) -> Subject:
     spoken = "\n".join(filter(None, map(own_words, told))).strip()
     results = any(map(is_result, newest))
     loop = _loop(positions, start) if results else range(0)
+    task = without_code(spoken or _words_before(positions, loop.start))
+    system = _system(positions).lower()
     measured = spoken[:LONGEST_BLOCK]
     output = request.get("output_config")
-    lowered = (spoken if len(spoken) <= HEAD + TAIL else f"{spoken[:HEAD]}\n{spoken[-TAIL:]}").lower()
+    lowered = _ends(spoken).lower()
     most = request.get("max_tokens")
     return Subject(
         client=client,
-        system=_system(positions).lower(),
+        system=system,
+        purpose=system[:PURPOSE_HEAD],
         words=lowered,
+        task=_ends(task).lower(),
         chars=len(spoken),
         asks=next((line.strip() for line in lowered.splitlines() if line.strip()), "")[:400],
         tools=next((index for index, at in enumerate(positions) if at.zone != "tools"), len(positions)),
@@ -140,6 +155,24 @@ def _loop(positions: Sequence[Position], start: int) -> range:
             break
         index -= 1
     return range(index, len(positions))
+
+
+def _words_before(positions: Sequence[Position], end: int) -> str:
+    """What the user said in the message that ends there."""
+    if not end:
+        return ""
+    message = positions[end - 1].message
+    texts: list[str] = []
+    while end and positions[end - 1].zone == "messages" and positions[end - 1].message == message:
+        at = positions[end - 1]
+        if at.role == "user" and at.kind == "text":
+            texts.insert(0, own_words(str(at.block.get("text") or "")))
+        end -= 1
+    return "\n".join(filter(None, texts))
+
+
+def _ends(text: str) -> str:
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
 
 
 def _has_results(positions: Sequence[Position], index: int) -> bool:

@@ -9,20 +9,25 @@ LONGEST_BLOCK: Final = 200_000
 """Characters of one block in which lines are counted."""
 
 ENVELOPES: Final = re.compile(
-    r"<(system-reminder|environment_details|environment_context|attachments|attached_files|additional_data|"
-    r"editorContext|reminderInstructions|repoStructure|workspace_info|ide_opened_file|ide_selection|"
+    r"<(system-reminder|user_info|environment_details|environment_context|attachments|attached_files|additional_data|"
+    r"editorContext|reminderInstructions|repoStructure|workspace_info|environment_info|context|open_and_recently_viewed_files|uploaded_files|ide_opened_file|ide_selection|"
     r"local-command-stdout|command-message|command-name|important_rules|rules|files|symbols|selections)\b[^>]*>"
     r".*?</\1>",
     re.DOTALL,
 )
 """What editors put around the user's words."""
-TAGS: Final = re.compile(r"</?(?:task|user_query|userRequest|user_message|feedback|prompt)>")
+TAGS: Final = re.compile(
+    r"</?(?:task|user_query|userRequest|issue_description|user_message|user_input|feedback|prompt)(?: [^>]{0,80})?>"
+)
 CODEX_REQUEST: Final = "## My request for Codex:"
 FILES_OF_AIDER: Final = (
     "I have *added these files to the chat*",
     "Here are some READ ONLY files",
     "Here are summaries",
 )
+REMINDER_OF_AIDER: Final = "\n\n# *"
+"""Begins the rules of its edit format, which it writes behind the user's words."""
+CODE: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 RESULT_AS_TEXT: Final = re.compile(
     r"^\s*(?:\[[\w-]+(?: for [^\]]{0,400})?\] Result:|Observation:|OBSERVATION:|EXECUTION RESULT)"
 )
@@ -37,6 +42,11 @@ def own_words(text: str) -> str:
         text = text.partition(CODEX_REQUEST)[2]
     if text.startswith(FILES_OF_AIDER):
         return ""
+    text = text.partition(REMINDER_OF_AIDER)[0]
     if "<" in text:
         text = TAGS.sub("", ENVELOPES.sub("", text))
     return text.strip()
+
+
+def without_code(text: str) -> str:
+    return CODE.sub("", text) if "```" in text else text

@@ -85,7 +85,9 @@ def test_a_conversation_keeps_its_model_when_it_speaks_of_hard_things_later(talk
 def test_a_changed_answer_does_not_begin_another_conversation(talk: Talk) -> None:
     assert routed(talk, chat(user(COMPLEX)))[0] == OPUS
     assert routed(talk, chat(user(COMPLEX), assistant("A plan."), user("Go on."))) == (OPUS, "sticky")
-    rewritten = chat(user(COMPLEX), assistant("A plan, told otherwise."), user("Go on."), assistant("Done."), user("ok"))
+    rewritten = chat(
+        user(COMPLEX), assistant("A plan, told otherwise."), user("Go on."), assistant("Done."), user("ok")
+    )
     assert routed(talk, rewritten) == (OPUS, "sticky")
 
 

@@ -167,18 +167,49 @@ def test_while_claude_keeps_failing_it_is_not_asked_and_then_asked_once(
     assert ask(breaking, stream=stream)[0] == "well again"
 
 
+def asked(model: str) -> Callable[[dict[str, object]], bool]:
+    return lambda request: request["model"] == model
+
+
 @STREAMED
 def test_the_fallback_that_was_allowed_answers_and_says_so(
     tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator, stream: bool
 ) -> None:
     settings = {**SOON, "breaker_open_seconds": 60, "fallback": {"opus": "sonnet"}}
+    claude.when(asked("claude-opus-5-5"), Failure(529))
     with RunningSidecar(tmp_path, running_simulator, circuit_breaker_enabled=True, **settings) as sidecar:
-        claude.script(*[Failure(529)] * 4)
-        for _ in range(4):
-            with pytest.raises(openai.APIStatusError):
-                chat(sidecar, stream=stream, model="opus")
-        claude.script("from another")
-        text, headers = chat(sidecar, stream=stream, model="opus")
-        assert text == "from another"
-        assert headers["x-gateway-model"] == claude.ledger.messages[-1].model == "claude-sonnet-5-5"
-        assert "fallback" in headers["x-gateway-report"]
+        for _ in range(5):
+            _, headers = chat(sidecar, stream=stream, model="opus")
+            assert headers["x-gateway-model"] == claude.ledger.messages[-1].model == "claude-sonnet-5-5"
+            assert "fallback" in headers["x-gateway-report"]
+            assert "reason=fallback" in headers["x-gateway-route"]
+    models = [row.model for row in claude.ledger.messages]
+    assert models.count("claude-opus-5-5") == 4  # then its breaker is open
+
+
+@WAYS
+@STREAMED
+def test_a_chain_is_gone_along_until_one_answers(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator, ask: Way, stream: bool
+) -> None:
+    claude.when(asked("claude-opus-5-5"), Failure(404))
+    claude.when(asked("claude-haiku-5-5"), Failure(529))
+    with RunningSidecar(tmp_path, running_simulator, fallback={"opus": ["haiku", "sonnet"]}) as sidecar:
+        _, headers = ask(sidecar, stream=stream, model="claude-opus-5-5")
+        assert headers["x-gateway-model"] == "claude-sonnet-5-5"
+        with pytest.raises((openai.APIStatusError, anthropic.APIStatusError)):
+            ask(sidecar, stream=stream, model="claude-haiku-5-5")  # for which nothing was allowed
+
+
+@WAYS
+def test_what_is_wrong_with_a_request_is_not_asked_of_another_model(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator, ask: Way
+) -> None:
+    claude.script(Failure(400))
+    refused = (openai.BadRequestError, anthropic.BadRequestError)
+    with (
+        RunningSidecar(tmp_path, running_simulator, fallback={"sonnet": "haiku"}) as sidecar,
+        pytest.raises(refused),
+    ):
+        ask(sidecar, stream=False, model="claude-sonnet-5-5")
+    assert [row.model for row in claude.ledger.messages] == ["claude-sonnet-5-5"]

@@ -252,8 +252,8 @@ class TestTheUsersOwnTable:
 class TestTheModelList:
     def test_shows_aliases_first_and_then_real_models_newest_first(self):
         listed = Catalogue().listed()
-        aliases, real = listed[:5], listed[5:]
-        assert [card.id for card in aliases] == ["auto", "haiku", "sonnet", "opus", "fable"]
+        aliases, real = listed[:7], listed[7:]
+        assert [card.id for card in aliases] == ["auto", "auto:fast", "auto:best", "haiku", "sonnet", "opus", "fable"]
         assert all(card.id.startswith("claude-") and card.lifecycle != "retired" for card in real)
         assert real == sorted(real, key=lambda card: card.created_at, reverse=True)
         assert len({card.id for card in listed}) == len(listed)

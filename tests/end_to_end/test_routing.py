@@ -1,0 +1,118 @@
+"""Routing over HTTP: what the client asks for, which headers say what was chosen, and what the ledger has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from sidecar.ledger.columns import ExportRange
+from sidecar.ledger.database import Database
+from sidecar.ledger.queries import EVERY_PROJECT
+from sidecar.simulator.server import RunningSimulator
+from sidecar.simulator.simulator import Simulator
+from tests.support.sidecar import RunningSidecar
+
+HAIKU, SONNET, OPUS = "claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"
+CHAT, NATIVE = "/v1/chat/completions", "/v1/messages"
+TITLE = "You are a title generator. You output ONLY a thread title."
+WORK = "Add a flag --quiet to the command."
+HARD = "Find the race condition in the scheduler."
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("routing")
+
+
+@pytest.fixture(scope="module")
+def sidecar(home: Path, running_simulator: RunningSimulator) -> Iterator[RunningSidecar]:
+    with RunningSidecar(home, running_simulator, enable_response_cache=True) as sidecar:
+        yield sidecar
+
+
+def post(sidecar: RunningSidecar, path: str, words: str, *, system: str = "", **more: Any) -> httpx2.Response:
+    headers = {"x-api-key": sidecar.key, "anthropic-version": "2026-10-21", **more.pop("headers", {})}
+    messages = [{"role": "user", "content": words}]
+    body: dict[str, Any] = {"model": "auto", "messages": messages, "max_tokens": 500, **more}
+    if system and path == NATIVE:
+        body["system"] = system
+    elif system:
+        body["messages"] = [{"role": "system", "content": system}, *messages]
+    return httpx2.post(sidecar.url + path, json=body, headers=headers, timeout=60)
+
+
+PATHS = pytest.mark.parametrize("path", [CHAT, NATIVE])
+
+
+@PATHS
+@pytest.mark.parametrize(
+    ("words", "system", "model", "reason"),
+    [(WORK, TITLE, HAIKU, "errand"), (WORK, "", SONNET, "ordinary"), (HARD, "", OPUS, "complex")],
+)
+def test_auto_is_routed_and_the_answer_says_how(
+    sidecar: RunningSidecar, claude: Simulator, path: str, words: str, system: str, model: str, reason: str
+) -> None:
+    answer = post(sidecar, path, f"{words} {path}", system=system)
+    assert answer.status_code == 200
+    assert answer.headers["x-gateway-model"] == claude.ledger.messages[-1].model == model
+    route = answer.headers["x-gateway-route"]
+    assert route.startswith(f"{model}; reason={reason}")
+    assert all(f"{other} $" in route for other in (HAIKU, SONNET, OPUS))
+
+
+def test_a_repeated_request_has_its_answer_from_the_cache_and_each_wish_its_own(
+    sidecar: RunningSidecar, claude: Simulator
+) -> None:
+    wishes = ("auto", "auto", "auto:best", "auto:best")
+    answers = [post(sidecar, CHAT, "Say it twice.", model=wish) for wish in wishes]
+    told = [(one.headers["x-cache"], one.headers["x-gateway-model"]) for one in answers]
+    assert told == [("MISS", SONNET), ("HIT", SONNET), ("MISS", OPUS), ("HIT", OPUS)]
+    assert len(claude.ledger.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "headers", "answers", "reason"),
+    [
+        ("opus", {}, OPUS, "alias"),
+        (OPUS, {}, OPUS, "exact"),
+        ("auto", {"x-gateway-routing": "off"}, SONNET, "alias"),
+        ("auto", {"x-gateway-use-model": "opus"}, OPUS, "pinned"),
+        ("opus", {"x-gateway-use-model": "auto"}, HAIKU, "errand"),
+        ("auto:best", {}, HAIKU, "errand"),
+        ("auto:fast", {}, HAIKU, "errand"),
+        ("openai/auto", {}, HAIKU, "errand"),
+    ],
+)
+def test_what_is_asked_for_decides_whether_routing_acts(
+    sidecar: RunningSidecar, claude: Simulator, model: str, headers: dict[str, str], answers: str, reason: str
+) -> None:
+    answer = post(sidecar, CHAT, f"{model} {headers}", system=TITLE, model=model, headers=headers)
+    assert (answer.headers["x-gateway-model"], claude.ledger.messages[-1].model) == (answers, answers)
+    assert f"reason={reason}" in answer.headers["x-gateway-route"]
+
+
+def test_a_model_that_nobody_knows_is_told_also_when_a_header_names_it(sidecar: RunningSidecar) -> None:
+    answer = post(sidecar, CHAT, WORK, headers={"x-gateway-use-model": "gpt-nobody"})
+    assert answer.status_code == 404
+    assert "gpt-nobody" in answer.json()["error"]["message"]
+
+
+def test_the_ledger_has_the_reason_and_what_routing_saved(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
+    with RunningSidecar(tmp_path, running_simulator) as sidecar:
+        post(sidecar, CHAT, WORK, system=TITLE)
+        post(sidecar, CHAT, HARD)
+    database = Database.open(None, tmp_path)
+    found = ExportRange(database, project=EVERY_PROJECT)
+    columns = [column.name for column in found.columns]
+    errand, hard = [dict(zip(columns, row, strict=True)) for page in found.pages() for row in zip(*page, strict=True)]
+    database.close()
+    assert (errand["model_requested"], errand["model"], errand["route_reason"]) == ("auto", HAIKU, "errand")
+    assert (hard["model"], hard["route_reason"]) == (OPUS, "complex")
+    assert errand["saved_smart_routing_usd"] > 0 > hard["saved_smart_routing_usd"]
+    assert errand["saved_usd"] == errand["baseline_usd"] - errand["cost_usd"]
