@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Final, Literal, NamedTuple
 
 import orjson
@@ -272,9 +272,12 @@ def _blocks(content: object) -> Sequence[Json]:
 
 
 def _position(zone: Zone, role: str, message: int, block: Json) -> Position:
-    bare, ttl = unmarked(block)
+    if "cache_control" in block or block.get("type") == "tool_result":
+        bare, ttl = unmarked(block)
+    else:
+        bare, ttl = block, None
     raw = orjson.dumps(bare)
-    digest = blake2b(raw, digest_size=DIGEST_BYTES, person=(role or zone).encode()[:16]).digest()
+    digest = sha256(b"%b\0%b" % ((role or zone).encode(), raw), usedforsecurity=False).digest()[:DIGEST_BYTES]
     return Position(zone, role, message, bare, raw, digest, ttl)
 
 

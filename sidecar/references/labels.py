@@ -24,29 +24,41 @@ class Envelope(NamedTuple):
 
     opening: re.Pattern[str]
     closing: str
+    tells: tuple[str, ...]
+    """One of these is in every opening: most texts have none, and need not be searched."""
 
 
-def _envelope(opening: str, closing: str) -> Envelope:
-    return Envelope(re.compile(rf"(?m)^{opening}$"), closing)
+def _envelope(opening: str, closing: str, *tells: str) -> Envelope:
+    return Envelope(re.compile(rf"(?m)^{opening}$"), closing, tells)
 
 
 ENVELOPES: Final = (
-    _envelope(r'<(?:final_)?file_content path="(?P<path>[^"\n]+)"[^\n>]*>', "</"),  # Cline
-    _envelope(r"<path>(?P<path>[^<\n]+)</path>\n<content>", "</content>"),  # Cline's own calls
-    _envelope(r"<path>(?P<path>[^<\n]+)</path>\n<type>file</type>\n<content>", "</content>"),  # opencode, Kilo
-    _envelope(r'<code_selection path="(?P<path>[^"\n]+)" lines="(?P<line>\d+)-\d+">', "</code_selection>"),  # Cursor
-    _envelope(r'<attachment [^\n>]*filePath="(?P<path>[^"\n]+)"[^\n>]*>', "</attachment>"),  # Copilot
-    _envelope(r"`{3,}path=(?P<path>[^\s,`]+)(?:, lines=(?P<line>\d+)-\d+)?", "```"),  # Cursor until 2024
-    _envelope(r"`{3,}(?P<line>\d+):\d+:(?P<path>[^\s`]+)", "```"),  # Cursor's citations
+    _envelope(r'<(?:final_)?file_content path="(?P<path>[^"\n]+)"[^\n>]*>', "</", 'file_content path="'),  # Cline
+    _envelope(r"<path>(?P<path>[^<\n]+)</path>\n<content>", "</content>", "<path>"),  # Cline's own calls
     _envelope(
-        r"`{3,}(?:[\w+-]+ )?(?P<path>[^\s`(:]*/[^\s`(:]+)(?: \((?P<line>\d+)-\d+\)|:(?P<from>\d+)-\d+)?", "```"
+        r"<path>(?P<path>[^<\n]+)</path>\n<type>file</type>\n<content>", "</content>", "<path>"
+    ),  # opencode, Kilo
+    _envelope(
+        r'<code_selection path="(?P<path>[^"\n]+)" lines="(?P<line>\d+)-\d+">', "</code_selection>", "<code_selection"
+    ),  # Cursor
+    _envelope(r'<attachment [^\n>]*filePath="(?P<path>[^"\n]+)"[^\n>]*>', "</attachment>", 'filePath="'),  # Copilot
+    _envelope(r"`{3,}path=(?P<path>[^\s,`]+)(?:, lines=(?P<line>\d+)-\d+)?", "```", "```path="),  # Cursor until 2024
+    _envelope(r"`{3,}(?P<line>\d+):\d+:(?P<path>[^\s`]+)", "```", "```"),  # Cursor's citations
+    _envelope(
+        r"`{3,}(?:[\w+-]+ )?(?P<path>[^\s`(:]*/[^\s`(:]+)(?: \((?P<line>\d+)-\d+\)|:(?P<from>\d+)-\d+)?",
+        "```",
+        "```",
     ),  # Continue, Zed
-    _envelope(r"File: `?(?P<path>[^\n`]+?)`?(?:\. Lines (?P<line>\d+) to [^\n]*)?", "\nFile: "),  # Roo, Copilot
     _envelope(
-        r"\[File: (?P<path>[^\n]+) \(\d+ lines total\)\](?:\n\(\d+ more lines above\))?", "\n(Open file: "
+        r"File: `?(?P<path>[^\n`]+?)`?(?:\. Lines (?P<line>\d+) to [^\n]*)?", "\nFile: ", "File: "
+    ),  # Roo, Copilot
+    _envelope(
+        r"\[File: (?P<path>[^\n]+) \(\d+ lines total\)\](?:\n\(\d+ more lines above\))?",
+        "\n(Open file: ",
+        "[File: ",
     ),  # SWE-agent
-    _envelope(r"[^\n]*result of running `cat -n` on (?P<path>[^\n:]+):?", "\0"),  # SWE-agent, OpenHands
-    _envelope(r"(?P<path>[\w./\\-]+\.\w+)\n(?:`{3,}|<source>)", "```"),  # aider
+    _envelope(r"[^\n]*result of running `cat -n` on (?P<path>[^\n:]+):?", "\0", "`cat -n`"),  # SWE-agent, OpenHands
+    _envelope(r"(?P<path>[\w./\\-]+\.\w+)\n(?:`{3,}|<source>)", "```", "\n```", "\n<source>"),  # aider
 )
 
 
@@ -104,6 +116,8 @@ def shown_files(text: str) -> list[Shown]:
     """The files that a text shows, in order."""
     shown = []
     for envelope in ENVELOPES:
+        if not any(tell in text for tell in envelope.tells):
+            continue
         for found in envelope.opening.finditer(text):
             groups = found.groupdict()
             line = int(groups.get("line") or groups.get("from") or 1)

@@ -34,6 +34,8 @@ KEY_BYTES: Final = 20
 
 IN_THE_PROMPT: Final = frozenset({"tools", "system", "messages"})
 """Hashed already, block by block and without their cache markers."""
+WITHIN: Final = frozenset({"role", "content", "cache_control"})
+"""Of a message: what is hashed with its blocks, or does not count."""
 UNRELATED: Final = frozenset({"model", "stream", "cache_control", "diagnostics", "metadata", "service_tier"})
 """Top-level fields that do not change the answer, or (`model`) count in another form."""
 
@@ -85,7 +87,8 @@ def _shape(request: Json) -> Iterator[list[Any]]:
     for message in request["messages"]:
         content = message.get("content")
         blocks = len(content) if isinstance(content, list) else content is not None
-        beside = {name: value for name, value in message.items() if name not in ("role", "content", "cache_control")}
+        plain = message.keys() <= WITHIN
+        beside = {} if plain else {name: value for name, value in message.items() if name not in WITHIN}
         yield [message["role"], int(blocks), beside]
 
 
