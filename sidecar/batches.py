@@ -19,6 +19,7 @@ import orjson
 
 from sidecar.accounts.account import Account
 from sidecar.exchange import Exchange, Usage
+from sidecar.limits.toll import BATCH
 
 if TYPE_CHECKING:
     from sidecar.accounts.prices import Prices
@@ -33,9 +34,6 @@ KEPT_SECONDS: Final = 40 * 86_400.0
 
 REMEMBERED: Final = 1_000
 """Batches whose project is known without a look at the disk."""
-
-TIER: Final = "batch"
-"""The service tier in the usage of a batch's messages."""
 
 
 @dataclass(slots=True)
@@ -64,8 +62,8 @@ class Tally:
             return  # errored, canceled, expired: not billed
         usage = Usage()
         usage.update(told)
-        usage.service_tier = TIER
-        before, cost = self.sums.get(model, (Usage(service_tier=TIER), 0))
+        usage.service_tier = BATCH
+        before, cost = self.sums.get(model, (Usage(service_tier=BATCH), 0))
         self.sums[model] = before + usage, cost + self.price(model, usage)
 
 
@@ -93,7 +91,7 @@ class BatchBooks:
         return kept.decode()
 
     def tally(self, asked: Exchange) -> Tally:
-        return Tally(lambda model, usage: self._prices.cost(model, usage, asked.started, service_tier=TIER).total)
+        return Tally(lambda model, usage: self._prices.cost(model, usage, asked.started, service_tier=BATCH).total)
 
     async def settle(self, batch_id: str, asked: Exchange, tally: Tally) -> None:
         """The results of a batch were read to their end. Counted once, however often they are read."""

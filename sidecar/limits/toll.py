@@ -16,6 +16,9 @@ from sidecar.models.catalogue import Catalogue
 from sidecar.projects.directory import Directory
 from sidecar.projects.project import check_model
 
+BATCH = "batch"
+"""The service tier of a batch's messages."""
+
 
 class Toll:
     def __init__(self, directory: Directory, limiter: Limiter, budgets: Budgets, *, catalogue: Catalogue) -> None:
@@ -48,5 +51,7 @@ class Toll:
         if exchange.account is None or exchange.timing.upstream_sent is None:
             return
         self._budgets.spend(exchange.project, exchange.started, exchange.account.bill)
+        if exchange.usage.service_tier == BATCH:  # its tokens were used in no one's minute
+            return
         with contextlib.suppress(GatewayError):  # the project was removed while Claude answered
             self._limiter.settle(self._directory.project(exchange.project), exchange.billed)
