@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sidecar.commands.foreground import STAY
 from sidecar.commands.running import POLL_SECONDS, RunningSidecar, find, health, tell_to_stop
-from sidecar.home import Home
+from sidecar.home import Home, replace_privately
 from sidecar.user_errors import UserError
 
 START_SECONDS = 60.0
@@ -19,6 +19,9 @@ STOP_SECONDS = 35.0
 """A little more than a sidecar gives the answers in flight (`server.DRAIN_SECONDS`)."""
 
 KNOWN_EXIT_CODES = frozenset({1, 2})
+
+PRIVATE_UMASK = 0o077
+"""What it writes is in the home folder, its log among it, and for nobody else."""
 
 IMPORT_ROOT = Path(__file__).parents[2]
 
@@ -76,6 +79,7 @@ def _spawn(home: Home, arguments: Sequence[str], *, tied: bool) -> subprocess.Po
     creation = 0
     if sys.platform == "win32":
         creation = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+    replace_privately(home.start_file, b"")
     with home.start_file.open("wb") as said:
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
             command,
@@ -86,6 +90,7 @@ def _spawn(home: Home, arguments: Sequence[str], *, tied: bool) -> subprocess.Po
             env={**os.environ, "CGW_HOME": str(home.path)},
             start_new_session=True,
             creationflags=creation,
+            umask=PRIVATE_UMASK,
         )
 
 

@@ -308,7 +308,8 @@ def test_in_the_background_it_outlives_the_command_and_is_found_used_and_stopped
     assert user.status() == {"running": False, "home": str(user.home), "health": None}
     folders = [user.home, user.home / "logs", user.home / "cache"]
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3
-    assert stat.S_IMODE((user.home / "gateway_key").stat().st_mode) == 0o600
+    files = [user.home / "gateway_key", *(user.home / "logs").iterdir()]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
 
 
 def test_the_sidecar_process_has_no_screen_library_in_it(user: User) -> None:
