@@ -122,7 +122,7 @@ class ChoicesAnswer[C: Choice](Response):
         exchange = self._exchanges[index]
         async with self._gateway.account(exchange):
             await self._gateway.prepare(exchange)
-            await self._gateway.stream(exchange, _nowhere, fold=True)
+            await self._gateway.stream(exchange, nowhere, fold=True)
             assert exchange.answer is not None
         return self._voice.whole(exchange.answer, index)
 
@@ -151,7 +151,7 @@ class ChoicesAnswer[C: Choice](Response):
         return choice
 
 
-async def _nowhere(_: Sequence[ServerSentEvent]) -> None:
+async def nowhere(_: Sequence[ServerSentEvent]) -> None:
     return
 
 

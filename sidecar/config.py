@@ -190,6 +190,8 @@ class Settings(BaseSettings):
     """Give Claude its own thinking back where the client does not send it: OpenAI's chat has no place for it."""
     reduce_with_thinking: bool = False
     """Shorten prompts also where the client returns Claude's signed thinking."""
+    stored_responses_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    """How long answers of `/v1/responses` are kept for `previous_response_id`; `0` keeps none."""
     holdout_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Share of conversations that go without the layers, to measure what the layers are worth."""
     strip_ide_boilerplate: bool = True

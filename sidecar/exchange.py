@@ -23,7 +23,7 @@ from sidecar.projects.policy import FREE, Policy
 Json = dict[str, Any]
 """A parsed JSON object."""
 
-Dialect = Literal["openai_chat", "openai_completions", "anthropic_messages"]
+Dialect = Literal["openai_chat", "openai_responses", "openai_completions", "anthropic_messages"]
 
 FALLBACK = "fallback"
 """`route_reason` of a model that answers in place of another."""

@@ -61,6 +61,10 @@ class MessageFold:
         """The message as far as it came."""
         return {**self._message, "content": [self._blocks[index].closed() for index in sorted(self._blocks)]}
 
+    def block(self, index: int) -> Json:
+        """One block as far as it came. Raises GatewayError for one that never began."""
+        return self._block(index).closed()
+
     def _block(self, index: int) -> _OpenBlock:
         block = self._blocks.get(index)
         if block is None:

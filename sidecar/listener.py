@@ -22,6 +22,7 @@ from sidecar.endpoints.endpoint import Endpoint, json_response
 from sidecar.endpoints.messages import Messages
 from sidecar.endpoints.models import Models
 from sidecar.endpoints.not_served import not_served
+from sidecar.endpoints.responses import Responses
 from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Json
 from sidecar.front_door import FrontDoor
@@ -31,6 +32,7 @@ from sidecar.intake import Intake, ListenerLimits
 from sidecar.limits.limiter import Limiter
 from sidecar.live import log_refusal
 from sidecar.plain_routes import PlainRoutes
+from sidecar.response_shelf import ResponseShelf
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Listener:
         limiter: Limiter,
         *,
         limits: ListenerLimits,
+        responses: ResponseShelf,
         health: Callable[[], Json],
         batch_books: BatchBooks | None = None,
         more_routes: Sequence[Route] = (),
@@ -59,17 +62,20 @@ class Listener:
         """`bypass` says whether every request is to go as its client wrote it; `refused` hears of those that never
         became an exchange. Without `batch_books` there are no batches."""
         self._intake = Intake(gateway, admission, limiter, limits=limits, bypass=bypass)
+        self._responses = responses
         self._health = health
         self._batch_books = batch_books
         self._more_routes = more_routes
         self._told = refused
 
     def app(self) -> Starlette:
+        intake = self._intake
+        responses = Responses(intake, self._responses)
         endpoints = [Endpoint("GET", "/health", self.health)]
-        for served in (Chat, Messages, Models, Completions):
-            endpoints += served(self._intake).endpoints()
+        for served in (Chat(intake, responses), responses, Messages(intake), Models(intake), Completions(intake)):
+            endpoints += served.endpoints()
         if self._batch_books is not None:
-            endpoints += Batches(self._intake, self._batch_books).endpoints()
+            endpoints += Batches(intake, self._batch_books).endpoints()
         routes = [Route(base + path, answer, methods=[method]) for method, path, answer in endpoints for base in BASES]
         routes += [Route(base, self.root, methods=["GET"]) for base in ("/", PROJECT_BASE)]
         routes += self._more_routes

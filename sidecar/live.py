@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from sidecar.accounts.account import Account
 from sidecar.errors import GatewayError
@@ -11,6 +12,14 @@ from sidecar.headers import printable
 from sidecar.ledger.money import dollars
 
 log = logging.getLogger("cgw.requests")
+
+ROUTES: Final = {
+    "openai_chat": "chat",
+    "openai_responses": "responses",
+    "openai_completions": "completions",
+    "anthropic_messages": "messages",
+}
+"""What a line calls each dialect."""
 
 
 def log_line(exchange: Exchange) -> None:
@@ -59,9 +68,7 @@ def _status(exchange: Exchange) -> str:
 def _route(exchange: Exchange) -> str:
     if exchange.kind == "count_tokens":
         return "count_tokens"
-    return {"openai_chat": "chat", "openai_completions": "completions", "anthropic_messages": "messages"}[
-        exchange.dialect
-    ]
+    return ROUTES[exchange.dialect]
 
 
 def _money(account: Account) -> str:

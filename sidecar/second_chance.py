@@ -30,7 +30,7 @@ def second_chance(exchange: Exchange, error: GatewayError) -> bool:
         return False
     if BOUND_ELSEWHERE in error.message or (_puts_back(exchange) and any(why in error.message for why in NOT_GENUINE)):
         return _without_thinking(exchange)
-    if LEFT_OUT in error.message and exchange.dialect == "openai_chat" and "thinking" in exchange.request:
+    if LEFT_OUT in error.message and exchange.dialect != "anthropic_messages" and "thinking" in exchange.request:
         exchange.request = _but(exchange.request, "thinking")
         exchange.edited = True
         exchange.note("thinking", "dropped", LACKING)

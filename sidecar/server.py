@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import uvicorn
 from starlette.types import ASGIApp
 
-from sidecar import __version__, batches, file_cache, pace_shelf
+from sidecar import __version__, batches, file_cache, pace_shelf, response_shelf
 from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
@@ -58,6 +58,7 @@ from sidecar.pipeline import Pipeline, built_in_layers, user_addons
 from sidecar.recording import Recorder
 from sidecar.replies import replies
 from sidecar.replies.replies import Replies
+from sidecar.response_shelf import ResponseShelf
 from sidecar.services import Services
 from sidecar.store.shelves import Shelves
 from sidecar.upstream import Upstream
@@ -294,6 +295,10 @@ async def sidecar_app(
                 allowed_origins=settings.allowed_origins,
                 open_to_others=not is_loopback(settings.host),
                 test_clock=settings.test_clock,
+            ),
+            responses=ResponseShelf(
+                shelves(response_shelf.NAMESPACE, response_shelf.SIZE_LIMIT_BYTES),
+                kept_seconds=settings.stored_responses_days * 24 * 3600,
             ),
             health=health,
             batch_books=BatchBooks(

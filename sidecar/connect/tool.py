@@ -22,9 +22,6 @@ YAML: Final[Format] = YamlText()
 FORMATS: Final = {"json": JSONC, "jsonc": JSONC, "toml": TOML, "yaml": YAML, "yml": YAML}
 """By the ending of a file's name."""
 
-NOT_SERVED: Final = ("/v1/responses",)
-"""Routes that tools ask for and cgw does not have. A row goes when its route comes; a test says so."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:

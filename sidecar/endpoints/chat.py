@@ -12,13 +12,15 @@ from sidecar.answers import ChoicesAnswer
 from sidecar.dialects import openai_chat
 from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.endpoints.endpoint import Endpoint
+from sidecar.endpoints.responses import Responses
 from sidecar.exchange import Json
-from sidecar.intake import Intake
+from sidecar.intake import Admitted, Intake
 
 
 class Chat:
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, responses: Responses) -> None:
         self._intake = intake
+        self._responses = responses
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -28,7 +30,7 @@ class Chat:
 
     async def chat_completions(self, request: Request) -> Response:
         admitted = await self._intake.admitted_body(request)
-        decoded = openai_chat.decode(admitted.wire)
+        decoded = await self._decoded(admitted)
         exchanges = self._intake.choices(
             request,
             "openai_chat",
@@ -39,6 +41,22 @@ class Chat:
         )
         voice = ChatVoice(decoded, id=f"chatcmpl-{exchanges[0].id.removeprefix('req_')}", created=int(time.time()))
         return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
+
+    async def _decoded(self, admitted: Admitted) -> Decoded:
+        """Cursor sends bodies of the Responses API here, and reads the answer as a chat completion."""
+        wire = admitted.wire
+        if wire.get("messages") or not ("input" in wire or wire.get("previous_response_id")):
+            return openai_chat.decode(wire)
+        decoded = await self._responses.decoded(admitted.project.name, wire)
+        return Decoded(
+            request=decoded.request,
+            notes=decoded.notes,
+            tool_names=decoded.tool_names,
+            stream=decoded.stream,
+            include_usage=decoded.include_usage,
+            n=1,
+            custom_tools=decoded.custom_tools,
+        )
 
 
 class ChatVoice:

@@ -22,6 +22,7 @@ from sidecar.sse import EventSplitter
 PATHS: Final = {
     "openai_chat": "/v1/chat/completions",
     "openai_completions": "/v1/completions",
+    "openai_responses": "/v1/responses",
     "anthropic_messages": "/v1/messages",
 }
 

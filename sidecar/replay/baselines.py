@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from sidecar.dialects.openai_chat import decode
-from sidecar.dialects.openai_completions import decode as complete
+from sidecar.dialects import openai_chat, openai_completions, openai_responses
 from sidecar.exchange import Dialect, Json
 from sidecar.fit import fit
 from sidecar.models.catalogue import Catalogue
@@ -36,9 +35,8 @@ class Plain:
         """Raises GatewayError for a body that cgw refuses."""
         if dialect == "anthropic_messages":
             return {**body, "model": model}
-        named = {**body, "model": model}
         fitted, _ = fit(
-            complete(named).requests[0] if dialect == "openai_completions" else decode(named).request,
+            _decoded({**body, "model": model}, dialect),
             self._catalogue.card(model),
             api_version=self._api_version,
             default_max_tokens=None,
@@ -52,13 +50,20 @@ class Plain:
         if dialect == "anthropic_messages" or "role" not in turn.answer or _is_claudes(turn.answer):
             return list(turn.answer.get("content") or ())
         messages = turn.body["messages"]
-        before = decode({**turn.body, "model": "any"}).request["messages"]
-        after = decode({**turn.body, "model": "any", "messages": [*messages, turn.answer]}).request["messages"]
+        before = _decoded({**turn.body, "model": "any"}, dialect)["messages"]
+        after = _decoded({**turn.body, "model": "any", "messages": [*messages, turn.answer]}, dialect)["messages"]
         begun = len(before[-1]["content"]) if before[-1]["role"] == "assistant" else 0
         number = len(before) - 1 if begun else len(before)
         if number >= len(after) or after[number]["role"] != "assistant":
             return []
         return list(after[number]["content"][begun:])
+
+
+def _decoded(body: Json, dialect: Dialect) -> Json:
+    if dialect == "openai_completions":
+        return openai_completions.decode(body).requests[0]
+    decode = openai_responses.decode if dialect == "openai_responses" else openai_chat.decode
+    return decode(body).request
 
 
 def _is_claudes(answer: Json) -> bool:

@@ -25,6 +25,7 @@ from sidecar.simulator.simulator import Turn as SimulatedTurn
 PATHS: Final = {
     "openai_chat": "/v1/chat/completions",
     "openai_completions": "/v1/completions",
+    "openai_responses": "/v1/responses",
     "anthropic_messages": "/v1/messages",
 }
 ALWAYS: Final[Mapping[str, object]] = {"test_clock": True, "rate_limit_enabled": False, "prometheus_enabled": False}

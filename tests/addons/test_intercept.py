@@ -134,7 +134,7 @@ def test_everything_else_goes_on_to_its_host_as_it_is(addon: Intercept, method: 
 
 def test_the_table_names_just_what_the_sidecar_serves() -> None:
     nothing: Any = None
-    listener = Listener(nothing, nothing, nothing, limits=nothing_limits(), health=dict)
+    listener = Listener(nothing, nothing, nothing, limits=nothing_limits(), responses=nothing, health=dict)
     served = set()
     for route in listener.app().routes:
         method = next(iter(route.methods - {"HEAD"}))  # type: ignore[attr-defined]

@@ -69,6 +69,7 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("PREFIX_REPAIR", "all", "all"),
     ("ENABLE_THINKING_MEMORY", "0", False),
     ("REDUCE_WITH_THINKING", "yes", True),
+    ("STORED_RESPONSES_DAYS", "7", 7.0),
     ("HOLDOUT_PERCENT", "5", 5.0),
     ("STRIP_WHEN_COLD", "0", False),
     ("CONTEXT_PRUNING", "cold", "cold"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from sidecar.connect.address import Address
 from sidecar.connect.edits import Edit, Put
 from sidecar.connect.machine import Machine, Signs
-from sidecar.connect.tool import NOT_SERVED, Plan, Tool, key_command
+from sidecar.connect.tool import Plan, Tool, key_command
 
 PROVIDER = ("model_providers", "cgw")
-ROUTE = "/v1/responses"
 
 
 def plan(address: Address, machine: Machine) -> Plan:
@@ -21,7 +20,7 @@ def plan(address: Address, machine: Machine) -> Plan:
     else:
         key = (Put((*PROVIDER, "experimental_bearer_token"), address.key.value),)
     return Plan(
-        road=f"{ROUTE}, the only language that it has",
+        road="/v1/responses, the only language that it has",
         file=machine.named("CODEX_HOME", machine.home / ".codex") / "config.toml",
         edits=(
             Put(("model",), "sonnet"),
@@ -32,9 +31,6 @@ def plan(address: Address, machine: Machine) -> Plan:
             *key,
         ),
         has_key=command is None and not address.key.variable,
-        cannot=f"Codex speaks only {ROUTE}, which this cgw does not serve: with these settings it would not work."
-        if ROUTE in NOT_SERVED
-        else None,
     )
 
 

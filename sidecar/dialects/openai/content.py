@@ -12,7 +12,7 @@ from typing import Literal
 from sidecar.dialects.openai import media
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.reading import mapping, mapping_of, text, text_of
-from sidecar.errors import invalid_request
+from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
 
 Place = Literal["system", "user", "assistant", "tool"]
@@ -155,6 +155,30 @@ def _as_it_is(part: Json, _path: str, _notes: Notes) -> Json:
     return _unmarked(part)
 
 
+def _input_image(part: Json, path: str, notes: Notes) -> Json:
+    if part.get("image_url") is None:
+        raise _out_of_reach(path, "image", "`image_url`, a data: URL or an https link")
+    if part.get("detail") not in WHOLE_IMAGE:
+        notes.add(f"{path}.detail", "ignored", "Claude sees every image as large as it can")
+    return media.image_block(text_of(part, "image_url", path), f"{path}.image_url", notes)
+
+
+def _input_file(part: Json, path: str, notes: Notes) -> Json:
+    filename = part.get("filename")
+    name = None if filename is None else text(filename, f"{path}.filename")
+    if part.get("file_data") is not None:
+        return media.file_block(text_of(part, "file_data", path), name, f"{path}.file_data", notes)
+    if part.get("file_url") is not None:
+        return media.linked_document(text_of(part, "file_url", path), name, f"{path}.file_url")
+    raise _out_of_reach(path, "file", "`file_data`, a data: URL of a PDF or a text file, or as `file_url`")
+
+
+def _out_of_reach(path: str, kind: str, instead: str) -> GatewayError:
+    return invalid_request(
+        f"{path}: what was uploaded to OpenAI cannot be reached from here; send the {kind} as {instead}.", param=path
+    )
+
+
 def _thinking(part: Json, path: str, notes: Notes) -> Json | None:
     """Thinking goes back byte for byte, empty text included: it is the signature that counts."""
     text_of(part, "thinking", path)
@@ -199,13 +223,18 @@ _READABLE: dict[str, _Reader] = {
     "image": _sourced,
     "document": _sourced,
     "search_result": _as_it_is,
+    "input_text": _text_part,
+    "input_image": _input_image,
+    "input_file": _input_file,
 }
+"""Of both of OpenAI's dialects, and Claude's own: some clients send the parts of one to the other."""
 
 PARTS: dict[Place, dict[str, _Reader]] = {
-    "system": {"text": _text_part},
+    "system": {"text": _text_part, "input_text": _text_part},
     "user": _READABLE | {"tool_result": _tool_result},
     "assistant": {
         "text": _text_part,
+        "output_text": _text_part,
         "refusal": _refusal_part,
         "thinking": _thinking,
         "redacted_thinking": _redacted_thinking,

@@ -46,6 +46,15 @@ def encode_error(error: GatewayError) -> tuple[int, Json]:
     return STATUS.get(error.status, error.status), {"error": body}
 
 
+def refusal_text(stop_details: Json | None) -> str:
+    """What `refusal` says when Claude declines."""
+    details = stop_details or {}
+    if explanation := details.get("explanation"):
+        return str(explanation)
+    category = details.get("category")
+    return f"Claude declined to answer this request{f' ({category})' if category else ''}."
+
+
 def _code_of_message(error: GatewayError) -> str | None:
     return next(
         (code for kind, words, code in CODE_OF_MESSAGE if kind == error.kind and words.search(error.message)), None

@@ -75,6 +75,14 @@ def file_block(content: str, filename: str | None, path: str, notes: Notes) -> J
     return block
 
 
+def linked_document(url: str, filename: str | None, path: str) -> Json:
+    """A `document` block for an https link to a PDF."""
+    if url[:8].lower() != "https://":
+        raise invalid_request(f"{path}: Claude fetches files over https only; got {url[:40]!r}.", param=path)
+    block: Json = {"type": "document", "source": {"type": "url", "url": url}}
+    return block | {"title": filename} if filename else block
+
+
 def _inline(parts: DataUrl, path: str, notes: Notes, *, allowed: frozenset[str]) -> Json:
     media_type = parts.media_type
     if not parts.is_base64 or not parts.payload:

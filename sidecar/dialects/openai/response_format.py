@@ -19,9 +19,10 @@ ANY_OBJECT = "Answer with exactly one JSON object and nothing else: no words bef
 BY_SCHEMA = "Answer with exactly one JSON value and nothing else: no words before or after it, no code fence."
 
 
-def read_response_format(value: object, limits: SchemaLimits, notes: Notes) -> tuple[Json | None, str | None]:
+def read_response_format(
+    value: object, path: str, limits: SchemaLimits, notes: Notes
+) -> tuple[Json | None, str | None]:
     """Claude's `output_config.format`, or the sentence that asks for it instead; both None for plain text."""
-    path = "response_format"
     wanted = mapping(value, path)
     match wanted.get("type"):
         case "text":
@@ -30,6 +31,8 @@ def read_response_format(value: object, limits: SchemaLimits, notes: Notes) -> t
             notes.add(path, "changed", "Claude is asked for a JSON object, but not held to it")
             return None, ANY_OBJECT
         case "json_schema":
+            if "schema" in wanted:  # the flat form of the Responses API
+                return _by_schema(wanted, path, limits, notes)
             return _by_schema(mapping_of(wanted, "json_schema", path), f"{path}.json_schema", limits, notes)
         case kind:
             raise invalid_request(

@@ -59,6 +59,12 @@ def claude_tool(definition: Json, path: str, notes: Notes) -> Json | None:
     return reader(definition, path, notes)
 
 
+def claude_name(kind: object) -> str | None:
+    """What Claude calls the tool of this type of OpenAI's; None where it has none."""
+    reader = _reader_of(kind) if isinstance(kind, str) else None
+    return None if reader is None else str((WEB_SEARCH if reader is web_search else CODE_EXECUTION)["name"])
+
+
 def web_search(options: Json, path: str, notes: Notes) -> Json:
     """Claude's web search for `web_search_options` or a tool of that type: where the user is, which domains count."""
     tool = dict(WEB_SEARCH)

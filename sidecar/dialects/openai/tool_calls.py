@@ -7,6 +7,7 @@ from sidecar.dialects.openai.reading import array, mapping, mapping_of, text, te
 from sidecar.errors import invalid_request
 from sidecar.exact_json import loads_exactly
 from sidecar.exchange import Json
+from sidecar.fold import parse_input
 
 CUSTOM_INPUT = "input"
 """The one property of the tool that stands for an OpenAI custom tool: its free-form text."""
@@ -53,11 +54,12 @@ def _function_use(call_id: str | None, function: Json, path: str, notes: Notes) 
         "type": "tool_use",
         "id": call_id,
         "name": name,
-        "input": _arguments(function.get("arguments"), path, notes),
+        "input": arguments_of(function.get("arguments"), path, notes),
     }
 
 
-def _arguments(arguments: object, path: str, notes: Notes) -> Json:
+def arguments_of(arguments: object, path: str, notes: Notes) -> Json:
+    """The input of a call whose arguments came as JSON text."""
     if type(arguments) is dict:
         return arguments
     if not arguments and (arguments is None or arguments == ""):
@@ -71,3 +73,10 @@ def _arguments(arguments: object, path: str, notes: Notes) -> Json:
         pass
     notes.add(path, "repaired", f"arguments that are no JSON object, passed on whole as {RAW_ARGUMENTS!r}")
     return {RAW_ARGUMENTS: words}
+
+
+def custom_input(arguments: str) -> str:
+    """The one string of a custom tool; arguments that do not hold it are shown as they are."""
+    value = parse_input(arguments)
+    text = value.get(CUSTOM_INPUT) if isinstance(value, dict) else None
+    return text if isinstance(text, str) else arguments

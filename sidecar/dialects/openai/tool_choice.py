@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.reading import array, flag, mapping, text, text_of
+from sidecar.dialects.openai.server_tools import claude_name
 from sidecar.dialects.openai.tool_names import ToolNames
 from sidecar.dialects.openai.tools import ToolSet
 from sidecar.errors import invalid_request
@@ -41,13 +42,13 @@ def _wanted(choice: object, path: str, tools: ToolSet, names: ToolNames, notes: 
         return _allowed(mapping(choice.get(kind, choice), f"{path}.{kind}"), f"{path}.{kind}", tools, names, notes)
     if type(kind) is str and kind in _WORDS:
         return {"type": _WORDS[kind]}
-    return {"type": "tool", "name": _named(choice, path, names)}
+    return {"type": "tool", "name": _named(choice, path, tools, names)}
 
 
 def _allowed(allowed: Json, path: str, tools: ToolSet, names: ToolNames, notes: Notes) -> Json:
     mode = _word(text(allowed.get("mode", "auto"), f"{path}.mode"), f"{path}.mode")
     listed = [
-        _named(mapping(tool, f"{path}.tools[{index}]"), f"{path}.tools[{index}]", names)
+        _named(mapping(tool, f"{path}.tools[{index}]"), f"{path}.tools[{index}]", tools, names)
         for index, tool in enumerate(array(allowed.get("tools"), f"{path}.tools"))
     ]
     if not listed:
@@ -61,12 +62,17 @@ def _allowed(allowed: Json, path: str, tools: ToolSet, names: ToolNames, notes: 
     return {"type": mode}
 
 
-def _named(choice: Json, path: str, names: ToolNames) -> str:
-    """The name sent upstream for `{type, function: {name}}`, `{type, custom: {name}}`, `{type, name}` or `{name}`."""
+def _named(choice: Json, path: str, tools: ToolSet, names: ToolNames) -> str:
+    """The name sent upstream for `{type, function: {name}}`, `{type, custom: {name}}`, `{type, name}`, `{name}`, or the
+    type of a tool that runs at the provider."""
     kind = choice.get("type")
+    hosted = claude_name(kind)
+    if hosted is not None and any(tool["name"] == hosted for tool in tools.definitions):
+        return hosted
     nested = choice.get(kind) if type(kind) is str else None
     holder = choice if nested is None else mapping(nested, f"{path}.{kind}")
-    name = text_of(holder, "name", path)
+    # OpenAI's own tools are called by their type.
+    name = kind if "name" not in holder and type(kind) is str and kind in names else text_of(holder, "name", path)
     if name not in names:
         raise invalid_request(f"{path}: there is no tool named {name[:80]!r} in this request.", param=path)
     return names.upstream(name)

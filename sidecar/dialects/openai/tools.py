@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.reading import array, flag, mapping, text, text_of
 from sidecar.dialects.openai.schema_limits import SchemaLimits
 from sidecar.dialects.openai.schemas import InexpressibleError, restricted
-from sidecar.dialects.openai.server_tools import claude_tool, is_hosted, web_search
+from sidecar.dialects.openai.server_tools import claude_tool, is_hosted
 from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT
 from sidecar.dialects.openai.tool_names import ToolNames
 from sidecar.errors import invalid_request
@@ -36,17 +36,21 @@ class ToolSet:
     """The client speaks the form of 2023: it reads `function_call`, which has room for one call."""
 
 
-def read_tools(body: Json, names: ToolNames, limits: SchemaLimits, notes: Notes) -> ToolSet:
-    """`tools` and `functions` of a request. Raises GatewayError (400) for what is no tool.
+def read_tools(
+    listed: Sequence[tuple[Json, str]], names: ToolNames, limits: SchemaLimits, notes: Notes, *, legacy: bool = False
+) -> ToolSet:
+    """The tools of a request, each with its path. Raises GatewayError (400) for what is no tool.
 
     The first tools are held to their schemas as far as the limits go: so a tool that is added later changes none.
     """
-    tools = ToolSet(legacy=bool(body.get("functions")) and not body.get("tools"))
-    tools.definitions += {tool["name"]: tool for tool in _hosted(body, notes)}.values()
+    tools = ToolSet(legacy=legacy)
+    tools.definitions += {tool["name"]: tool for tool in _hosted(listed, notes)}.values()
     for hosted in tools.definitions:
         names.reserve(hosted["name"])
     first: dict[str, Json] = {}
-    for definition, path in _listed(body):
+    for definition, path in listed:
+        if is_hosted(definition.get("type")):
+            continue
         tool, is_custom = _tool(definition, path, limits, notes)
         name = tool["name"]
         if name not in first:
@@ -79,26 +83,20 @@ def _empty_schema() -> Json:
     return {"type": "object", "properties": {}}
 
 
-def _hosted(body: Json, notes: Notes) -> Iterator[Json]:
+def _hosted(listed: Iterable[tuple[Json, str]], notes: Notes) -> Iterator[Json]:
     """Those that run at the provider. Their names are Claude's words, so they come before the client's own."""
-    if body.get("web_search_options") is not None:
-        yield web_search(mapping(body["web_search_options"], "web_search_options"), "web_search_options", notes)
-    for index, definition in enumerate(_array_or_none(body, "tools")):
-        path = f"tools[{index}]"
-        if is_hosted(mapping(definition, path).get("type")) and (tool := claude_tool(definition, path, notes)):
+    for definition, path in listed:
+        if is_hosted(definition.get("type")) and (tool := claude_tool(definition, path, notes)):
             yield tool
 
 
-def _listed(body: Json) -> Iterator[tuple[Json, str]]:
-    for index, tool in enumerate(_array_or_none(body, "tools")):
-        if not is_hosted(mapping(tool, f"tools[{index}]").get("type")):
-            yield tool, f"tools[{index}]"
-    for index, function in enumerate(_array_or_none(body, "functions")):
-        path = f"functions[{index}]"
-        yield {"type": "function", "function": mapping(function, path)}, path
+def listed_tools(body: Json) -> Iterator[tuple[Json, str]]:
+    """`tools` of a request."""
+    for index, tool in enumerate(array_or_none(body, "tools")):
+        yield mapping(tool, f"tools[{index}]"), f"tools[{index}]"
 
 
-def _array_or_none(body: Json, key: str) -> list[Any]:
+def array_or_none(body: Json, key: str) -> list[Any]:
     value = body.get(key)
     return [] if value is None else array(value, key)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
+from sidecar.dialects.openai.errors import refusal_text
 from sidecar.dialects.openai.server_tools import Citation, citations_in
 from sidecar.dialects.openai_chat.call_forms import CallForms
 from sidecar.exchange import Json, Usage
@@ -85,15 +86,6 @@ def usage(counted: Usage | Mapping[str, Any]) -> Json:
 
 def total_usage(usages: Iterable[Json]) -> Json:
     return reduce(_add, usages)
-
-
-def refusal_text(stop_details: Json | None) -> str:
-    """What `refusal` says when Claude declines."""
-    details = stop_details or {}
-    if explanation := details.get("explanation"):
-        return str(explanation)
-    category = details.get("category")
-    return f"Claude declined to answer this request{f' ({category})' if category else ''}."
 
 
 def _assistant(message: Json, forms: CallForms) -> Json:

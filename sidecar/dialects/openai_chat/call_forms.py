@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT
+from sidecar.dialects.openai.tool_calls import custom_input
 from sidecar.exchange import Json
-from sidecar.fold import input_text, parse_input
+from sidecar.fold import input_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,3 @@ class CallForms:
 
 def _delta(position: int, call: Json) -> Json:
     return {"tool_calls": [{"index": position, **call}]}
-
-
-def custom_input(arguments: str) -> str:
-    """The one string of a custom tool; arguments that do not hold it are shown as they are."""
-    value = parse_input(arguments)
-    text = value.get(CUSTOM_INPUT) if isinstance(value, dict) else None
-    return text if isinstance(text, str) else arguments

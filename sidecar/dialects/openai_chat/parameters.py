@@ -71,7 +71,7 @@ def _n(parameters: Parameters, key: str, value: object, _notes: Notes) -> None:
 
 
 def _response_format(parameters: Parameters, key: str, value: object, notes: Notes) -> None:
-    wanted, parameters.instruction = read_response_format(value, parameters.limits, notes)
+    wanted, parameters.instruction = read_response_format(value, key, parameters.limits, notes)
     if wanted is not None:
         parameters.request.setdefault("output_config", {}).setdefault("format", wanted)
 

@@ -6,6 +6,7 @@ parameters, a forced tool, prefill, system messages in the middle) is for the st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.dialects.openai.content import blocks_of
@@ -16,10 +17,9 @@ from sidecar.dialects.openai.reading import mapping, text
 from sidecar.dialects.openai.schema_limits import SchemaLimits
 from sidecar.dialects.openai.tool_choice import read_tool_choice
 from sidecar.dialects.openai.tool_names import ToolNames
-from sidecar.dialects.openai.tools import read_tools, synthesised
+from sidecar.dialects.openai.tools import array_or_none, listed_tools, read_tools, synthesised
 from sidecar.dialects.openai_chat.history import read_conversation
 from sidecar.dialects.openai_chat.parameters import FIELDS
-from sidecar.errors import invalid_request
 from sidecar.exchange import Json, Note
 
 
@@ -47,18 +47,13 @@ def decode(body: Json) -> Decoded:
     Raises GatewayError (400, `param` naming the field) for what cannot be understood.
     """
     body = mapping(body, "body")
-    if "input" in body and not body.get("messages"):
-        raise invalid_request(
-            "This body has `input` and no `messages`: it is shaped for the Responses API, which is not served yet. "
-            "Send `messages` here, or set the client to chat completions.",
-            param="input",
-        )
     notes = Notes()
     names = ToolNames()
     model = text(body.get("model"), "model")
     # Tools take their share of the limits first: a form of answer that comes and goes must not change them.
     limits = SchemaLimits()
-    tools = read_tools(body, names, limits, notes)
+    legacy = bool(body.get("functions")) and not body.get("tools")
+    tools = read_tools([*_listed(body)], names, limits, notes, legacy=legacy)
     parameters = read_parameters(body, FIELDS, limits, notes)
     choice = read_tool_choice(body, tools, names, notes)
     conversation = read_conversation(body.get("messages"), names, notes)
@@ -90,3 +85,13 @@ def decode(body: Json) -> Decoded:
         custom_tools=frozenset(tools.custom),
         legacy_functions=tools.legacy,
     )
+
+
+def _listed(body: Json) -> Iterator[tuple[Json, str]]:
+    """`web_search_options`, `tools`, and the `functions` of 2023, all as tools."""
+    if (options := body.get("web_search_options")) is not None:
+        yield {**mapping(options, "web_search_options"), "type": "web_search"}, "web_search_options"
+    yield from listed_tools(body)
+    for index, function in enumerate(array_or_none(body, "functions")):
+        path = f"functions[{index}]"
+        yield {"type": "function", "function": mapping(function, path)}, path

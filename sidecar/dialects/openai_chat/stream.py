@@ -19,10 +19,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import orjson
 
-from sidecar.dialects.openai.errors import encode_error
+from sidecar.dialects.openai.errors import encode_error, refusal_text
 from sidecar.dialects.openai.server_tools import cited
-from sidecar.dialects.openai_chat.answer import finish_reason, refusal_text, total_usage, url_citations, usage
-from sidecar.dialects.openai_chat.call_forms import CallForms, custom_input
+from sidecar.dialects.openai.tool_calls import custom_input
+from sidecar.dialects.openai_chat.answer import finish_reason, total_usage, url_citations, usage
+from sidecar.dialects.openai_chat.call_forms import CallForms
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
 from sidecar.fold import input_text

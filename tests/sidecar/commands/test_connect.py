@@ -134,7 +134,7 @@ def test_a_tool_without_a_file_has_steps_that_are_numbered(user: User) -> None:
     assert "follow the steps" in ran.stderr
 
 
-@pytest.mark.parametrize(("tool", "why"), [("cursor", "localhost can never work"), ("codex", "would not work")])
+@pytest.mark.parametrize(("tool", "why"), [("cursor", "localhost can never work")])
 def test_what_cannot_work_is_said_and_not_written(user: User, tool: str, why: str) -> None:
     assert why in user.cgw("connect", tool).stdout
     ran = user.cgw("connect", tool, "--write")

@@ -21,7 +21,6 @@ from sidecar.connect.machine import Machine
 from sidecar.connect.settings_file import SettingsFileError
 from sidecar.connect.tool import JSONC, Plan, Tool
 from sidecar.connect.tools import TOOLS
-from sidecar.connect.tools.codex import TOOL as CODEX
 from sidecar.home import Home, HomeError
 
 URL = "http://127.0.0.1:4343"
@@ -142,9 +141,7 @@ class Desk:
 
     def plan(self, tool: Tool, url: str = URL) -> Plan:
         key = Key("cgw-secret", file=self.home.gateway_key_file)
-        plan = tool.plan(Address(url, key), self.machine)
-        # That Codex cannot be served yet says nothing of its file.
-        return Plan(plan.road, plan.file, plan.edits, plan.has_key)
+        return tool.plan(Address(url, key), self.machine)
 
     def file(self, tool: Tool) -> Path:
         file = self.plan(tool).file
@@ -366,9 +363,9 @@ def test_a_file_that_cannot_be_read_is_left_alone(desk: Desk) -> None:
 
 
 def test_a_tool_that_cannot_work_is_not_written_to(desk: Desk) -> None:
-    plan = CODEX.plan(Address(URL, Key("k")), desk.machine)
-    with pytest.raises(NotWritableError, match="would not work"):
-        actions.write("codex", plan, desk.backups)
+    plan = BY_NAME["cursor"].plan(Address(URL, Key("k")), desk.machine)
+    with pytest.raises(NotWritableError, match="localhost can never work"):
+        actions.write("cursor", plan, desk.backups)
     with pytest.raises(NotWritableError, match="steps"):
         actions.write("roo", BY_NAME["roo"].plan(Address(URL, Key("k")), desk.machine), desk.backups)
 

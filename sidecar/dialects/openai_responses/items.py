@@ -1,0 +1,209 @@
+"""The input of a Responses request: a flat row of items as Claude's turns.
+
+    reasoning, message, function_call         ->  assistant: thinking, text, tool_use
+    function_call_output, message of the user ->  user: tool_result, text
+    instructions, leading system, developer   ->  `system`
+    later system and developer                ->  in place, role system
+
+Every block comes from the item it stands in and those before it, never from what follows: so a conversation that grows
+keeps the bytes it had, and its prompt cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+import orjson
+
+from sidecar.dialects.openai.content import blocks_of, result_content
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.reading import mapping, text, text_of
+from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT, arguments_of
+from sidecar.dialects.openai.tool_names import ToolNames
+from sidecar.dialects.openai.turns import Turns
+from sidecar.dialects.openai_responses.client_tools import ITEMS, arguments_in
+from sidecar.dialects.openai_responses.reasoning import is_signed, opened
+from sidecar.dialects.openai_responses.tools import name_in
+from sidecar.errors import invalid_request
+from sidecar.exchange import Json
+
+ROLES: Final = ("user", "assistant", "system", "developer")
+
+NOT_FOR_CLAUDE: Final = {
+    "web_search_call": "Claude gets the text that came of the search, not the search",
+    "file_search_call": "Claude gets the text that came of the search, not the search",
+    "code_interpreter_call": "Claude gets the text that came of it, not the program",
+    "image_generation_call": "Claude makes no images",
+    "computer_call": "Claude's computer use is another protocol",
+    "computer_call_output": "Claude's computer use is another protocol",
+    "mcp_list_tools": "Claude calls no MCP servers here",
+    "mcp_approval_request": "Claude calls no MCP servers here",
+    "mcp_approval_response": "Claude calls no MCP servers here",
+    "mcp_call": "Claude calls no MCP servers here",
+    "compaction": "only OpenAI can read it",
+    "compaction_trigger": "send the whole conversation",
+    "configuration_update": "Claude's configuration is that of the request",
+    "tool_search_call": "Claude is told of all tools at once",
+    "tool_search_output": "Claude is told of all tools at once",
+    "program": "Claude calls tools one by one",
+    "program_output": "Claude calls tools one by one",
+}
+"""Items that are reported and left out, and why."""
+
+_PASSED_OVER: Final = frozenset({
+    "id", "type", "status", "phase", "role", "content", "object", "created_by", "caller", "async", "parsed_arguments",
+    "environment", "max_output_length", "internal_chat_message_metadata_passthrough",
+})  # fmt: skip
+"""What clients echo from an answer and send back with it; nothing in it is for the model."""
+
+
+class Conversation(NamedTuple):
+    system: list[Json]
+    messages: list[Json]
+    has_calls: bool
+
+
+def read_items(items: Iterable[tuple[object, str]], names: ToolNames, notes: Notes) -> Conversation:
+    """`items` with their paths. Raises GatewayError (400) naming the one that cannot be understood."""
+    reader = _Items(names, notes)
+    for item, path in items:
+        reader.read(mapping(item, path), path)
+    return reader.finished()
+
+
+class _Items:
+    def __init__(self, names: ToolNames, notes: Notes) -> None:
+        self._turns = Turns(names, notes)
+        self._notes = notes
+        self._system: list[Json] = []
+        self._leading = True
+        self._thoughts: list[Json] = []
+        """Thinking that waits for what it led to: Claude refuses a turn that ends with it."""
+        self._thought_at = ""
+
+    def read(self, item: Json, path: str) -> None:
+        kind = item.get("type", "message" if "role" in item else None)
+        if type(kind) is not str:
+            raise invalid_request(f"{path}.type: expected the type of an item.", param=f"{path}.type")
+        if kind in NOT_FOR_CLAUDE:
+            self._notes.add(path, "dropped", f"{kind}: {NOT_FOR_CLAUDE[kind]}")
+            return
+        known = _READERS.get(kind)
+        if known is None:
+            raise invalid_request(
+                f"{path}: an item of type {kind[:60]!r} cannot be passed on; there are {', '.join(_READERS)}.",
+                param=f"{path}.type",
+            )
+        reader, fields = known
+        for key in item.keys() - fields - _PASSED_OVER:
+            if item[key] not in (None, "", [], {}):
+                self._notes.add(f"{path}.{key}", "dropped", "not known to Claude")
+        reader(self, item, path)
+
+    def finished(self) -> Conversation:
+        self._let_go()
+        return Conversation(self._system, self._turns.finished(), self._turns.has_calls)
+
+    # --- one for each kind of item
+
+    def message(self, item: Json, path: str) -> None:
+        role = text_of(item, "role", path)
+        if role not in ROLES:
+            raise invalid_request(
+                f"{path}.role: {role[:60]!r} is not a role; there are {', '.join(ROLES)}.", param=f"{path}.role"
+            )
+        content = item.get("content")
+        if role == "assistant":
+            if blocks := blocks_of(content, "assistant", path, self._notes):
+                self._assistant(blocks, path)
+            return
+        self._let_go()
+        if role == "user":
+            self._leading = False
+            self._turns.say("user", blocks_of(content, "user", path, self._notes))
+            return
+        blocks = blocks_of(content, "system", path, self._notes)
+        if self._leading:
+            self._system += blocks
+        elif blocks:
+            self._turns.say("system", blocks)
+
+    def pass_over(self, item: Json, path: str) -> None:
+        """Read elsewhere."""
+
+    def reasoning(self, item: Json, path: str) -> None:
+        """Without `encrypted_content` there is nothing for Claude in it: it takes only what it signed."""
+        content = item.get("encrypted_content")
+        if content is None:
+            return
+        blocks = opened(text(content, f"{path}.encrypted_content"))
+        if blocks is None or not all(is_signed(block) for block in blocks):
+            self._notes.add(f"{path}.encrypted_content", "dropped", "thinking that is not Claude's, or not whole")
+            return
+        self._thoughts += blocks
+        self._thought_at = path
+
+    def function_call(self, item: Json, path: str) -> None:
+        value = arguments_of(item.get("arguments"), f"{path}.arguments", self._notes)
+        self._call(item, name_in(item.get("namespace"), text_of(item, "name", path)), value, path)
+
+    def custom_tool_call(self, item: Json, path: str) -> None:
+        value = {CUSTOM_INPUT: text_of(item, "input", path)}
+        self._call(item, name_in(item.get("namespace"), text_of(item, "name", path)), value, path)
+
+    def client_tool_call(self, item: Json, path: str) -> None:
+        tool = ITEMS[item["type"]]
+        self._call(item, tool.name, mapping(arguments_in(item, tool), f"{path}.{tool.holder}"), path)
+
+    def output(self, item: Json, path: str) -> None:
+        told = item.get("output")
+        # What a shell returns is a row of objects: Claude reads them as they are.
+        shell = item["type"] == "shell_call_output" and type(told) is list
+        content = result_content(orjson.dumps(told).decode() if shell else told, f"{path}.output", self._notes)
+        result: Json = {"type": "tool_result", "tool_use_id": _call_id(item, path)}
+        if content:
+            result["content"] = content
+        if item.get("status") == "failed":
+            result["is_error"] = True
+        self._let_go()
+        self._leading = False
+        self._turns.answer(result, path)
+
+    # --- inside
+
+    def _call(self, item: Json, name: str, value: Json, path: str) -> None:
+        block = {"type": "tool_use", "id": _call_id(item, path), "name": name, "input": value}
+        self._assistant([block], path)
+
+    def _assistant(self, blocks: list[Json], path: str) -> None:
+        self._leading = False
+        self._turns.call(self._thoughts + blocks, path)
+        self._thoughts = []
+
+    def _let_go(self) -> None:
+        if self._thoughts:
+            self._notes.add(self._thought_at, "dropped", "thinking without what it led to, which Claude refuses")
+            self._thoughts = []
+
+
+def _call_id(item: Json, path: str) -> str:
+    """Local shells have the id of the call in `id`."""
+    return text_of(item, "call_id" if item.get("call_id") is not None else "id", path)
+
+
+_CALL: Final = frozenset({"call_id", "name", "namespace"})
+_RESULT: Final = _CALL | {"output"}
+
+_READERS: Final[dict[str, tuple[Callable[[_Items, Json, str], None], frozenset[str]]]] = {
+    "message": (_Items.message, frozenset()),
+    "additional_tools": (_Items.pass_over, frozenset({"tools"})),
+    "reasoning": (_Items.reasoning, frozenset({"summary", "encrypted_content"})),
+    "function_call": (_Items.function_call, _CALL | {"arguments"}),
+    "function_call_output": (_Items.output, _RESULT),
+    "custom_tool_call": (_Items.custom_tool_call, _CALL | {"input"}),
+    "custom_tool_call_output": (_Items.output, _RESULT),
+    **{tool.item: (_Items.client_tool_call, frozenset({"call_id", tool.holder})) for tool in ITEMS.values()},
+    **{f"{kind}_output": (_Items.output, _RESULT) for kind in ITEMS},
+}
+"""Who reads an item of each kind, and the fields that it may have beside those that are passed over."""

@@ -1,0 +1,188 @@
+"""A Responses request as Claude's Messages request, whatever the model.
+
+Pure: what went before, where the request names an earlier response, is given as items (`stored.with_history`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sidecar.dialects.openai.marks import keep_four
+from sidecar.dialects.openai.notes import Notes
+from sidecar.dialects.openai.parameters import read_parameters
+from sidecar.dialects.openai.reading import array, flag, mapping, text
+from sidecar.dialects.openai.schema_limits import SchemaLimits
+from sidecar.dialects.openai.tool_choice import read_tool_choice
+from sidecar.dialects.openai.tool_names import ToolNames
+from sidecar.dialects.openai.tools import listed_tools, synthesised
+from sidecar.dialects.openai_responses.client_tools import ClientTool
+from sidecar.dialects.openai_responses.items import read_items
+from sidecar.dialects.openai_responses.output import ItemForms
+from sidecar.dialects.openai_responses.parameters import ENCRYPTED, FIELDS
+from sidecar.dialects.openai_responses.tools import read_response_tools
+from sidecar.errors import invalid_request
+from sidecar.exchange import Json, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    request: Json
+    """The inner form. Shares what it did not change with the client's body: neither may be edited in place."""
+    notes: list[Note]
+    """What was not passed on exactly."""
+    tool_names: dict[str, str]
+    """Name sent upstream -> client's name, where they differ."""
+    stream: bool
+    include_usage: bool
+    """Only asked of an answer in chat form."""
+    store: bool
+    """Whether the client may come back to the answer."""
+    encrypted: bool
+    """Whether reasoning items carry Claude's signed thinking."""
+    previous_response_id: str | None
+    input: list[Json]
+    """The items of this request alone."""
+    echo: Json
+    """The client's own fields, as its answer repeats them."""
+    custom_tools: frozenset[str] = frozenset()
+    """Names sent upstream of custom tools: the string `input` of such a call is the client's free-form input."""
+    namespaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Names sent upstream of tools that stand in a group -> the group and the client's name."""
+    client_tools: Mapping[str, ClientTool] = field(default_factory=dict)
+    """Names sent upstream of OpenAI's own tools that run at the client."""
+
+    def forms(self, key: str) -> ItemForms:
+        """How the items of its answer look. `key` is what their ids have in common."""
+        return ItemForms(
+            key=key,
+            tool_names=self.tool_names,
+            custom_tools=self.custom_tools,
+            namespaces=self.namespaces,
+            client_tools=self.client_tools,
+            encrypted=self.encrypted,
+        )
+
+
+def decode(body: Json, history: Sequence[tuple[Json, str]] = ()) -> Decoded:
+    """The same body gives the same result, and `body` is left as it is. `history` has the items that stand before the
+    input, with their paths.
+
+    Raises GatewayError (400, `param` naming the field) for what cannot be understood.
+    """
+    body = mapping(body, "body")
+    notes = Notes()
+    names = ToolNames()
+    model = text(body.get("model"), "model")
+    items = input_of(body)
+    limits = SchemaLimits()
+    row = [*history, *items]
+    if not row:
+        raise invalid_request("input: there must be at least one item.", param="input")
+    tools = read_response_tools([*listed_tools(body), *_added_tools(row)], names, limits, notes)
+    parameters = read_parameters(body, FIELDS, limits, notes)
+    choice = read_tool_choice(body, tools.tools, names, notes)
+    conversation = read_items([*_instructions(body.get("instructions")), *row], names, notes)
+    if conversation.has_calls and not tools.tools.definitions:
+        tools.tools.definitions = synthesised(names.sent()[0])
+        choice = {"type": "none"}
+        notes.add("tools", "mapped", "one is defined for the calls in the history; the model is told to make none")
+    system = conversation.system
+    if parameters.instruction is not None:
+        system.append({"type": "text", "text": parameters.instruction})
+    request: Json = {"model": model}
+    for key, value in (("tools", tools.tools.definitions), ("system", system)):
+        if value:
+            request[key] = value
+    request["messages"] = conversation.messages
+    if choice is not None:
+        request["tool_choice"] = choice
+    request |= parameters.request
+    if parameters.stream:
+        request["stream"] = True
+    keep_four(request, notes)
+    return Decoded(
+        request=request,
+        notes=notes.listed(),
+        tool_names=names.renamed(),
+        stream=parameters.stream,
+        include_usage=parameters.include_usage,
+        store=body.get("store") is None or flag(body["store"], "store"),
+        encrypted=ENCRYPTED in (body.get("include") or ()),
+        previous_response_id=previous_response_id(body),
+        input=[item for item, _ in items],
+        echo=_echo(body),
+        custom_tools=frozenset(tools.tools.custom),
+        namespaces=tools.namespaces,
+        client_tools=tools.client_tools,
+    )
+
+
+def previous_response_id(body: Json) -> str | None:
+    """Of a request; None where it stands alone."""
+    told = body.get("previous_response_id")
+    return None if told is None else text(told, "previous_response_id")
+
+
+def input_of(body: Json) -> list[tuple[Json, str]]:
+    """The items of `input`, with their paths; a string is one message of the user."""
+    told = body.get("input")
+    if told is None:
+        return []
+    if type(told) is str:
+        return [({"type": "message", "role": "user", "content": told}, "input")]
+    return [(mapping(item, f"input[{index}]"), f"input[{index}]") for index, item in enumerate(array(told, "input"))]
+
+
+def _instructions(told: object) -> list[tuple[object, str]]:
+    if told is None:
+        return []
+    if type(told) is str:
+        return [({"type": "message", "role": "system", "content": told}, "instructions")]
+    return [(item, f"instructions[{index}]") for index, item in enumerate(array(told, "instructions"))]
+
+
+def _added_tools(items: list[tuple[Json, str]]) -> list[tuple[Json, str]]:
+    """Tools that items bring beside those of the request."""
+    return [
+        (mapping(tool, f"{path}.tools[{index}]"), f"{path}.tools[{index}]")
+        for item, path in items
+        if item.get("type") == "additional_tools"
+        for index, tool in enumerate(array(item.get("tools"), f"{path}.tools"))
+    ]
+
+
+_REPEATED = (
+    "instructions", "max_output_tokens", "max_tool_calls", "previous_response_id", "prompt_cache_key",
+    "safety_identifier", "temperature", "top_p",
+)  # fmt: skip
+
+
+def _echo(body: Json) -> Json:
+    """What a response repeats of its request, in OpenAI's own words."""
+    reasoning = body.get("reasoning") or {}
+    words = body.get("text") or {}
+    echo: Json = {name: body.get(name) for name in _REPEATED}
+    echo |= {
+        "background": False,
+        "metadata": body.get("metadata") or {},
+        "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
+        "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
+        "service_tier": body.get("service_tier") or "auto",
+        "store": body.get("store") is not False,
+        "text": {"format": words.get("format") or {"type": "text"}, "verbosity": words.get("verbosity") or "medium"},
+        "tool_choice": body.get("tool_choice") or "auto",
+        "tools": [_whole(tool) for tool in body.get("tools") or ()],
+        "top_logprobs": body.get("top_logprobs") or 0,
+        "truncation": body.get("truncation") or "disabled",
+    }
+    if body.get("user") is not None:
+        echo["user"] = body["user"]
+    return echo
+
+
+def _whole(tool: Json) -> Json:
+    """A tool as OpenAI repeats it: a function says all that it may say."""
+    if tool.get("type") != "function" or "function" in tool:
+        return tool
+    return {"description": None, "parameters": None, "strict": None} | tool
