@@ -27,8 +27,6 @@ from sidecar.simulator.simulator import Turn as SimulatedTurn
 from sidecar.user_errors import UserError
 
 DEFAULT_MODEL: Final = "claude-sonnet-5-5"
-LEFT_TO_US: Final = "auto"
-"""How names begin that leave the model to the sidecar. A replay compares with what they mean without routing."""
 
 
 class UnknownModelError(UserError):
@@ -165,12 +163,13 @@ class Player:
             self._examine(heard, stage.claude.take())
 
     def _model_of(self, turn: Turn) -> tuple[str, Model]:
-        """What is asked for, and the model that this means, as the simulator knows it."""
+        """What is asked for, and the model that this means, as the simulator knows it. A name that leaves the model to
+        the sidecar is asked for as it stands, and means who answers without routing: with that a replay compares."""
         name = self._model or turn.model or DEFAULT_MODEL
-        resolved = self._catalogue.resolve(name).card.id
-        if (model := find(resolved)) is None:
-            raise UnknownModelError(f"The simulated Claude knows no {resolved}: choose another with --model.")
-        return (name if name.startswith(LEFT_TO_US) else resolved), model
+        meant = self._catalogue.resolve(name)
+        if (model := find(meant.card.id)) is None:
+            raise UnknownModelError(f"The simulated Claude knows no {meant.card.id}: choose another with --model.")
+        return (model.id if meant.wish is None else name), model
 
     def _examine(self, heard: list[_Heard], rows: list[tuple[Row, SimulatedTurn | None]]) -> None:
         """Bills and checks the requests of one session. What cgw asked Claude by itself in a pause, and sent with the

@@ -113,3 +113,13 @@ def test_a_request_that_cgw_refuses_is_told_and_the_rest_goes_on(tmp_path: Path)
 def test_a_model_that_the_simulator_cannot_bill_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="claude-opus-9"):
         play(tmp_path, reading(1), model="claude-opus-9")
+
+
+def test_where_the_model_is_left_to_cgw_the_bill_is_of_the_one_that_answered(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Name a branch for: skip the header row. Only the name."}]
+    naming = Session("naming", "a script", [Turn({"messages": messages, "max_tokens": 12}, None)])
+    [routed] = play(tmp_path, naming, model="auto")
+    assert routed.model == "claude-haiku-5-5"
+    assert routed.reason
+    assert 0 < routed.spent < routed.plain / 10
+    assert 0 < routed.output < routed.output_as_asked / 10
