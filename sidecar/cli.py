@@ -105,51 +105,70 @@ def up(
     ] = None,
     log_to_file: Annotated[bool, typer.Option("--log-to-file", hidden=True)] = False,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+    inherit: Annotated[str | None, typer.Option("--inherit", hidden=True)] = None,
 ) -> None:
     """Start the sidecar: on a terminal with its dashboard, else in the foreground."""
     with one_sentence():
         home = Home.locate()
         router = router.absolute() if router is not None else None
-        loaded = _load(
-            home, host=host, port=port, intercept=intercept or None, intercept_port=intercept_port, router=router
-        )
+        flags = {
+            "host": host,
+            "port": port,
+            "intercept": intercept or None,
+            "intercept_port": intercept_port,
+            "router": router,
+        }
+        loaded = _load(home, **flags)
         addons = [path.absolute() for path in addon or ()]
+        given = (("host", host), ("port", port), ("intercept-port", intercept_port), ("router", router))
+        arguments = [f"--addon={path}" for path in addons]
+        arguments += [f"--{name}={value}" for name, value in given if value is not None]
+        arguments += ["--intercept"] if intercept else []
         if detach or (not headless and on_a_terminal()):
             warn(loaded.warnings)
-            arguments = [f"--addon={path}" for path in addons]
-            given = (("host", host), ("port", port), ("intercept-port", intercept_port), ("router", router))
-            arguments += [f"--{name}={value}" for name, value in given if value is not None]
-            arguments += ["--intercept"] if intercept else []
             _up_in_background(home, loaded.settings, arguments, detach=detach)
-        else:
-            _up_here(home, loaded, addons, log_to_file=log_to_file, until_stdin_closes=until_stdin_closes)
+            return
+        arguments += ["--log-to-file"] if log_to_file else []
+        arguments += ["--until-stdin-closes"] if until_stdin_closes else []
+        _up_here(home, loaded, flags, addons, arguments, inherit)
 
 
 def _up_here(
-    home: Home, loaded: LoadedSettings, addons: list[Path], *, log_to_file: bool, until_stdin_closes: bool
+    home: Home,
+    loaded: LoadedSettings,
+    flags: dict[str, Any],
+    addons: list[Path],
+    arguments: list[str],
+    inherit: str | None,
 ) -> None:
     from sidecar.commands import foreground
+    from sidecar.commands.handover import Inheritance
     from sidecar.pipeline import AddonFileError
     from sidecar.server import StartError
 
     settings = loaded.settings
     home.open()
-    if log_to_file:
+    if "--log-to-file" in arguments:
         foreground.log_to_file(home.log_file, settings.log_level)
     else:
         foreground.log_to_terminal(settings.log_level)
         warn(loaded.warnings)
-    if until_stdin_closes:
+    if "--until-stdin-closes" in arguments:
         foreground.stop_when_stdin_closes()
     try:
-        foreground.run(
+        code = foreground.run(
             settings,
             home,
             addon_files=addons,
             on_ready=lambda url: say(_welcome(url, home, settings, "Ctrl-C stops it.")),
+            read=lambda: _load(home, **flags).settings,
+            arguments=arguments,
+            inheritance=Inheritance.of(inherit) if inherit else None,
         )
     except (StartError, AddonFileError) as error:
         fail(str(error))
+    if code:
+        raise typer.Exit(code)
 
 
 def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, detach: bool) -> None:
@@ -196,6 +215,33 @@ def down() -> None:
             if not wait_until_stopped(home, STOP_SECONDS):
                 fail(f"It is still running as process {running.pid}: see {home.log_file}.")
         say(f"Stopped the cgw at {running.url}.")
+
+
+@app.command(rich_help_panel=RUN)
+def reload() -> None:
+    """Let the running sidecar read cgw.toml anew; streams that run go on undisturbed."""
+    with one_sentence():
+        told = _ask_sidecar("/admin/reload")
+        say(f"In effect: {', '.join(told['applied'])}." if told["applied"] else "Nothing that can change changed.")
+        if told["restart"]:
+            say(f"Waiting for `cgw restart`: {', '.join(told['restart'])}.")
+
+
+@app.command(rich_help_panel=RUN)
+def restart() -> None:
+    """Put a new process in the running one's place, at the same port; answers in flight are given by the old one."""
+    with one_sentence():
+        told = _ask_sidecar("/admin/restart")
+        say(f"Process {told['pid']} answers now; process {told['before']} ends with its last answer.")
+
+
+def _ask_sidecar(path: str) -> dict[str, Any]:
+    from sidecar.commands.admin_request import ask_running
+
+    home = Home.locate()
+    if (running := find(home)) is None:
+        fail(already_running(home) if is_claimed(home) else "No cgw is running: start one with `cgw up`.")
+    return ask_running(running, home, _load(home).settings, "POST", path)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -11,6 +11,9 @@ from typing import Final
 
 LINE: Final = "%(asctime)sZ %(levelname)s %(message)s"
 TIME: Final = "%Y-%m-%dT%H:%M:%S"
+OUR_LOGGERS: Final = ("cgw", "sidecar", "addons")
+"""These follow LOG_LEVEL; everybody else's loggers speak up at `warning`."""
+
 CONTINUED: Final = "    | "
 """What a line of a traceback begins with, so that it is told from a record."""
 
@@ -33,6 +36,11 @@ class OneLine(logging.Formatter):
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802
         return continued(super().formatStack(stack_info))
+
+
+def speak_at(level: str) -> None:
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())
 
 
 def shown(text: str) -> str:

@@ -26,6 +26,7 @@ from typing import Any, cast
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.services import Services
+from sidecar.user_errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ HOOKS = ("request", "response_event", "response", "error")
 Hook = Callable[..., Awaitable[None] | None]
 
 
-class AddonFileError(Exception):
+class AddonFileError(UserError):
     """A file given with `--addon` cannot be used; the message is one sentence for the user."""
 
 

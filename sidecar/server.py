@@ -7,16 +7,17 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from sidecar import __version__, batches, file_cache, pace_shelf, response_shelf
@@ -34,14 +35,13 @@ from sidecar.doctor.routes import DoctorRoutes
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from sidecar.fallback import Fallbacks
-from sidecar.feed.feed import Feed
-from sidecar.feed.kept import KeptExchanges
 from sidecar.feed.routes import FeedRoutes
 from sidecar.feed.state import SidecarState
-from sidecar.feed.switches import Switches
 from sidecar.file_cache import FileCache
 from sidecar.gateway import Gateway
 from sidecar.home import Home
+from sidecar.house import Asked, House
+from sidecar.house_routes import HouseRoutes
 from sidecar.intake import ListenerLimits
 from sidecar.interception.interceptor import OFF, Interceptor
 from sidecar.limits.metering import LazyDatabase, Metering, metering
@@ -55,13 +55,14 @@ from sidecar.own_requests import OwnRequests
 from sidecar.pace_shelf import PaceShelf
 from sidecar.persistence import Persistence
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
-from sidecar.recording import Recorder
+from sidecar.reloading import Reloadable
 from sidecar.replies import replies
 from sidecar.replies.replies import Replies
 from sidecar.response_shelf import ResponseShelf
 from sidecar.services import Services
 from sidecar.store.shelves import Shelves
 from sidecar.upstream import Upstream
+from sidecar.user_errors import UserError
 
 if TYPE_CHECKING:
     from sidecar.ledger.writer import LedgerWriter
@@ -73,6 +74,9 @@ DRAIN_SECONDS = 30
 """How long answers in flight may go on after a stop signal."""
 
 
+HANDED_OVER_SECONDS = 600
+"""The same where another process has the port already, so that nobody waits for the end of this one."""
+
 LAST_WORDS_SECONDS = 2
 """How long those that were cut off then may take to read why."""
 
@@ -81,7 +85,7 @@ CONVERSATIONS_BYTES = 512 * 1024 * 1024
 """What conversations may take on disk; the least recently used go first."""
 
 
-class StartError(Exception):
+class StartError(UserError):
     """The sidecar cannot start; the message is one sentence with what to do."""
 
 
@@ -103,13 +107,14 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS + LAST_WORDS_SECONDS,
                 http=_http_protocol(),
                 ws="none",
             )
         )
         self._on_ready = on_ready
         self._on_stopping = on_stopping
+        self.drain_seconds = DRAIN_SECONDS
+        """How long answers in flight may go on once it ends."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -124,7 +129,8 @@ class Server(uvicorn.Server):
         if self._on_stopping is not None:
             self._on_stopping()
         self._tell("on_stopping")
-        cutting = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._tell, "on_cut")
+        cutting = asyncio.get_running_loop().call_later(self.drain_seconds, self._tell, "on_cut")
+        self.config.timeout_graceful_shutdown = self.drain_seconds + LAST_WORDS_SECONDS
         try:
             await super().shutdown(sockets)
         finally:
@@ -157,8 +163,12 @@ async def sidecar_app(
     url: str,
     addon_files: Sequence[Path] = (),
     interceptor: Interceptor | None = None,
-) -> AsyncIterator[ASGIApp]:
-    """The whole gateway as an ASGI application, alive while the block runs. Raises StartError."""
+    house: House | None = None,
+) -> AsyncIterator[Starlette]:
+    """The whole gateway as an ASGI application, alive while the block runs. Raises StartError.
+
+    Without a `house` it is one of its own.
+    """
     from addons import BUILT_IN
 
     if not settings.anthropic_api_key:
@@ -166,6 +176,8 @@ async def sidecar_app(
             "There is no Anthropic API key: export ANTHROPIC_API_KEY=sk-ant-..., or write it into "
             f"{home.config_file}; `cgw demo` needs none."
         )
+    is_lodger = house is not None
+    house = house or House.of(settings, home)
     api_key = settings.anthropic_api_key.get_secret_value()
     gateway_key = _gateway_key(settings, home)
     catalogue = Catalogue(overrides=settings.models)
@@ -183,7 +195,6 @@ async def sidecar_app(
     database = LazyDatabase(database_url, home.path)
     prices = Prices(catalogue.same_line)
     books = Books(database, home.path, prices)
-    recorder = Recorder(home)
     shelves = Shelves(home, settings.redis_url.get_secret_value() if settings.redis_url else None)
     memory = ConversationMemory(
         shelves("conversations", CONVERSATIONS_BYTES),
@@ -208,7 +219,8 @@ async def sidecar_app(
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, shelves.close)
-        running.push_async_callback(asyncio.to_thread, recorder.close)
+        if not is_lodger:
+            running.push_async_callback(asyncio.to_thread, house.recorder.close)
         await running.enter_async_context(upstream)
         try:
             meters = await running.enter_async_context(
@@ -217,9 +229,7 @@ async def sidecar_app(
         except ValueError as error:
             raise StartError(str(error)) from error
         persistence = Persistence(breakers, retry=settings.retry_enabled)
-        switches = Switches(keep_bodies=settings.keep_bodies)
-        kept = KeptExchanges(switches)
-        feed = Feed(kept)
+        switches, kept, feed = house.switches, house.kept, house.feed
         gateway = Gateway(
             catalogue=catalogue,
             upstream=upstream,
@@ -236,11 +246,13 @@ async def sidecar_app(
             keeps_answers=lambda: kept.wanted,
             listeners=[books.accountant],
         )
-        health = _health(gateway, url, books, meters, interceptor)
+        house.move_in(gateway)
+        running.callback(house.move_out, gateway)
+        health = _health(house, url, books, meters, interceptor)
         state = SidecarState(
             health=health,
             switches=switches,
-            recording=lambda: recorder.on,
+            recording=lambda: house.recorder.on,
             breakers=persistence.breakers,
             upstream_url=settings.anthropic_base_url,
             budgets=meters.budgets,
@@ -249,7 +261,7 @@ async def sidecar_app(
         feed.speak_of(hello=lambda: {name: health()[name] for name in ("instance", "version", "url")}, state=state)
         await running.enter_async_context(
             books.kept(
-                [log_line, meters.toll.settle, recorder, state.ended, feed.ended],
+                [log_line, meters.toll.settle, house.recorder, state.ended, feed.ended],
                 after=upstream.api_version(),
                 metrics=_metrics(gateway, persistence.breakers, shelves),
             )
@@ -283,6 +295,7 @@ async def sidecar_app(
             has_body=feed.has_body,
         )
         doctor = DoctorRoutes(admin.check, home, settings, url=url, health=health, database=database)
+        housekeeping = HouseRoutes(admin.check, house)
         listener = Listener(
             gateway,
             Admission(gateway_key, meters.directory, key_file=str(home.gateway_key_file)),
@@ -304,7 +317,13 @@ async def sidecar_app(
             batch_books=BatchBooks(
                 lambda: shelves(batches.NAMESPACE, batches.SIZE_LIMIT_BYTES), prices, books.accountant
             ),
-            more_routes=[*admin.routes(), *watching.routes(), *overview.routes(), *doctor.routes()],
+            more_routes=[
+                *admin.routes(),
+                *watching.routes(),
+                *overview.routes(),
+                *doctor.routes(),
+                *housekeeping.routes(),
+            ],
             bypass=lambda: switches.bypass,
             refused=_told(log_refusal, feed.refused),
         )
@@ -314,6 +333,7 @@ async def sidecar_app(
             name="refresh the model list",
         )
         app = listener.app()
+        app.state.flush = shelves.flush
         app.state.on_stopping = [feed.close]  # their streams would keep the server from ending
         app.state.on_cut = [gateway.cut]
         try:
@@ -331,23 +351,46 @@ async def serve(
     sock: socket.socket,
     addon_files: Sequence[Path] = (),
     on_ready: Callable[[], None] | None = None,
+    read: Callable[[], Settings] | None = None,
+    restart: Asked | None = None,
+    takes_over: bool = False,
+    reload_on_hangup: bool = False,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then lets answers in flight finish for up to `DRAIN_SECONDS`.
+
+    `read` reads the settings anew; `restart` returns once another process answers on `sock`, and this one then ends
+    with its last answer. `takes_over` says that this one is such another.
 
     Raises StartError, InterceptorError or AddonFileError, each with one sentence for the user.
     """
     url = reachable_url(sock)
+    house = House.of(settings, home)
     interceptor = None
     if settings.intercept:
-        interceptor = Interceptor(settings, home, key=_gateway_key(settings, home), sidecar_url=url)
+        key = _gateway_key(settings, home)
+        interceptor = Interceptor(settings, home, key=key, sidecar_url=url, takes_over=takes_over)
+
+    def make(settings: Settings) -> AbstractAsyncContextManager[Starlette]:
+        house.furnish(settings)
+        return sidecar_app(settings, home, url=url, addon_files=addon_files, interceptor=interceptor, house=house)
+
     async with AsyncExitStack() as running:
-        app = await running.enter_async_context(
-            sidecar_app(settings, home, url=url, addon_files=addon_files, interceptor=interceptor)
-        )
+        running.push_async_callback(asyncio.to_thread, house.recorder.close)
+        app = await running.enter_async_context(Reloadable(settings, make, read))
         if interceptor is not None:
             await running.enter_async_context(interceptor.running())
         server = Server(app, on_ready=on_ready, on_stopping=interceptor.stop if interceptor else None)
-        with _stopped_by_signals(server):
+
+        async def restarted() -> Json:
+            assert restart is not None
+            told = await restart()
+            server.drain_seconds = HANDED_OVER_SECONDS
+            server.should_exit = True
+            return told
+
+        house.reload = app.reload if read else None
+        house.restart = restarted if restart else None
+        with _told_by_signals(server, reload=app.reload if reload_on_hangup and read else None):
             await server.serve(sockets=[sock])
 
 
@@ -364,9 +407,9 @@ def _gateway_key(settings: Settings, home: Home) -> str:
 
 
 @contextmanager
-def _stopped_by_signals(server: Server) -> Iterator[None]:
-    """The first signal drains, the second one cuts off what is not answered yet, the third one ends at once. Only the
-    main thread may listen to signals."""
+def _told_by_signals(server: Server, *, reload: Asked | None) -> Iterator[None]:
+    """The first wish to end drains, the second one cuts off what is not answered yet, the third one ends at once. A
+    hang-up reads the settings anew. Only the main thread may listen to signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -382,7 +425,18 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
         if told == 2:
             loop.call_soon_threadsafe(server.cut_short)
 
+    async def read_anew() -> None:
+        assert reload is not None
+        with suppress(GatewayError):  # the log has it
+            await reload()
+
+    def hang_up(*_: object) -> None:
+        loop.call_soon_threadsafe(lambda: reading.add(loop.create_task(read_anew(), name="read the settings anew")))
+
+    reading: set[asyncio.Task[None]] = set()
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    if reload is not None and sys.platform != "win32":
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
     try:
         yield
     finally:
@@ -428,21 +482,18 @@ def _chains(settings: Settings, catalogue: Catalogue) -> dict[str, list[str]]:
 
 
 def _health(
-    gateway: Gateway, url: str, books: Books, meters: Metering, interceptor: Interceptor | None
+    house: House, url: str, books: Books, meters: Metering, interceptor: Interceptor | None
 ) -> Callable[[], Json]:
-    instance = uuid.uuid4().hex
-    started = time.monotonic()
-
     def health() -> Json:
         return {
             "status": "ok",
             "version": __version__,
-            "instance": instance,
+            "instance": house.instance,
             "pid": os.getpid(),
             "url": url,
-            "uptime_seconds": round(time.monotonic() - started, 3),
-            "requests": gateway.requests,
-            "in_flight": gateway.in_flight,
+            "uptime_seconds": round(time.monotonic() - house.started, 3),
+            "requests": house.requests,
+            "in_flight": house.in_flight,
             "ledger": books.public_health(),
             "interceptor": interceptor.health() if interceptor else OFF,
             "warnings": meters.warnings(),

@@ -15,7 +15,8 @@ from sidecar.user_errors import UserError
 if TYPE_CHECKING:
     from sidecar.config import Settings
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 70.0
+"""A restart takes the longest: `running.START_SECONDS` at most."""
 
 
 def ask_running(running: RunningSidecar, home: Home, settings: Settings, method: str, path: str) -> dict[str, Any]:
@@ -35,6 +36,8 @@ def ask_running(running: RunningSidecar, home: Home, settings: Settings, method:
         raise UserError(
             f"The cgw at {running.url} has another key: run this with its ADMIN_API_KEY or GATEWAY_API_KEY."
         )
+    if answer.status != http.client.OK and isinstance(told, dict) and isinstance(told.get("error"), dict):
+        raise UserError(str(told["error"].get("message")))
     if answer.status != http.client.OK or not isinstance(told, dict):
         raise UserError(f"The cgw at {running.url} answered {answer.status} to {path}.")
     return told

@@ -7,14 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from sidecar.commands.foreground import STAY
-from sidecar.commands.running import POLL_SECONDS, RunningSidecar, find, health, tell_to_stop
+from sidecar.commands.running import (
+    IMPORT_ROOT,
+    POLL_SECONDS,
+    START_SECONDS,
+    RunningSidecar,
+    find,
+    health,
+    tell_to_stop,
+)
 from sidecar.home import Home, replace_privately
 from sidecar.user_errors import UserError
 
-START_SECONDS = 60.0
 STOP_SECONDS = 35.0
 """A little more than a sidecar gives the answers in flight (`server.DRAIN_SECONDS`)."""
 
@@ -22,8 +28,6 @@ KNOWN_EXIT_CODES = frozenset({1, 2})
 
 PRIVATE_UMASK = 0o077
 """What it writes is in the home folder, its log among it, and for nobody else."""
-
-IMPORT_ROOT = Path(__file__).parents[2]
 
 
 class BackgroundError(UserError):

@@ -27,9 +27,15 @@ PAUSE_SECONDS = 0.03
 class FileLock:
     """One lock file; the file itself stays, since removing it would let two processes lock two files of one name."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
+        """`descriptor` is the file where it is open and locked already."""
         self._path = path
-        self._descriptor: int | None = None
+        self._descriptor = descriptor
+
+    @property
+    def descriptor(self) -> int:
+        assert self._descriptor is not None, "acquire it first"
+        return self._descriptor
 
     def acquire(self, *, attempts: int = ATTEMPTS) -> bool:
         """False when another process holds it. Raises OSError where files cannot be locked."""

@@ -6,38 +6,65 @@ import asyncio
 import logging
 import logging.handlers
 import os
+import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from sidecar import interpreter
+from sidecar.commands.handover import Handover, Inheritance
 from sidecar.commands.running import announce, claimed
 from sidecar.commands.sockets import leads_to, listening_socket, reachable_url
+from sidecar.commands.terminal import on_a_terminal
 from sidecar.config import Settings, is_loopback
+from sidecar.exchange import Json
 from sidecar.home import Home, explained
-from sidecar.log_format import OneLine
+from sidecar.log_format import OneLine, speak_at
 from sidecar.server import StartError, serve
 
 STDIN = 0
+STDIN_SECONDS = 0.25
+_let_go = threading.Event()
 STAY = b"stay\n"
 """What a sidecar that is tied to a dashboard hears when it shall outlive it."""
 
 LOG_BYTES = 5_000_000
 LOG_FILES = 3
-OUR_LOGGERS = ("cgw", "sidecar", "addons")
-"""These follow LOG_LEVEL; everybody else's loggers speak up at `warning`."""
 
 
 def run(
-    settings: Settings, home: Home, *, addon_files: Sequence[Path] = (), on_ready: Callable[[str], None] | None = None
-) -> None:
-    """Serves until SIGINT or SIGTERM; `on_ready` gets the base URL once clients can connect.
+    settings: Settings,
+    home: Home,
+    *,
+    addon_files: Sequence[Path] = (),
+    on_ready: Callable[[str], None] | None = None,
+    read: Callable[[], Settings] | None = None,
+    arguments: Sequence[str] = (),
+    inheritance: Inheritance | None = None,
+) -> int:
+    """Serves until SIGINT or SIGTERM; `on_ready` gets the base URL once clients can connect. The exit code.
+
+    `read` reads the settings anew, for a reload. `arguments` are those of `cgw up`, for a restart; `inheritance` is
+    what a sidecar that restarts leaves.
 
     Raises HomeError, AlreadyRunningError, BindError, StartError or AddonFileError, each with one sentence.
     """
-    with claimed(home), closing(listening_socket(settings.host, settings.port)) as sock:
+    with (
+        claimed(home, inheritance.lock if inheritance else None) as claim,
+        closing(
+            inheritance.listening_socket() if inheritance else listening_socket(settings.host, settings.port)
+        ) as sock,
+    ):
+        handover = Handover(home, claim, sock, arguments)
+
+        async def restart() -> Json:
+            told = await handover.start()
+            let_go_of_stdin()
+            return told
+
         url = reachable_url(sock)
         if leads_to(settings.anthropic_base_url, sock):
             raise StartError(
@@ -54,7 +81,22 @@ def run(
             interpreter.tune()
 
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-            runner.run(serve(settings, home, sock=sock, addon_files=addon_files, on_ready=ready))
+            runner.run(
+                serve(
+                    settings,
+                    home,
+                    sock=sock,
+                    addon_files=addon_files,
+                    on_ready=ready,
+                    read=read,
+                    restart=None if sys.platform == "win32" else restart,
+                    takes_over=inheritance is not None,
+                    reload_on_hangup=sys.platform != "win32" and not on_a_terminal(),
+                )
+            )
+    if handover.successor is not None and not handover.in_background:
+        return handover.stand_for_it()
+    return 0
 
 
 def open_to_others(host: str) -> str:
@@ -82,8 +124,7 @@ def log_to_file(path: Path, level: str) -> None:
 def _log_to(handler: logging.Handler, level: str) -> None:
     handler.setFormatter(OneLine())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for name in OUR_LOGGERS:
-        logging.getLogger(name).setLevel(level.upper())
+    speak_at(level)
 
 
 def stop_when_stdin_closes() -> None:
@@ -91,12 +132,30 @@ def stop_when_stdin_closes() -> None:
     said before that we shall stay."""
 
     def watch() -> None:
-        while told := os.read(STDIN, 1024):  # not sys.stdin: its lock must be free when the interpreter ends
+        while _has_something_to_read():
+            told = os.read(STDIN, 1024)  # not sys.stdin: its lock must be free when the interpreter ends
             if told == STAY:
                 return
-        signal.raise_signal(signal.SIGTERM)
+            if not told:
+                signal.raise_signal(signal.SIGTERM)
+                return
 
     threading.Thread(target=watch, name="watch stdin", daemon=True).start()
+
+
+def let_go_of_stdin() -> None:
+    """What is said there from now on is for the process that takes over."""
+    _let_go.set()
+
+
+def _has_something_to_read() -> bool:
+    """Blocks until there is; False once nothing there is for us."""
+    if sys.platform == "win32":  # no pipe can be waited for
+        return True
+    while not _let_go.is_set():
+        if select.select([STDIN], [], [], STDIN_SECONDS)[0]:
+            return not _let_go.is_set()
+    return False
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

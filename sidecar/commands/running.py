@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -28,6 +29,12 @@ HEALTH_SECONDS = 3.0
 """How long an answer to `GET /health` is waited for."""
 
 POLL_SECONDS = 0.05
+
+START_SECONDS = 60.0
+"""How long a child may take until it answers."""
+
+IMPORT_ROOT = Path(__file__).parents[2]
+"""Where a child runs, so that a folder full of modules cannot shadow ours."""
 
 
 class AlreadyRunningError(UserError):
@@ -50,22 +57,46 @@ class RunningSidecar:
         return cls(os.getpid(), url, datetime.now(UTC).isoformat(timespec="seconds"), __version__)
 
 
+@dataclass(slots=True)
+class Claim:
+    """What says that a process is the sidecar of a home folder."""
+
+    descriptor: int
+    """Of the locked file: whoever has it open holds the lock."""
+    passed_on: bool = False
+    """Whether another process has it now."""
+
+
 @contextmanager
-def claimed(home: Home) -> Iterator[None]:
-    """This process is the sidecar of `home` as long as the block runs. Raises AlreadyRunningError, HomeError."""
+def claimed(home: Home, inherited: int | None = None) -> Iterator[Claim]:
+    """This process is the sidecar of `home` as long as the block runs. Raises AlreadyRunningError, HomeError.
+
+    `inherited` is the locked file where an earlier process passes its claim on.
+    """
     home.open()
-    lock = FileLock(home.lock_file)
-    with explained(home.lock_file):
-        is_ours = lock.acquire()
-    if not is_ours:
-        raise AlreadyRunningError(already_running(home))
+    lock = FileLock(home.lock_file, inherited)
+    if inherited is None:
+        with explained(home.lock_file):
+            is_ours = lock.acquire()
+        if not is_ours:
+            raise AlreadyRunningError(already_running(home))
+    claim = Claim(lock.descriptor)
     try:
-        _forget(home)
-        yield
-    finally:
-        with contextlib.suppress(HomeError):  # it would hide why the block ended
+        if inherited is None:
             _forget(home)
+        yield claim
+    finally:
+        told_by_us = inherited is None or _told_by_us(home)
+        if told_by_us and not claim.passed_on:
+            with contextlib.suppress(HomeError):  # it would hide why the block ended
+                _forget(home)
         lock.release()
+
+
+def _told_by_us(home: Home) -> bool:
+    """False for an heir that never came to announce itself: what stands there is its forerunner's."""
+    running = find(home)
+    return running is not None and running.pid == os.getpid()
 
 
 def _forget(home: Home) -> None:

@@ -82,9 +82,11 @@ def leads_through(proxy: str | None, port: int) -> bool:
 class Interceptor:
     """One interceptor in front of one sidecar, alive while `running()` is."""
 
-    def __init__(self, settings: Settings, home: Home, *, key: str, sidecar_url: str) -> None:
-        """`key` is the gateway's. Raises InterceptorError when the port is taken, or leads in a circle."""
-        self.port = free_port(settings.intercept_port)
+    def __init__(self, settings: Settings, home: Home, *, key: str, sidecar_url: str, takes_over: bool = False) -> None:
+        """`key` is the gateway's. Raises InterceptorError when the port is taken, or leads in a circle. It may be taken where this
+        one `takes_over` from one that is about to end."""
+        waits = takes_over and settings.intercept_port
+        self.port = settings.intercept_port if waits else free_port(settings.intercept_port)
         self.url = f"http://{LISTEN_HOST}:{self.port}"
         if leads_through(settings.upstream_proxy, self.port):
             raise InterceptorError(

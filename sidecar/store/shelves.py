@@ -111,6 +111,11 @@ class Shelves:
         """How many entries of each were found damaged since the start."""
         return {name: shelf.corrupt for name, shelf in self._shelves.items()}
 
+    def flush(self) -> None:
+        """Blocks until what was put so far is written."""
+        for shelf in list(self._shelves.values()):
+            shelf.flush()
+
     def close(self) -> None:
         """Blocks until what was put is written."""
         for shelf in self._shelves.values():

@@ -1,0 +1,124 @@
+"""A restart that nobody notices: the new process gets the listening socket and the lock of the home folder, and the old
+one, which goes on until the new one answers, then gives the answers it has begun and ends.
+
+Windows cannot hand a socket on like that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sidecar.commands.running import IMPORT_ROOT, POLL_SECONDS, START_SECONDS, Claim, find
+from sidecar.errors import GatewayError
+from sidecar.exchange import Json
+from sidecar.home import Home
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """The file descriptors that an earlier process leaves."""
+
+    sock: int
+    lock: int
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """`3:5`. Raises ValueError."""
+        sock, lock = text.split(":")
+        return cls(int(sock), int(lock))
+
+    def __str__(self) -> str:
+        return f"{self.sock}:{self.lock}"
+
+    def listening_socket(self) -> socket.socket:
+        os.set_inheritable(self.sock, False)
+        os.set_inheritable(self.lock, False)
+        sock = socket.socket(fileno=self.sock)
+        sock.setblocking(False)
+        return sock
+
+
+class Handover:
+    """`start` the successor; from then on the home folder is its own."""
+
+    def __init__(self, home: Home, claim: Claim, sock: socket.socket, arguments: Sequence[str]) -> None:
+        """`arguments` are those of `cgw up` that the sidecar was started with, paths absolute."""
+        self._home: Final = home
+        self._claim: Final = claim
+        self._sock: Final = sock
+        self._arguments: Final = arguments
+        self._starting = asyncio.Lock()
+        self.successor: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> Json:
+        """Returns once it answers. Raises GatewayError (500) where it does not; then nothing has changed."""
+        async with self._starting:
+            if self.successor is not None:
+                raise GatewayError("api_error", "A restart is under way already.", status=409, code="restarting")
+            child = self._spawn()
+            if not await self._answers(child):
+                raise GatewayError(
+                    "api_error",
+                    "The new process does not start, so the old one goes on: "
+                    f"{await asyncio.to_thread(self._last_words, child)}",
+                    code="restart_failed",
+                )
+            self.successor = child
+            self._claim.passed_on = True
+        log.info("Process %d takes over; this one gives the answers that it has begun.", child.pid)
+        return {"pid": child.pid, "before": os.getpid()}
+
+    def stand_for_it(self) -> int:
+        """Wait for the successor, and hand signals on: whoever started this process knows no other. Its exit code."""
+        assert self.successor is not None
+        child = self.successor
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells it as well
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda told, _: child.send_signal(told))
+        return child.wait()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        inheritance = Inheritance(self._sock.fileno(), self._claim.descriptor)
+        command = [sys.executable, "-m", "sidecar", "up", "--headless", f"--inherit={inheritance}", *self._arguments]
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
+            command,
+            pass_fds=(inheritance.sock, inheritance.lock),
+            cwd=IMPORT_ROOT,
+            env={**os.environ, "CGW_HOME": str(self._home.path)},
+            stdout=subprocess.DEVNULL if self.in_background else None,
+            stderr=self._home.start_file.open("wb") if self.in_background else None,
+        )
+
+    @property
+    def in_background(self) -> bool:
+        """Whether nobody waits for this very process."""
+        return "--log-to-file" in self._arguments
+
+    async def _answers(self, child: subprocess.Popen[bytes]) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while child.poll() is None and time.monotonic() < deadline:
+            running = find(self._home)
+            if running is not None and running.pid == child.pid:
+                return True
+            await asyncio.sleep(POLL_SECONDS)
+        child.kill()
+        child.wait()
+        return False
+
+    def _last_words(self, child: subprocess.Popen[bytes]) -> str:
+        if not self.in_background:
+            return "its terminal says why."
+        said = self._home.start_file.read_text(encoding="utf-8", errors="replace").strip()
+        return said.removeprefix("cgw: ") if said.startswith("cgw: ") else f"exit code {child.returncode}."
