@@ -240,9 +240,14 @@ class Match:
         return self.common == len(self.line.sent) or bool(self.changed)
 
 
+ZONES: Final = ("tools", "system", "messages")
+
+
 def positions_of(request: Json) -> list[Position] | None:
-    """The request flattened; None for one whose shape is not Anthropic's: the API is to judge it as it is."""
+    """The request flattened; None for one whose shape is not Anthropic's, or that is nested deeper than can be written:
+    the API is to judge it as it is."""
     try:
+        orjson.dumps({name: value for name, value in request.items() if name not in ZONES})
         return [*_flattened(request)]
     except (KeyError, TypeError, AttributeError, orjson.JSONEncodeError):
         return None
@@ -272,6 +277,8 @@ def _blocks(content: object) -> Sequence[Json]:
 
 
 def _position(zone: Zone, role: str, message: int, block: Json) -> Position:
+    if not isinstance(block.get("type"), str | None):
+        raise TypeError("a block whose type is no word")
     if "cache_control" in block or block.get("type") == "tool_result":
         bare, ttl = unmarked(block)
     else:

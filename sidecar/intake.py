@@ -172,6 +172,10 @@ class Intake:
         return float(told)
 
 
+MOST_DIGITS = 18
+"""Of a length; Python itself reads no number of thousands of digits."""
+
+
 async def _read(request: Request, limit: int) -> bytes:
     """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one, 408
     for one that does not go on."""
@@ -184,7 +188,7 @@ async def _read(request: Request, limit: int) -> bytes:
             code="unsupported_encoding",
         )
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > limit):
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0

@@ -129,8 +129,8 @@ class Server(uvicorn.Server):
         if self._on_stopping is not None:
             self._on_stopping()
         self._tell("on_stopping")
-        cutting = asyncio.get_running_loop().call_later(self.drain_seconds, self._tell, "on_cut")
-        self.config.timeout_graceful_shutdown = self.drain_seconds + LAST_WORDS_SECONDS
+        cutting = asyncio.get_running_loop().call_later(self.drain_seconds, self.cut_short)
+        self.config.timeout_graceful_shutdown = self.drain_seconds + 2 * LAST_WORDS_SECONDS
         try:
             await super().shutdown(sockets)
         finally:
@@ -139,7 +139,13 @@ class Server(uvicorn.Server):
     def cut_short(self) -> None:
         """What is not answered by now gets an error, and a moment to read it."""
         self._tell("on_cut")
-        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, setattr, self, "force_exit", True)
+        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self.hang_up)
+
+    def hang_up(self) -> None:
+        """Close every connection, read or not."""
+        self.force_exit = True
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     def _tell(self, moment: str) -> None:
         for listener in getattr(getattr(self.config.app, "state", None), moment, ()):
@@ -421,9 +427,8 @@ def _told_by_signals(server: Server, *, reload: Asked | None) -> Iterator[None]:
         nonlocal told
         told += 1
         server.should_exit = True
-        server.force_exit = told > 2
-        if told == 2:
-            loop.call_soon_threadsafe(server.cut_short)
+        if told > 1:
+            loop.call_soon_threadsafe(server.cut_short if told == 2 else server.hang_up)
 
     async def read_anew() -> None:
         assert reload is not None

@@ -83,8 +83,8 @@ class Interceptor:
     """One interceptor in front of one sidecar, alive while `running()` is."""
 
     def __init__(self, settings: Settings, home: Home, *, key: str, sidecar_url: str, takes_over: bool = False) -> None:
-        """`key` is the gateway's. Raises InterceptorError when the port is taken, or leads in a circle. It may be taken where this
-        one `takes_over` from one that is about to end."""
+        """`key` is the gateway's. Raises InterceptorError when the port is taken, or leads in a circle. It may be taken
+        where this one `takes_over` from one that is about to end."""
         waits = takes_over and settings.intercept_port
         self.port = settings.intercept_port if waits else free_port(settings.intercept_port)
         self.url = f"http://{LISTEN_HOST}:{self.port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -20,12 +21,15 @@ import pytest
 
 from sidecar.config import Settings, environment_name
 from sidecar.simulator.answers import Answer
+from sidecar.simulator.delivery import Delivery
 from sidecar.simulator.server import RunningSimulator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sockets are handed on by Unix alone")
 
 OURS = frozenset(name for field in Settings.model_fields if (name := environment_name(field)))
 KEY = "cgw-key-of-the-tests"
+AN_HOUR = 3600.0
+"""Where a scripted answer waits until it is told to go on."""
 WORDS = "many words " * 20
 
 
@@ -91,8 +95,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, claude: RunningSimulator) 
 
 @contextmanager
 def running_stream(gateway: Gateway, claude: RunningSimulator) -> Iterator[Callable[[], bytes]]:
-    """A stream of which the first words are here; the function gives all of it at its end."""
-    claude.simulator.script(Answer(WORDS, silent_after=6, silence=4))
+    """A stream of which the first words are here; the function lets it end, and gives all of it."""
+    claude.simulator.script(Answer(WORDS, silent_after=6, silence=AN_HOUR))
+    may_end = threading.Event()
+    pause = Delivery._pause
+
+    async def pause_until_told(delivery: Delivery, seconds: float) -> None:
+        await (asyncio.to_thread(may_end.wait, 300) if seconds == AN_HOUR else pause(delivery, seconds))
+
     body = {
         "model": "sonnet",
         "max_tokens": 900,
@@ -104,7 +114,7 @@ def running_stream(gateway: Gateway, claude: RunningSimulator) -> Iterator[Calla
 
     def read() -> None:
         with httpx2.stream(
-            "POST", gateway.url + "/v1/messages", json=body, headers={"x-api-key": KEY}, timeout=60
+            "POST", gateway.url + "/v1/messages", json=body, headers={"x-api-key": KEY}, timeout=300
         ) as answer:
             for chunk in answer.iter_raw():
                 received.extend(chunk)
@@ -112,15 +122,22 @@ def running_stream(gateway: Gateway, claude: RunningSimulator) -> Iterator[Calla
                     begun.set()
 
     reader = threading.Thread(target=read)
-    reader.start()
-    assert begun.wait(60)
-    assert b"message_stop" not in received
 
     def whole() -> bytes:
+        may_end.set()
         reader.join(60)
         return bytes(received)
 
-    yield whole
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Delivery, "_pause", pause_until_told)
+        reader.start()
+        try:
+            assert begun.wait(60)
+            assert b"message_stop" not in received
+            yield whole
+        finally:
+            may_end.set()
+            reader.join(60)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -43,6 +43,7 @@ class RunningSidecar:
         self._up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="sidecar", daemon=True)
         self._server: Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -50,6 +51,15 @@ class RunningSidecar:
             self._socket.close()
             raise TimeoutError("the sidecar did not start")
         return self
+
+    def tasks(self) -> list[str]:
+        """The names of the tasks on its loop, in order."""
+
+        async def names() -> list[str]:
+            return sorted(task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task())
+
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(names(), self._loop).result(30)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,6 +71,7 @@ class RunningSidecar:
         assert not self._thread.is_alive(), "the sidecar does not stop"
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         async with sidecar_app(self.settings, self.home, url=self.url, addon_files=self._addon_files) as app:
             self._server = Server(app, on_ready=self._up.set)
             await self._server.serve(sockets=[self._socket])
