@@ -278,3 +278,18 @@ def test_nobody_is_let_in_while_projects_were_never_read(tmp_path: Path, running
         assert answer.status_code == 503
         assert "could not be read" in answer.json()["error"]["message"]
         assert answer.headers["retry-after"]
+
+
+def test_a_batch_is_its_projects_and_the_owners(team: Team) -> None:
+    def asked(key: str, method: str = "GET", path: str = "", body: Any = None) -> httpx2.Response:
+        url, headers = f"{team.gateway.url}/v1/messages/batches{path}", {"x-api-key": key}
+        return httpx2.request(method, url, json=body, headers=headers, timeout=60)
+
+    mine, other = list(team.keys.values())[:2]
+    params = {"model": "claude-sonnet-5-5", "max_tokens": 50, "messages": HELLO}
+    made = asked(mine, "POST", body={"requests": [{"custom_id": "a", "params": params}]}).json()["id"]
+    assert asked(mine, path=f"/{made}").json()["id"] == made
+    for method, path in (("GET", ""), ("GET", "/results"), ("POST", "/cancel"), ("DELETE", "")):
+        assert asked(other, method, f"/{made}{path}").status_code == 404
+    listed = {key: [batch["id"] for batch in asked(key).json()["data"]] for key in (mine, other, team.gateway.key)}
+    assert (made in listed[mine], made in listed[other], made in listed[team.gateway.key]) == (True, False, True)
