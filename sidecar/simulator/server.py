@@ -114,6 +114,7 @@ def _server(simulator: Simulator) -> uvicorn.Server:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=60,  # uvicorn's five seconds end a connection just as a client takes it up again
             http=_protocol(simulator),
         )
     )
