@@ -145,11 +145,11 @@ def _errand(at: Situation, subject: Subject, otherwise: str, why: str) -> Route:
 
 
 def _first(at: Situation, subject: Subject, table: Table, signals: Sequence[Signal]) -> Route:
-    base: Lane = "complex" if table.reaches("complex", signals) else "ordinary"
-    lane: Lane = "complex" if table.reaches("trouble", signals) else base
+    lane: Lane = "complex" if table.reaches("complex", signals) else "ordinary"
+    base = lane
     if at.standing is not None:  # decided before, under another wish or for a model that is gone
         lane, base = at.standing.lane, at.standing.base
-    why = _by(signals, "complex" if base == "complex" else "trouble") if lane == "complex" else ""
+    why = _by(signals, "complex") if lane == "complex" else ""
     model = at.lanes[lane][0]
     keep = Standing(model, lane, base, at.wish, 1, "")
     if at.last is not None and at.last != model and at.standing is None:

@@ -15,7 +15,7 @@ from typing import Final
 from sidecar.conversation import Position, texts_of
 from sidecar.routing.words import RESULT_AS_TEXT, own_words
 
-LOOKED_AT: Final = 80
+LOOKED_AT: Final = 40
 """Newest blocks: what is further back is over."""
 RESULT_HEAD, RESULT_TAIL = 2_000, 6_000
 """Characters of a tool's result that are looked at: errors stand in front, test summaries at the end."""
