@@ -21,6 +21,7 @@ from sidecar.commands.connect import connect
 from sidecar.commands.doctor import doctor
 from sidecar.commands.env import env, run
 from sidecar.commands.files import files
+from sidecar.commands.help import Commands
 from sidecar.commands.projects import projects
 from sidecar.commands.record import record
 from sidecar.commands.replay import replay
@@ -52,6 +53,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,6 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from sidecar.commands.running import find, health
 from sidecar.commands.terminal import console, on_a_terminal, one_sentence, say
@@ -46,6 +44,8 @@ def doctor(
         ledger = _Ledger(home, settings) if home.ledger_file.exists() or settings.database_url else None
         scene = Scene(home, settings, os.environ, _running(home), ledger, warnings)
         if settings.anthropic_api_key and (yes or (on_a_terminal() and not as_json and typer.confirm(QUESTION))):
+            import asyncio
+
             scene = replace(scene, accepted=lambda: asyncio.run(_try_key(settings)))
         if as_json:
             findings = list(examine(scene))
@@ -153,6 +153,8 @@ def _mend(findings: Iterable[Finding]) -> dict[Finding, bool | str]:
 
 def _show(finding: Finding) -> None:
     sign, colour = SIGNS[finding.severity]
+    from rich.text import Text
+
     line = Text()
     line.append(f"{sign:<3}", style=f"bold {colour}")
     line.append(f"{finding.check:<12} ", style="bold")

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from sidecar.commands.ledger_at_hand import ledger_at_hand
 from sidecar.commands.terminal import console, fail, on_a_terminal, say, warn
@@ -189,6 +188,8 @@ def list_projects(as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps([desk.as_json(project) for project in found]))
             return
+        from rich.table import Table
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in HEADINGS:
             table.add_column(heading, no_wrap=heading != "models")
@@ -328,6 +329,8 @@ def _show(desk: Desk, project: Project, as_json: bool) -> None:
         ("warning at", f"{project.warn_percent} % of a budget"),
         *((name, "on" if on else "off") for name, on in policy.switches.items()),
     ]
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, show_header=False)
     for line in lines:
         table.add_row(*line)

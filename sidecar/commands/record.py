@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sidecar.commands.terminal import one_sentence, say
 from sidecar.home import Home
-from sidecar.recording import LOOK_SECONDS, MOST_BYTES, MOST_SECONDS, Recordings
+
+if TYPE_CHECKING:
+    from sidecar.recording import Recordings
 
 
 class Switch(StrEnum):
@@ -25,6 +27,8 @@ def record(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.", metavar="")] = False,
 ) -> None:
     """Keep exact requests and answers in the home folder, for `cgw replay`; off unless you turn it on."""
+    from sidecar.recording import Recordings
+
     with one_sentence():
         home = Home.locate()
         recordings = Recordings(home)
@@ -37,6 +41,8 @@ def record(
 
 
 def _tell(recordings: Recordings, *, as_json: bool) -> None:
+    from sidecar.recording import LOOK_SECONDS, MOST_BYTES, MOST_SECONDS
+
     files = [path.stat() for path in recordings.files()]
     size = sum(status.st_size for status in files)
     oldest = datetime.fromtimestamp(min(status.st_mtime for status in files), UTC) if files else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sidecar.commands.terminal import console, fail, one_sentence, warn
 from sidecar.user_errors import UserError
@@ -91,6 +89,10 @@ def replay(
 
 def _play(player: Player, sessions: Sequence[Session], calendar: Sequence[Sequence[float]]) -> bool:
     """Whether it was stopped by Ctrl-C."""
+    import asyncio
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("Playing", total=sum(map(len, calendar)))

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console
 
 from sidecar.user_errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def on_a_terminal() -> bool:
@@ -20,6 +22,8 @@ def on_a_terminal() -> bool:
 
 
 def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
     return Console(stderr=stderr, highlight=False)
 
 
