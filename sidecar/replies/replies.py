@@ -16,7 +16,7 @@ from sidecar.replies.recent import RecentReplies
 from sidecar.replies.reply import CorruptReplyError, Reply
 from sidecar.store.shelves import Shelf
 
-NAMESPACE: Final = "responses"
+NAMESPACE: Final = "replies"
 SIZE_LIMIT_BYTES: Final = 256 * 1024 * 1024
 """On disk; in Redis its own `maxmemory` is the bound."""
 LARGEST_BYTES: Final = 4 * 1024 * 1024

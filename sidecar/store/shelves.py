@@ -98,9 +98,13 @@ class Shelves:
         self._home = home
         self._redis_url = redis_url
         self._shelves: dict[str, Shelf] = {}
+        self._limits: dict[str, int] = {}
 
     def __call__(self, namespace: str, size_limit_bytes: int, *, shared: bool = True) -> Shelf:
-        """`shared` ones are Redis' where there is one; the others stay on this machine."""
+        """`shared` ones are Redis' where there is one; the others stay on this machine. Raises ValueError where two
+        parts of the house, with bounds of their own, would share one namespace."""
+        if self._limits.setdefault(namespace, size_limit_bytes) != size_limit_bytes:
+            raise ValueError(f"two things would be kept under the name {namespace!r}")
         if (shelf := self._shelves.get(namespace)) is None:
             url = self._redis_url if shared else None
             store = open_store(self._home, url, namespace, size_limit_bytes)

@@ -290,7 +290,7 @@ def test_a_damaged_answer_is_thrown_away_counted_and_asked_for_again(
 ) -> None:
     with a_gateway(tmp_path, claude) as gateway:
         ask(gateway)
-    with closing(connect(tmp_path / "cache" / "responses" / "cache.db", isolation_level=None)) as database:
+    with closing(connect(tmp_path / "cache" / "replies" / "cache.db", isolation_level=None)) as database:
         [(value,)] = database.execute("SELECT value FROM Cache").fetchall()
         database.execute("UPDATE Cache SET value = ?", (value[:-9] + b"!" + value[-8:],))
     with a_gateway(tmp_path, claude) as gateway:

@@ -43,7 +43,7 @@ class Talk:
             shelves=(shelves := Shelves(Home(home), None)),
             files=FileCache(shelves(NAMESPACE, SIZE_LIMIT_BYTES)),
             pace=PaceShelf(shelves(pace_shelf.NAMESPACE, pace_shelf.SIZE_LIMIT_BYTES)),
-            replies=Replies(shelves("responses", SIZE_LIMIT_BYTES)),
+            replies=Replies(shelves("replies", SIZE_LIMIT_BYTES)),
             api_version=_api_version,
             fallbacks=Fallbacks(catalogue=catalogue),
         )

@@ -151,7 +151,7 @@ async def test_damage_is_a_miss_and_gone_and_counted(sidecars: Sidecars, home: H
     for key in ("a1", "b2"):
         ours.keep(a_reply(key=key))
     assert ours.get("a1")
-    with closing(connect(home.cache_dir / "responses" / "cache.db", isolation_level=None)) as database:
+    with closing(connect(home.cache_dir / "replies" / "cache.db", isolation_level=None)) as database:
         database.execute("UPDATE Cache SET value = ? WHERE key = 'a1'", (value,))
     other = sidecars.one()
     assert await text(other) is None

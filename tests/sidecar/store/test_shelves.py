@@ -70,3 +70,10 @@ def test_what_is_forgotten_is_gone_at_once_also_what_waits_to_be_written(shelf: 
     shelf.put("0", b"newer", 60)
     shelf.forget(keys)
     assert not [*shelf.entries()]
+
+
+def test_no_two_things_are_kept_under_one_name(home: Home) -> None:
+    with closing(Shelves(home, None)) as shelves:
+        assert shelves("files", MIB) is shelves("files", MIB)
+        with pytest.raises(ValueError, match="two things"):
+            shelves("files", 2 * MIB)
