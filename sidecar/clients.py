@@ -43,6 +43,7 @@ FINGERPRINTS = (
     Fingerprint("aider", system=re.compile(r"^Act as an expert (software developer|code analyst)")),
     Fingerprint("opencode", header=("x-session-affinity", re.compile(r"."))),
     Fingerprint("opencode", system=re.compile(r"<env>\n {2}Working directory:")),
+    Fingerprint("codex", header=("originator", re.compile(r"^codex"))),
     Fingerprint("codex", tools=frozenset({"shell", "apply_patch"})),
     Fingerprint("continue", tools=frozenset({"edit_existing_file", "read_file"})),
     Fingerprint("cline", tools=frozenset({"read_files", "run_commands"})),

@@ -13,8 +13,8 @@ from typing import Any
 
 from sidecar.exchange import Json
 
-SESSION_HEADERS = ("x-claude-code-session-id", "x-session-id", "x-session-affinity")
-"""Claude Code's; opencode's, which sends both."""
+SESSION_HEADERS = ("x-claude-code-session-id", "x-session-id", "x-session-affinity", "session-id")
+"""Claude Code's; opencode's, which sends both; Codex's."""
 
 SYSTEM_HEAD = 2_000
 FIRST_WORDS = 16_000

@@ -65,6 +65,7 @@ class ResponsesAnswer(Response):
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._exchange
         told: ResponseStream | None = None
+        last = b""
         async with EventStream(send, lambda: for_client(exchange), ping_seconds=self._ping_seconds) as out:
             try:
                 async with self._gateway.account(exchange):
@@ -72,10 +73,13 @@ class ResponsesAnswer(Response):
                     told = response = ResponseStream(self._envelope(), self._forms, clock=_now)
 
                     async def write(events: Sequence[ServerSentEvent]) -> None:
+                        nonlocal last
                         written = response.feed_all(events)
-                        if response.response is not None:
-                            self._keep(response.response)
-                        await out.write(written)
+                        if response.response is None:
+                            await out.write(written)
+                        else:
+                            # Codex hangs up at it, and the exchange is to have ended by then.
+                            last += written
 
                     await self._gateway.stream(exchange, write)
             except GatewayError as error:
@@ -83,6 +87,10 @@ class ResponsesAnswer(Response):
                     raise
                 told = told or ResponseStream(self._envelope(), self._forms, clock=_now)
                 await out.write(told.fail(error))
+            else:
+                if told.response is not None:
+                    self._keep(told.response)
+                await out.write(last)
             await out.end()
 
 

@@ -29,11 +29,13 @@ class Models:
         catalogue = self._intake.gateway.catalogue
         allows = project.policy.allows  # told of real ids: a listed card may carry an alias
         cards = [card for card in catalogue.listed() if allows(catalogue.card(card.id).id, card.line)]
-        native = _is_native(request)
-        return json_response(
-            anthropic_messages.encode_models(cards, **_page(request)) if native else openai.encode_models(cards),
-            self._intake.limiter.headers(project),
-        )
+        if _is_native(request):
+            listed = anthropic_messages.encode_models(cards, **_page(request))
+        else:
+            listed = openai.encode_models(cards)
+            if "client_version" in request.query_params:  # Codex, which has a list of its own and complains without
+                listed["models"] = []
+        return json_response(listed, self._intake.limiter.headers(project))
 
     async def show_model(self, request: Request) -> Response:
         project = await self._intake.admit(request)

@@ -2,7 +2,7 @@
 
 They are found on PATH, or in the folder that CGW_CLIENTS_BIN names:
 
-    npm install --prefix clients @anthropic-ai/claude-code @continuedev/cli opencode-ai cline
+    npm install --prefix clients @anthropic-ai/claude-code @continuedev/cli opencode-ai cline @openai/codex
     python -m venv clients/py && clients/py/bin/pip install aider-chat llm
     mkdir clients/bin && ln -s "$PWD"/clients/node_modules/.bin/* "$PWD"/clients/py/bin/{aider,llm} clients/bin
     CGW_CLIENTS_BIN=$PWD/clients/bin pytest tests/end_to_end/test_real_clients.py
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -81,13 +82,21 @@ CLIENTS = (
         "npm: opencode-ai",
         ToolCall("edit", REPLACEMENT),
     ),
+    Client(
+        "codex",
+        "codex",
+        ("exec", "--skip-git-repo-check"),
+        "npm: @openai/codex",
+        ToolCall("exec_command", {"cmd": f"printf %s {shlex.quote(AFTER)} > greet.py"}),
+        ("--dangerously-bypass-approvals-and-sandbox",),
+    ),
     Client("kilo", "kilo", ("run", "-m", "anthropic/claude-sonnet-4-5"), "npm: @kilocode/cli"),
     Client("cline", "cline", (), "npm: cline"),
     Client("cn", "continue", ("-p",), "npm: @continuedev/cli"),
     Client("llm", "openai", ("-m", "gpt-4o-mini"), "pip: llm"),
 )
 CONNECTED = [client for client in CLIENTS if client.tool != "openai"]
-READING_VARIABLES = [client for client in CLIENTS if client.tool not in ("continue", "cline")]
+READING_VARIABLES = [client for client in CLIENTS if client.tool not in ("continue", "cline", "codex")]
 EDITING = [client for client in CLIENTS if client.edit]
 
 
@@ -205,7 +214,9 @@ def test_what_claude_edits_is_in_the_file(client: Client, desk: Desk, claude: Si
 
 
 def _reading(client: Client, file: Path) -> ToolCall:
-    """Both want a file to be read before it is edited."""
+    """What an agent does first; some want a file to be read before it is edited."""
+    if client.program == "codex":
+        return ToolCall("exec_command", {"cmd": f"cat {shlex.quote(str(file))}"})
     name, key = ("Read", "file_path") if client.program == "claude" else ("read", "filePath")
     return ToolCall(name, {key: str(file)})
 

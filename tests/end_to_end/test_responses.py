@@ -367,6 +367,28 @@ def test_a_client_that_leaves_stops_claude(gateway: RunningSidecar, claude: Simu
     assert row.cancelled
 
 
+def test_a_client_that_hangs_up_at_the_last_event_has_had_it_all(
+    gateway: RunningSidecar, claude: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Codex does."""
+    headers = {"authorization": f"Bearer {gateway.key}"}
+    ask = {"model": "sonnet", "input": "hello", "stream": True}
+    with caplog.at_level("INFO", "cgw.requests"):
+        with httpx2.stream("POST", f"{gateway.url}/v1/responses", json=ask, headers=headers) as answer:
+            next(line for line in answer.iter_lines() if line == "event: response.completed")
+        deadline = time.monotonic() + 10
+        while not caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "200 responses" in caplog.text
+
+
+def test_codex_finds_its_own_list_of_models_empty(gateway: RunningSidecar) -> None:
+    headers = {"authorization": f"Bearer {gateway.key}"}
+    told = httpx2.get(f"{gateway.url}/v1/models?client_version=0.169.0", headers=headers).json()
+    assert told["models"] == []
+    assert told["data"]
+
+
 def test_one_answer_serves_both_of_openais_dialects(tmp_path: Path, running_simulator: RunningSimulator) -> None:
     claude = running_simulator.simulator
     claude.ledger.clear()

@@ -29,6 +29,7 @@ def tools(*names: str) -> list[Json]:
         ("aider", {"user-agent": "litellm/1.81"}, {"system": "Act as an expert software developer.\n"}),
         ("opencode", {"x-session-affinity": "ses_1"}, {}),
         ("opencode", {}, {"system": "You are opencode.\n<env>\n  Working directory: /home/me\n</env>"}),
+        ("codex", {"originator": "codex_exec", "user-agent": "codex_exec/0.169.0"}, {}),
         ("codex", {}, {"tools": tools("shell", "apply_patch")}),
         ("litellm", {"user-agent": "litellm/1.106.2"}, {}),
         ("anthropic-sdk", {"user-agent": "AsyncAnthropic/Python 2.12.0"}, {}),

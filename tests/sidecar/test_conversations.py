@@ -51,6 +51,7 @@ def test_a_session_that_the_client_names_is_believed() -> None:
     one = conversation_id("default", headers, asked("s", "hi"))
     assert one == conversation_id("default", headers, asked("other", "words"))
     assert one != conversation_id("default", {"x-claude-code-session-id": "two"}, asked("s", "hi"))
+    assert one == conversation_id("default", {"session-id": "one"}, asked("s", "hi"))
     assert one != conversation_id("other", headers, asked("s", "hi"))
     assert one != conversation_id("default", {}, asked("s", "hi"))
 
