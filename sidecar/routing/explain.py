@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from sidecar.clients import recognise
 from sidecar.conversation import positions_of
-from sidecar.dialects import openai_chat
+from sidecar.dialects import openai_chat, openai_completions, openai_responses
 from sidecar.errors import invalid_request
 from sidecar.exchange import Exchange, Json
 from sidecar.models.catalogue import Catalogue
@@ -19,7 +19,7 @@ from sidecar.routing.decide import Route, Situation, decide
 from sidecar.routing.rules import Table
 from sidecar.routing.subject import Subject, subject_of
 
-Dialect = Literal["chat", "messages"]
+Dialect = Literal["chat", "messages", "responses", "completions"]
 
 OPENAI_ROLES: Final = frozenset({"system", "developer", "tool", "function"})
 OPENAI_FIELDS: Final = frozenset(
@@ -49,7 +49,7 @@ def explain(
     """`body` is a request in any dialect; `model` stands in its place of the one that it names, where that is none that
     routing acts on. Raises GatewayError for what is no request."""
     told = {name.lower(): value for name, value in (headers or {}).items()}
-    inner = body if dialect_of(body) == "messages" else openai_chat.decode({"model": "auto", **body}).request
+    inner = _inner(body)
     resolution = catalogue.resolve(model or str(body.get("model") or "auto"))
     exchange = Exchange(
         id="explained",
@@ -75,8 +75,25 @@ def explain(
     return Explanation(exchange, subject, situation, decide(subject, situation, table))
 
 
+def _inner(body: Json) -> Json:
+    named = {"model": "auto", **body}
+    match dialect_of(body):
+        case "messages":
+            return body
+        case "responses":
+            return openai_responses.decode(named).request
+        case "completions":
+            return openai_completions.decode(named).requests[0]
+        case "chat":
+            return openai_chat.decode(named).request
+
+
 def dialect_of(body: Json) -> Dialect:
-    """Told from what only one of the two has; where nothing tells, they are the same."""
+    """Told from what only one of them has; where nothing tells chat from messages, they are the same."""
+    if not body.get("messages") and "input" in body:
+        return "responses"
+    if not body.get("messages") and "prompt" in body:
+        return "completions"
     if "system" in body or ("metadata" in body and "max_tokens" in body):
         return "messages"
     tools, messages = body.get("tools"), body.get("messages")

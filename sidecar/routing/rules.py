@@ -15,6 +15,7 @@ from importlib.resources import files
 from operator import attrgetter
 from typing import Any, Final, Literal, get_args
 
+from sidecar.routing.literals import search
 from sidecar.routing.subject import Subject
 
 Lane = Literal["errand", "ordinary", "complex"]
@@ -193,7 +194,7 @@ def _pattern(of: str) -> Callable[[object], Condition]:
     def read(value: object) -> Condition:
         if not isinstance(value, str) or not value:
             raise TypeError
-        found = re.compile(value).search
+        found = search(value)
 
         def condition(subject: Subject) -> str | None:
             match = found(getattr(subject, of))
