@@ -33,7 +33,7 @@ class ResponseShelf:
         self._most_bytes: Final = most_bytes
         self._recent: OrderedDict[str, tuple[Stored | None, int]] = OrderedDict()
         """And how many bytes each takes. None for one that was deleted."""
-        self._bytes = 0
+        self.bytes_in_memory = 0
 
     def keep(self, project: str, stored: Stored) -> None:
         told = stored.to_bytes()
@@ -102,10 +102,10 @@ class ResponseShelf:
     def _remember(self, key: str, stored: Stored | None, size: int) -> None:
         _, before = self._recent.pop(key, (None, 0))
         self._recent[key] = (stored, size)
-        self._bytes += size - before
-        while len(self._recent) > 1 and self._bytes > self._most_bytes:
+        self.bytes_in_memory += size - before
+        while len(self._recent) > 1 and self.bytes_in_memory > self._most_bytes:
             _, (_, gone) = self._recent.popitem(last=False)
-            self._bytes -= gone
+            self.bytes_in_memory -= gone
 
 
 def _key(project: str, response_id: str) -> str:

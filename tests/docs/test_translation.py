@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from sidecar.dialects.openai.content import PARTS
 from sidecar.dialects.openai.errors import TYPE_AND_CODE
@@ -13,6 +14,9 @@ from sidecar.dialects.openai.parameters import NATIVE
 from sidecar.dialects.openai.schema_limits import MOST_OPTIONAL, MOST_TOOLS, MOST_UNIONS
 from sidecar.dialects.openai_chat import FINISH_REASONS
 from sidecar.dialects.openai_chat.parameters import NOT_HONOURED, WITHOUT_EFFECT
+from sidecar.dialects.openai_responses import STATUSES
+from sidecar.dialects.openai_responses import parameters as responses
+from sidecar.dialects.openai_responses.items import NOT_FOR_CLAUDE, READERS
 from sidecar.exchange import LOSSY_ACTIONS, NoteAction
 from tests.support.openai_schema import fields_of
 
@@ -101,3 +105,28 @@ def test_strict_refuses_what_the_page_says() -> None:
 def test_the_limits_of_schemas_are_those_of_the_code() -> None:
     [row] = [line for line in PAGE.splitlines() if line.startswith("| more strict tools")]
     assert [int(number) for number in re.findall(r"\d+", row)] == [MOST_TOOLS, MOST_OPTIONAL, MOST_UNIONS]
+
+
+def test_every_field_of_a_responses_request_has_a_row_that_is_true() -> None:
+    rows = table("field of a response")
+    wanted = ResponseCreateParamsBase.__required_keys__ | ResponseCreateParamsBase.__optional_keys__ | {"stream"}
+    assert rows.keys() == wanted | {"client_metadata"}
+    assert {name for name, cells in rows.items() if cells[1] == "dropped"} == responses.NOT_HONOURED.keys()
+    assert {name for name, cells in rows.items() if cells[1] == "refused"} == responses.REFUSED.keys()
+    ignored = {name for name, cells in rows.items() if cells[1] == "ignored"}
+    assert ignored == responses.WITHOUT_EFFECT.keys() | {"metadata"}
+
+
+def test_every_item_has_a_row_and_those_that_are_dropped_are_said_to_be() -> None:
+    rows = table("item")
+    assert rows.keys() >= READERS.keys() | NOT_FOR_CLAUDE.keys() | {"item_reference"}
+    assert {name for name, cells in rows.items() if cells[1] == "`dropped`."} == NOT_FOR_CLAUDE.keys()
+
+
+def test_every_stop_reason_stands_beside_the_status_it_becomes() -> None:
+    rows = table("`stop_reason` of Claude's")
+    assert {reason: code_in(cells[1])[0] for reason, cells in rows.items()} == {
+        reason: status for reason, (status, _) in STATUSES.items()
+    }
+    for reason, (_, why) in STATUSES.items():
+        assert code_in(rows[reason][2])[:1] == ([why] if why else [])

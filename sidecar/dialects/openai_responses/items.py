@@ -89,10 +89,10 @@ class _Items:
         if kind in NOT_FOR_CLAUDE:
             self._notes.add(path, "dropped", f"{kind}: {NOT_FOR_CLAUDE[kind]}")
             return
-        known = _READERS.get(kind)
+        known = READERS.get(kind)
         if known is None:
             raise invalid_request(
-                f"{path}: an item of type {kind[:60]!r} cannot be passed on; there are {', '.join(_READERS)}.",
+                f"{path}: an item of type {kind[:60]!r} cannot be passed on; there are {', '.join(READERS)}.",
                 param=f"{path}.type",
             )
         reader, fields = known
@@ -195,7 +195,7 @@ def _call_id(item: Json, path: str) -> str:
 _CALL: Final = frozenset({"call_id", "name", "namespace"})
 _RESULT: Final = _CALL | {"output"}
 
-_READERS: Final[dict[str, tuple[Callable[[_Items, Json, str], None], frozenset[str]]]] = {
+READERS: Final[dict[str, tuple[Callable[[_Items, Json, str], None], frozenset[str]]]] = {
     "message": (_Items.message, frozenset()),
     "additional_tools": (_Items.pass_over, frozenset({"tools"})),
     "reasoning": (_Items.reasoning, frozenset({"summary", "encrypted_content"})),
