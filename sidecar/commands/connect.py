@@ -95,7 +95,7 @@ def _list(address: Address, machine: Machine, *, as_json: bool) -> None:
         table.add_column(heading, no_wrap=True)
     for tool, plan, seen, state in rows:
         has_signs = bool(tool.signs.programs or tool.signs.extensions or tool.signs.folders)
-        points = "cannot yet" if plan.cannot else STATES[state.value] if has_signs else "by `cgw run`"
+        points = "needs a tunnel" if plan.cannot else STATES[state.value] if has_signs else "by `cgw run`"
         installed = "yes" if seen else "not found" if has_signs else ""
         table.add_row(tool.name, tool.title, installed, points)
     console().print(table)

@@ -51,7 +51,7 @@ def test_without_a_name_every_tool_is_listed_with_how_it_stands(user: User) -> N
     assert set(lines) > {tool.name for tool in TOOLS}
     assert lines["zed"].split()[2:4] == ["yes", "yes"]
     assert "not found" in lines["aider"]
-    assert "cannot yet" in lines["cursor"]
+    assert "needs a tunnel" in lines["cursor"]
     assert user.home.gateway_key() not in said
 
 
