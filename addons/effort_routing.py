@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sidecar.prompt import Prompt
 
 LAYER: Final = "effort_routing"
-GROWTH: Final = 2_000
-"""Tokens that a turn adds."""
 TURNS: Final = 4
 """At lower effort, until the user speaks again."""
 
@@ -57,7 +55,7 @@ class EffortRouting:
             self._prices.row(exchange.model, exchange.started).rates(total),
             warm=max(0, warm[-1].tokens - before) if warm else 0,
             messages=total - before,
-            growth=GROWTH,
+            growth=total - prompt.tokens_until(_newest_call(prompt)),
             output=min(TURN_OUTPUT, most) if isinstance(most, int) else TURN_OUTPUT,
             turns=TURNS,
             lowered=_was_lowered(prompt, lowest),
@@ -88,6 +86,14 @@ class EffortRouting:
 def _only_results(prompt: Prompt) -> bool:
     newest = prompt.positions[prompt.newest :]
     return bool(newest) and all(is_result(at) for at in newest)
+
+
+def _newest_call(prompt: Prompt) -> int:
+    """Where the call begins whose result this is: what one turn of the loop adds."""
+    index = prompt.newest
+    while index and prompt.positions[index - 1].role == "assistant":
+        index -= 1
+    return index
 
 
 def _was_lowered(prompt: Prompt, lowest: str) -> bool:
