@@ -8,7 +8,7 @@ unread: the events of a stream or the JSON of a message. It is put together only
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 import orjson
@@ -61,7 +61,7 @@ class Reply:
         return self if self.form == "message" else replace(self, form="message", payload=orjson.dumps(message))
 
     def to_bytes(self) -> bytes:
-        head = orjson.dumps({name: value for name, value in asdict(self).items() if name not in ("key", "payload")})
+        head = orjson.dumps({name: getattr(self, name) for name in IN_THE_HEAD})
         return len(head).to_bytes(LENGTH_BYTES) + head + self.payload
 
     @classmethod
@@ -74,6 +74,9 @@ class Reply:
             return cls(key=key, notes=notes, payload=kept[payload_at:], **head)
         except (ValueError, TypeError, KeyError) as error:
             raise CorruptReplyError("it is no answer of this version") from error
+
+
+IN_THE_HEAD: Final = tuple(field.name for field in fields(Reply) if field.name not in ("key", "payload"))
 
 
 def _folded(events: bytes) -> Json:
