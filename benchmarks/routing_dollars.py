@@ -7,8 +7,9 @@ Sonnet and for Opus. All layers act in all three, so the difference is routing's
 recorded answers included, as the simulated Claude bills it. No model is asked, so nothing here says what the answers
 of another model would have been worth, nor that a smaller one would have needed the same number of turns.
 
-Routing may cost more than always-Sonnet only by what was answered by Opus: `up` is what those requests cost above the
-same requests on Sonnet, and `rest` is the difference of all others, which must not be dearer.
+Routing may cost more than always-Sonnet only by what went up to Opus: `up` is what the requests that Opus answered cost
+above the same requests on Sonnet, `back` the same of those that came after them and went to another model again (its
+cache is cold by then), and `rest` the difference of all others, which must not be dearer.
 """
 
 from __future__ import annotations
@@ -45,8 +46,11 @@ class Bill:
     answered: Counter[str] = field(default_factory=Counter)
     """Requests under `auto` by the line that answered."""
     up: Decimal = Decimal(0)
+    back: Decimal = Decimal(0)
     rest: Decimal = Decimal(0)
     failed: int = 0
+    _went_up: set[int] = field(default_factory=set)
+    """Sessions in which Opus has answered."""
 
     def add(self, auto: Played, sonnet: Played, opus: Played) -> None:
         if not (auto.id and sonnet.id and opus.id):
@@ -54,12 +58,15 @@ class Bill:
             return
         for asked, played in zip(ASKED, (auto, sonnet, opus), strict=True):
             self.dollars[asked] += cost(played)
-        line = line_of(auto)
+        line, more = line_of(auto), cost(auto) - cost(sonnet)
         self.answered[line] += 1
         if line == "opus":
-            self.up += cost(auto) - cost(sonnet)
+            self.up += more
+            self._went_up.add(auto.session)
+        elif auto.session in self._went_up:
+            self.back += more
         else:
-            self.rest += cost(auto) - cost(sonnet)
+            self.rest += more
 
     @property
     def explained(self) -> bool:
@@ -92,13 +99,13 @@ def bills(names: Sequence[str], played: Sequence[Sequence[Played]]) -> list[Bill
 
 
 def show(lines: Sequence[Bill]) -> None:
-    print("| session | haiku / sonnet / opus | auto $ | Sonnet $ | Opus $ | auto - Sonnet | up | rest | |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---|")
+    print("| session | haiku / sonnet / opus | auto $ | Sonnet $ | Opus $ | auto - Sonnet | up | back | rest | |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for line in lines:
         answered = " / ".join(str(line.answered[name]) for name in LINES)
         auto, sonnet, opus = (line.dollars[asked] / MICRO for asked in ASKED)
         cells = [f"{auto:.4f}", f"{sonnet:.4f}", f"{opus:.4f}", f"{auto - sonnet:+.4f}"]
-        cells += [f"{line.up / MICRO:+.4f}", f"{line.rest / MICRO:+.4f}"]
+        cells += [*(f"{part / MICRO:+.4f}" for part in (line.up, line.back, line.rest))]
         mark = "" if line.explained else "**dearer without Opus**"
         print(f"| {line.name} | {answered} | " + " | ".join(cells) + f" | {mark} |")
     if failed := lines[-1].failed:

@@ -65,10 +65,16 @@ def test_what_went_up_to_opus_is_told_from_the_rest() -> None:
     def played(session: int, model: str, spent: int) -> Played:
         return Played(session, id="req", model=model, spent=Decimal(spent * 1000), output=Decimal(1000))
 
-    sonnet, opus = ([played(at, model, price) for at in (0, 0, 1)] for model, price in (("sonnet", 10), ("opus", 20)))
-    auto = [played(0, "claude-opus-5-5", 25), played(0, "claude-haiku-5-5", 1), played(1, "claude-sonnet-5-5", 13)]
+    sessions = (0, 0, 0, 1)
+    sonnet, opus = ([played(at, model, price) for at in sessions] for model, price in (("sonnet", 10), ("opus", 20)))
+    auto = [
+        played(0, "claude-haiku-5-5", 1),
+        played(0, "claude-opus-5-5", 25),
+        played(0, "claude-sonnet-5-5", 14),
+        played(1, "claude-sonnet-5-5", 13),
+    ]
     first, second, whole = bills(["one", "two"], [auto, sonnet, opus])
-    assert (first.up, first.rest, first.explained) == (15_000, -9_000, True)
-    assert (second.up, second.rest, second.explained) == (0, 3_000, False)
-    assert whole.up + whole.rest == whole.dollars["auto"] - whole.dollars["claude-sonnet-5-5"]
-    assert whole.answered == {"opus": 1, "haiku": 1, "sonnet": 1}
+    assert (first.rest, first.up, first.back, first.explained) == (-9_000, 15_000, 4_000, True)
+    assert (second.rest, second.up, second.back, second.explained) == (3_000, 0, 0, False)
+    assert whole.up + whole.back + whole.rest == whole.dollars["auto"] - whole.dollars["claude-sonnet-5-5"]
+    assert whole.answered == {"opus": 1, "haiku": 1, "sonnet": 2}
