@@ -54,6 +54,9 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._done: asyncio.Future[bytes] | None = None
         self._first = 0.0
+        self._stream, self._chunked = False, False
+        self._mark: bytes | None = None
+        self._missing: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
@@ -63,6 +66,10 @@ class Connection(asyncio.Protocol):
             self._done.set_exception(WrongAnswerError(f"the connection was closed: {error}"))
 
     def data_received(self, data: bytes) -> None:
+        if self._done is not None and not self._done.done():  # else the server gave up an idle connection
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         pieces = self._pieces
         pieces.append(data)
         if self._stream:
