@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 NOT_FOUND = 127
 NOT_RUNNABLE = 126
 """Exit codes of shells."""
+
+PATIENCE_SECONDS = 15.0
+POLL_SECONDS = 0.1
 
 NOT_RUNNING = "No cgw is running: start one with `cgw up`, or nothing answers at {url}."
 
@@ -87,7 +91,7 @@ def _environment(home: Home, *, intercept: bool) -> tuple[dict[str, Word], dict[
 
 
 def _through_the_interceptor(home: Home, loaded: LoadedSettings) -> tuple[dict[str, str], list[str]]:
-    from sidecar.commands.running import find, health
+    from sidecar.commands.running import find
     from sidecar.connect.variables import BASE_URL_NAMES
     from sidecar.interception.authority import ensure
     from sidecar.interception.environment import proxy_environment
@@ -95,7 +99,7 @@ def _through_the_interceptor(home: Home, loaded: LoadedSettings) -> tuple[dict[s
 
     settings = loaded.settings
     running = find(home)
-    told = (health(running.url) or {}).get("interceptor") or {} if running else {}
+    told = _told_by(running.url) if running else {}
     url = told.get("url")
     if running and not url:
         raise NoInterceptorError(
@@ -114,6 +118,18 @@ def _through_the_interceptor(home: Home, loaded: LoadedSettings) -> tuple[dict[s
         if os.environ.get(name) and urlsplit(os.environ[name]).hostname not in hosts
     ]
     return proxy_environment(url, bundle), warnings
+
+
+def _told_by(sidecar_url: str) -> dict[str, Any]:
+    """What a sidecar says of its interceptor, which comes up a second or two after it."""
+    from sidecar.commands.running import health
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        told: dict[str, Any] = (health(sidecar_url) or {}).get("interceptor") or {}
+        if told.get("state") != "starting" or time.monotonic() > deadline:
+            return told
+        time.sleep(POLL_SECONDS)
 
 
 def _become(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:

@@ -102,6 +102,9 @@ class Interceptor:
         self._stopping = asyncio.Event()
         self._restarts = 0
         self._failure: str | None = None
+        """Why the last one ended."""
+        self._reported: str | None = None
+        """What the one that runs says of why it cannot."""
         self._warning: str | None = None
         self._warned: datetime | None = None
 
@@ -178,7 +181,7 @@ class Interceptor:
         assert child.stdin is not None
         assert child.stdout is not None
         self._child = child
-        self._failure = None
+        self._reported = None
         try:
             child.stdin.write(orders.line())
             if self._stopping.is_set():
@@ -186,7 +189,7 @@ class Interceptor:
             async for line in child.stdout:
                 self._hear(Report.of_line(line))
             code = await child.wait()
-            self._failure = self._failure or f"exit code {code}"
+            self._failure = self._reported or f"exit code {code}"
         finally:
             self._child = None
             if child.returncode is None:
@@ -198,7 +201,7 @@ class Interceptor:
             self._state = "running"
             log.info("The interceptor listens on %s for %s.", self.url, ", ".join(self._settings.intercept_hosts))
         if report.failure is not None:
-            self._failure = report.failure
+            self._reported = report.failure
         if report.warning:
             self._warning, self._warned = report.warning, datetime.now(UTC)
             log.warning("interceptor: %s", report.warning)

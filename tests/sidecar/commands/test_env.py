@@ -106,6 +106,17 @@ def test_the_interceptor_that_runs_is_the_one_that_is_named(running: Home, monke
     assert not ran.stderr
 
 
+def test_an_interceptor_that_just_starts_is_waited_for(running: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = ["starting", "starting", "running"]
+    monkeypatch.setattr(module, "POLL_SECONDS", 0)
+    monkeypatch.setattr(
+        "sidecar.commands.running.health",
+        lambda _url: {"interceptor": {"state": states.pop(0), "url": "http://127.0.0.1:5555"}},
+    )
+    assert "5555" in cgw("env", "--intercept").stdout
+    assert states == []
+
+
 def test_a_base_url_that_leads_past_the_interceptor_is_told_of(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com/v1")
     assert "past" not in cgw("env", "--intercept").stderr

@@ -101,6 +101,7 @@ def test_it_comes_back_on_the_same_port_whatever_ended_it(
         first = running.wait_for("running")
         os.kill(first["pid"], signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         while (told := running.health()).get("pid") in (first["pid"], None) or told["state"] != "running":
+            assert told["state"] != "restarting" or "exit code" in told["error"]
             time.sleep(0.02)
         assert told["url"] == first["url"]
         assert told["restarts"] == first["restarts"] + 1
