@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sidecar.clients import recognise
-from sidecar.dialects import openai_chat
+from sidecar.dialects import openai_chat, openai_responses
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "routing_set"
 ROWS: list[dict[str, Any]] = [
@@ -75,6 +75,13 @@ def test_chat_bodies_decode(client: str) -> None:
     for row in (row for row in CHAT if row["client"] == client):
         decoded = openai_chat.decode(row["body"])
         assert decoded.request["messages"], row["id"]
+
+
+def test_responses_bodies_decode() -> None:
+    rows = [row for row in ROWS if row["path"] == "/v1/responses"]
+    assert rows
+    for row in rows:
+        assert openai_responses.decode(row["body"]).request["messages"], row["id"]
 
 
 def test_native_bodies_are_conversations() -> None:
