@@ -227,6 +227,37 @@ def test_a_search_runs_at_claudes(sdk: openai.OpenAI, claude: Simulator) -> None
     assert part.annotations[0].url == "https://example.com/1"
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_conversation_goes_on_after_thinking_about_a_search(
+    sdk: openai.OpenAI, claude: Simulator, stored: bool
+) -> None:
+    """Its thinking may not come back without the search, and an item has no room for that."""
+    page = {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "x"}
+    claude.script(
+        Answer(
+            (
+                Thinking("I must look."),
+                {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "rain"}},
+                {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [page]},
+                Thinking("I see."),
+                Text("It rains."),
+            )
+        ),
+        "Still.",
+    )
+    ask: Any = {"model": "opus", "include": ENCRYPTED, "reasoning": THOUGHTFUL, "tools": [{"type": "web_search"}]}
+    first = sdk.responses.create(**ask, input="rain?")
+    assert [item.type for item in first.output] == ["reasoning", "web_search_call", "reasoning", "message"]
+    news: Any = [{"role": "user", "content": "and now?"}]
+    if stored:
+        sdk.responses.create(**ask, input=news, previous_response_id=first.id)
+    else:
+        row: Any = [{"role": "user", "content": "rain?"}, *(item.to_dict() for item in first.output), *news]
+        sdk.responses.create(**ask, input=row)
+    assert [row.status for row in claude.ledger.wait(2)] == [200, 200]
+    assert [block["type"] for block in sent(claude)["messages"][1]["content"]] == ["text"]
+
+
 def test_a_refusal_is_an_incomplete_answer(sdk: openai.OpenAI, claude: Simulator) -> None:
     claude.script(refusal(explanation="Not this."))
     answer = sdk.responses.create(model="sonnet", input="hello")

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from sidecar.dialects.openai.content import UNMARKABLE
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.tool_names import CallIds, ToolNames
 from sidecar.exchange import Json
@@ -57,6 +58,16 @@ class Turns:
             self._written.append({"role": "assistant", "content": blocks})
         else:
             self._written[-1]["content"] += blocks
+
+    def forget_thinking(self) -> bool:
+        """Leave the thinking of the assistant's open turn out; whether there was any."""
+        if self._answering:
+            return False
+        turn = self._written[-1]
+        kept = [block for block in turn["content"] if block["type"] not in UNMARKABLE]
+        forgotten = len(kept) < len(turn["content"])
+        turn["content"] = kept
+        return forgotten
 
     def say(self, role: Literal["user", "system"], blocks: list[Json]) -> None:
         """Blocks of the user, or system text in the middle of the conversation; none for an empty message."""

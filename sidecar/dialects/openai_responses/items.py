@@ -51,6 +51,9 @@ NOT_FOR_CLAUDE: Final = {
 }
 """Items that are reported and left out, and why."""
 
+RAN_AT_CLAUDES: Final = frozenset({"web_search_call", "code_interpreter_call"})
+"""Those that Claude's own answers have."""
+
 _PASSED_OVER: Final = frozenset({
     "id", "type", "status", "phase", "role", "content", "object", "created_by", "caller", "async", "parsed_arguments",
     "environment", "max_output_length", "internal_chat_message_metadata_passthrough",
@@ -81,6 +84,8 @@ class _Items:
         self._thoughts: list[Json] = []
         """Thinking that waits for what it led to: Claude refuses a turn that ends with it."""
         self._thought_at = ""
+        self._is_torn = False
+        """Whether something is missing in the assistant's turn: Claude takes its thinking with the whole of it only."""
 
     def read(self, item: Json, path: str) -> None:
         kind = item.get("type", "message" if "role" in item else None)
@@ -88,6 +93,8 @@ class _Items:
             raise invalid_request(f"{path}.type: expected the type of an item.", param=f"{path}.type")
         if kind in NOT_FOR_CLAUDE:
             self._notes.add(path, "dropped", f"{kind}: {NOT_FOR_CLAUDE[kind]}")
+            if kind in RAN_AT_CLAUDES:
+                self._stop_thinking(path)
             return
         known = READERS.get(kind)
         if known is None:
@@ -143,6 +150,8 @@ class _Items:
             return
         self._thoughts += blocks
         self._thought_at = path
+        if self._is_torn:
+            self._stop_thinking(path)
 
     def function_call(self, item: Json, path: str) -> None:
         value = arguments_of(item.get("arguments"), f"{path}.arguments", self._notes)
@@ -181,7 +190,16 @@ class _Items:
         self._turns.call(self._thoughts + blocks, path)
         self._thoughts = []
 
+    def _stop_thinking(self, path: str) -> None:
+        self._is_torn = True
+        had_any = self._turns.forget_thinking()
+        if had_any or self._thoughts:
+            self._notes.add(path, "dropped", "thinking of a turn with a tool that ran at Claude's")
+            self._thoughts = []
+
     def _let_go(self) -> None:
+        """The assistant's turn is over."""
+        self._is_torn = False
         if self._thoughts:
             self._notes.add(self._thought_at, "dropped", "thinking without what it led to, which Claude refuses")
             self._thoughts = []
