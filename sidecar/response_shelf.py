@@ -18,7 +18,10 @@ SIZE_LIMIT_BYTES: Final = 512 * 1024 * 1024
 """On disk; in Redis its own `maxmemory` is the bound. What was used longest ago goes first."""
 LARGEST_BYTES: Final = 32 * 1024 * 1024
 """Of one response with its input. More is not kept."""
-MEMORY_BYTES: Final = 32 * 1024 * 1024
+MEMORY_BYTES: Final = 16 * 1024 * 1024
+"""As JSON; as Python's values it is some times as much."""
+DELETED_BYTES: Final = 200
+"""What it takes to know that one was deleted."""
 LONGEST_CHAIN: Final = 4_000
 """Responses that one may go on from, one behind the other."""
 
@@ -55,7 +58,7 @@ class ResponseShelf:
         (404)."""
         await self.find(project, response_id, now)
         key = _key(project, response_id)
-        self._remember(key, None, 0)
+        self._remember(key, None, DELETED_BYTES)
         await asyncio.to_thread(self._shelf.forget, [key])
 
     async def history(self, project: str, response_id: str, now: float) -> list[tuple[Json, str]]:

@@ -99,6 +99,14 @@ async def test_memory_is_bounded_and_the_rest_comes_from_disk(shelf: Shelf) -> N
     assert kept.bytes_in_memory <= 2_000
 
 
+async def test_memory_of_what_was_deleted_is_bounded_too(shelf: Shelf) -> None:
+    kept = ResponseShelf(shelf, kept_seconds=DAY, most_bytes=2_000)
+    for number in range(20):
+        kept.keep("web", stored(number))
+        await kept.delete("web", stored(number).id, NOW)
+    assert 0 < kept.bytes_in_memory <= 2_000
+
+
 async def test_with_no_time_nothing_is_kept(shelf: Shelf) -> None:
     kept = ResponseShelf(shelf, kept_seconds=0)
     kept.keep("web", stored(1))
