@@ -277,8 +277,7 @@ def _blocks(content: object) -> Sequence[Json]:
 
 
 def _position(zone: Zone, role: str, message: int, block: Json) -> Position:
-    if not isinstance(block.get("type"), str | None):
-        raise TypeError("a block whose type is no word")
+    _check(block)
     if "cache_control" in block or block.get("type") == "tool_result":
         bare, ttl = unmarked(block)
     else:
@@ -286,6 +285,23 @@ def _position(zone: Zone, role: str, message: int, block: Json) -> Position:
     raw = orjson.dumps(bare)
     digest = sha256(b"%b\0%b" % ((role or zone).encode(), raw), usedforsecurity=False).digest()[:DIGEST_BYTES]
     return Position(zone, role, message, bare, raw, digest, ttl)
+
+
+def _check(block: Json) -> None:
+    """What everybody relies on who reads a block. Raises TypeError, KeyError, AttributeError."""
+    kind = block.get("type")
+    if kind == "text":
+        if not isinstance(block["text"], str):
+            raise TypeError("text that is none")
+    elif kind == "tool_result":
+        content = block.get("content")
+        if isinstance(content, list):
+            for part in content:
+                _check(part)
+        elif not isinstance(content, str | None):
+            raise TypeError("a result that is no text and no list")
+    elif not isinstance(kind, str | None):
+        raise TypeError("a block whose type is no word")
 
 
 def unmarked(block: Json) -> tuple[Json, str | None]:

@@ -65,7 +65,7 @@ def raw_of(events: Iterable[ServerSentEvent]) -> bytes:
 class EventSplitter:
     """`feed(bytes) -> events`; the unfinished rest stays inside."""
 
-    def __init__(self, *, limit: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
         self._rest = b""
         self._limit = limit
 

@@ -24,6 +24,10 @@ from sidecar.sse import Events, EventSplitter
 
 CONNECT_SECONDS = 10.0
 
+ANSWER_BYTES = 32 * 1024 * 1024
+REFUSAL_BYTES = 1024 * 1024
+"""What a whole answer, and the body of an error, may be at most."""
+
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -57,10 +61,10 @@ class UpstreamAnswer:
         return self._response.content_type == "text/event-stream"
 
     async def body(self) -> bytes:
-        """The whole body. Raises GatewayError when the connection breaks first."""
+        """The whole body. Raises GatewayError when the connection breaks first, or too much comes."""
         try:
-            return await self._response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
+            return await _bounded(self._response, ANSWER_BYTES)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -189,13 +193,25 @@ class Upstream:
 
 async def _refusal(response: aiohttp.ClientResponse) -> GatewayError:
     try:
-        body = await response.read()
-    except (aiohttp.ClientError, TimeoutError):
+        body = await _bounded(response, REFUSAL_BYTES)
+    except (aiohttp.ClientError, TimeoutError, ValueError):
         body = b""
     headers = {name.lower(): value for name, value in response.headers.items()}
     error = decode_upstream_error(response.status, body, headers)
     error.headers = _end_to_end(response)
     return error
+
+
+async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The whole body, unpacked. Raises ValueError for one of more than `most` bytes: a few packed ones may hold
+    gigabytes."""
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > most:
+            raise ValueError(f"more than {most:,} bytes came")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _end_to_end(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -102,3 +102,12 @@ def test_more_requests_at_a_time_than_allowed_are_told_to_come_back(strict: Runn
         assert b"retry-after: 1" in refused.lower()
         assert b"MAX_IN_FLIGHT" in refused
         assert b"at last" in answer(first)
+
+
+def test_no_websocket_is_ever_opened(strict: RunningSidecar) -> None:
+    with connection(strict) as client:
+        client.sendall(
+            b"GET /admin/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert client.recv(65536).startswith(b"HTTP/1.1 401")

@@ -106,6 +106,9 @@ COMPLETE = BEGUN + END
 TWO_BYTES_AND_MORE = "grüße, 世界, 🙂🙃"
 LONG = "a long line " * 100_000
 
+BOMB = gzip.compress(b"data: " + bytes(40 * 2**20))
+"""40 KB that hold 40 MB."""
+
 UNREACHABLE = "cgw cannot reach"
 BROKE = "broke before the answer was complete"
 BROKEN_OFF = "broke off before its end"
@@ -190,6 +193,13 @@ FAULTS: dict[str, Fault] = {
         Raw(b"not gzip", headers={**JSON, "content-encoding": "gzip"}),
         Refused(502, 3, BROKE, estimated=True),
     ),
+    "a bomb of gzip": Fault(
+        Raw(BOMB, headers={**SSE, "content-encoding": "gzip"}),
+        Refused(502, 3, "bytes", estimated=True),
+        Raw(BOMB, headers={**JSON, "content-encoding": "gzip"}),
+        Refused(502, 3, "bytes came", estimated=True),
+    ),
+    "a refusal that is a bomb": both(Raw(BOMB, 500, {**JSON, "content-encoding": "gzip"}), Refused(500, 3)),
     # answers that make no sense
     "a first event that is no JSON": Fault(
         Raw(b"event: message_start\ndata: {nope\n\n"),

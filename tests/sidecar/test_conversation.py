@@ -74,6 +74,11 @@ def test_a_cache_marker_is_no_part_of_a_block() -> None:
     assert unmarked({"type": "text", "text": "x", "cache_control": MARK}) == ({"type": "text", "text": "x"}, "5m")
 
 
+DEEP: Any = {}
+for _ in range(300):
+    DEEP = {"deeper": DEEP}
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -84,6 +89,11 @@ def test_a_cache_marker_is_no_part_of_a_block() -> None:
         {"messages": [{"role": "user", "content": 7}]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "\ud800"}]}]},
         {"messages": [], "tools": 7},
+        {"messages": [{"role": "user", "content": [{"type": {}}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": 1.5}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [{"type": "text"}]}]}]},
+        {"messages": [{"role": "user", "content": "hi"}], "thinking": DEEP},
     ],
 )
 def test_an_odd_shape_is_left_to_the_api(request_: dict[str, Any]) -> None:

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 import pytest
-from starlette.types import ASGIApp, Message
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+from starlette.types import Message
 
 from sidecar import server
 from sidecar.config import Settings
@@ -97,7 +99,7 @@ class InProcess:
         """What went to Claude last."""
         self.asked = 0
         self._runner = asyncio.Runner()
-        self._app: ASGIApp
+        self._app: Starlette
         self._context: Any
 
     def __enter__(self) -> Self:
@@ -117,6 +119,10 @@ class InProcess:
         finally:
             self._patch.undo()
             logging.getLogger().removeHandler(self.complaints)
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        return self._app.routes
 
     def ask(
         self,

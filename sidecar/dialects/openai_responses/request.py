@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from sidecar.dialects.openai.marks import keep_four
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.parameters import read_parameters
@@ -178,6 +180,10 @@ def _echo(body: Json) -> Json:
     }
     if body.get("user") is not None:
         echo["user"] = body["user"]
+    try:
+        orjson.dumps(echo)
+    except orjson.JSONEncodeError as error:
+        raise invalid_request(f"The request is nested too deep to be repeated in its answer: {error}.") from error
     return echo
 
 
