@@ -252,6 +252,7 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         holdout=exchange.holdout,
         cache_miss=cache_miss(exchange),
         removed_tokens=exchange.removed_tokens,
+        route=None if exchange.route is None else exchange.route.header(),
         **({} if exchange.miss is None else _miss(exchange.miss)),
     )
 

@@ -69,6 +69,7 @@ _STORED: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("miss_ours", "miss_ours", "flag"),
     ("miss_tokens", "miss_tokens", "count"),
     ("miss_usd", "miss_picos", "money"),
+    ("route", "route", "text"),
 )
 """Name in the export, column of the table, kind."""
 

@@ -56,6 +56,7 @@ _TEXTS = (
     "error_class",
     "cache_miss",
     "miss_cause",
+    "route",
 )
 _COUNTS = (
     "input_tokens",
@@ -136,6 +137,8 @@ class LedgerRow:
     """What had to be read anew for it."""
     miss_picos: int = 0
     """What that cost more, in pico-dollars."""
+    route: str | None = None
+    """Where the model was the gateway's to choose: by which signals, and what each would have cost."""
     cost_picos: int = field(init=False, repr=False, compare=False)
     """The money once more, as the databases keep it."""
     baseline_picos: int = field(init=False, repr=False, compare=False)

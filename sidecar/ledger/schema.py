@@ -62,6 +62,7 @@ requests = Table(
     Column("miss_ours", Boolean, nullable=False, server_default=false()),
     Column("miss_tokens", BigInteger, nullable=False, server_default="0"),
     Column("miss_picos", BigInteger, nullable=False, server_default="0"),
+    Column("route", Text),
     Index("ledger_requests_by_time", "time_us", "id"),
     Index("ledger_requests_by_project", "project", "time_us", "id"),
     Index("ledger_requests_by_conversation", "conversation", "time_us"),

@@ -114,5 +114,7 @@ def test_the_ledger_has_the_reason_and_what_routing_saved(
     database.close()
     assert (errand["model_requested"], errand["model"], errand["route_reason"]) == ("auto", HAIKU, "errand")
     assert (hard["model"], hard["route_reason"]) == (OPUS, "complex")
+    assert hard["route"].startswith(f"{OPUS}; reason=complex; concurrency")
+    assert f"{SONNET} $" in hard["route"]
     assert errand["saved_smart_routing_usd"] > 0 > hard["saved_smart_routing_usd"]
     assert errand["saved_usd"] == errand["baseline_usd"] - errand["cost_usd"]

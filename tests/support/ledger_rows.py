@@ -40,7 +40,7 @@ def rows(draw: st.DrawFn, **fields: Any) -> LedgerRow:
             "project": draw(TEXTS),
             **{name: draw(TEXTS) for name in ("client", "dialect", "conversation", "model_requested", "model")},
             **{name: draw(TEXTS) for name in ("route_reason", "cache")},
-            **{name: draw(st.none() | TEXTS) for name in ("stop_reason", "error_class", "miss_cause")},
+            **{name: draw(st.none() | TEXTS) for name in ("stop_reason", "error_class", "miss_cause", "route")},
             **{name: draw(COUNTS) for name in ("input_tokens", "cache_read_tokens", "cache_write_5m_tokens")},
             **{name: draw(COUNTS) for name in ("cache_write_1h_tokens", "output_tokens", "thinking_tokens")},
             **{name: draw(COUNTS) for name in ("status", "retries", "miss_tokens", "miss_picos")},

@@ -64,6 +64,7 @@ COLUMNS_AFTER_LAYERS = [
     "miss_ours",
     "miss_tokens",
     "miss_usd",
+    "route",
 ]
 
 
