@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,8 @@ PYTHON: dict[str, tuple[str, list[str]]] = {
     "openai_python": ("OpenAI SDK, Python", ["openai"]),
     "anthropic_python": ("Anthropic SDK, Python", ["anthropic"]),
     "langchain_client": ("LangChain", ["langchain-openai", "langchain-anthropic"]),
-    "llama_index_client": ("LlamaIndex", ["llama-index-llms-openai-like", "llama-index-llms-anthropic"]),
+    # Its package for Anthropic does not go with that SDK's 2.x, though it lets pip install it.
+    "llama_index_client": ("LlamaIndex", ["llama-index-llms-openai-like", "llama-index-llms-anthropic", "anthropic<2"]),
     "pydantic_ai_client": ("Pydantic AI", ["pydantic-ai-slim[openai,anthropic]"]),
     "openai_agents": ("OpenAI Agents", ["openai-agents"]),
     "litellm_client": ("LiteLLM as a client", ["litellm", "mcp"]),
@@ -96,7 +98,7 @@ def _checks(name: str, environ: dict[str, str]) -> Iterator[dict[str, str | None
 
 def _python(packages: list[str]) -> Path:
     """An environment for these packages alone: two clients may want two versions of one."""
-    folder = CACHE / "python" / "-".join(sorted(package.partition("[")[0] for package in packages))
+    folder = CACHE / "python" / "-".join(sorted(re.sub(r"\W+", "_", package) for package in packages))
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True)
@@ -122,7 +124,8 @@ def _version(name: str) -> str:
         return str(json.loads(package.read_text())["version"])
     first = PYTHON[name][1][0].partition("[")[0]
     code = f"from importlib.metadata import version; print(version({first!r}))"
-    return subprocess.run([_python(PYTHON[name][1]), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    told = subprocess.run([_python(PYTHON[name][1]), "-c", code], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
 
 
 def _scenarios() -> dict[str, dict[str, bool]]:
@@ -172,7 +175,7 @@ def _page(clients: dict[str, list[dict[str, str | None]]], scenarios: dict[str, 
     lines += [
         "",
         "Editors and agents have a page each in [docs/clients](clients/README.md); Claude Code, Codex, Cline, Continue,",
-        "opencode, Kilo and aider are driven headless by `tests/end_to_end/test_real_clients.py`.",
+        "opencode, Kilo and aider are driven headless by `tests/end_to_end/test_real_clients.py`, where they are installed.",
         "",
         "## Scenarios",
         "",

@@ -183,3 +183,16 @@ def test_both_spellings_of_the_route_work(
 ) -> None:
     body = {"model": "claude-haiku-5-5", "max_tokens": 64, "messages": HELLO}
     assert httpx2.post(gateway.url + path, json=body, headers=headers).status_code == 200
+
+
+def test_betas_reach_claude_as_the_sdk_writes_them(gateway: RunningSidecar, claude: Simulator) -> None:
+    ask: Any = {"model": "claude-sonnet-5-5", "messages": [{"role": "user", "content": "hello"}]}
+    betas: Any = ["context-1m-2025-08-07", "from-the-future-2031-01-01"]
+    with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as sdk:
+        sdk.beta.messages.create(**ask, max_tokens=50, betas=betas)
+        sdk.beta.messages.count_tokens(**ask, betas=betas)
+        assert sdk.models.list(limit=2).has_more
+    message, count = claude.ledger.rows[:2]
+    for row in (message, count):
+        assert row.query == "beta=true"
+        assert set(betas) <= set(row.headers["anthropic-beta"].split(","))

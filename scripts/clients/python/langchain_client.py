@@ -23,9 +23,7 @@ def loop(model):
 MODELS = {
     "chat": lambda: ChatOpenAI(model=MODEL, base_url=OPENAI_URL, api_key=KEY, use_responses_api=False),
     "responses": lambda: ChatOpenAI(model=MODEL, base_url=OPENAI_URL, api_key=KEY, use_responses_api=True),
-    "azure": lambda: AzureChatOpenAI(
-        azure_endpoint=URL, azure_deployment=MODEL, api_version="2026-06-01", api_key=KEY
-    ),
+    "azure": lambda: AzureChatOpenAI(azure_endpoint=URL, azure_deployment=MODEL, api_version="2026-06-01", api_key=KEY),
     "messages": lambda: ChatAnthropic(model=MODEL, base_url=URL, api_key=KEY, max_tokens=999),
 }
 for dialect, make in MODELS.items():

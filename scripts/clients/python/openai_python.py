@@ -28,9 +28,7 @@ def responses_loop(sdk):
     [call] = [item for item in asked.output if item.type == "function_call"]
     result = weather(**json.loads(call.arguments))
     output = {"type": "function_call_output", "call_id": call.call_id, "output": result}
-    return sdk.responses.create(
-        model=MODEL, input=[output], previous_response_id=asked.id, tools=[FLAT]
-    ).output_text
+    return sdk.responses.create(model=MODEL, input=[output], previous_response_id=asked.id, tools=[FLAT]).output_text
 
 
 def responses_stream(sdk):
