@@ -65,7 +65,7 @@ def untrust(run: Run = False) -> None:
             return
         store = trust_store()
         commands = filled(store.untrust, store, certificate=certificate, sha1=fingerprint(certificate))
-        _show_or_run(commands, run=run, then=f"After that, no program trusts it {store.who}.")
+        _show_or_run(commands, run=run, then="After that, nothing trusts it any more.")
 
 
 def _made(home: Home) -> Authority:

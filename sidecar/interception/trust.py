@@ -49,6 +49,8 @@ def _copied_to(target: str, update: Command, update_after: Command | None = None
 EVERYBODY: Final = "for everybody on this machine"
 YOU: Final = "for you"
 
+SYSTEM_PROGRAMS: Final = os.pathsep.join(("/usr/sbin", "/sbin", "/usr/local/sbin"))
+
 STORES: Final = (
     TrustStore(
         "darwin",
@@ -105,7 +107,12 @@ STORES: Final = (
 )
 
 
-def trust_store(platform: str = sys.platform, installed: Callable[[str], str | None] = shutil.which) -> TrustStore:
+def find_program(name: str) -> str | None:
+    """Also where sudo looks and a user's PATH often does not."""
+    return shutil.which(name) or shutil.which(name, path=SYSTEM_PROGRAMS)
+
+
+def trust_store(platform: str = sys.platform, installed: Callable[[str], str | None] = find_program) -> TrustStore:
     """The first one of this system. Raises NoTrustStoreError."""
     for store in STORES:
         if platform.startswith(store.platform) and installed(store.program):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.interception import trust
 from sidecar.interception.trust import STORES, NoTrustStoreError, TrustStore, filled, trust_store
 
 CERTIFICATE = Path("/home/me/cgw/ca/cgw-ca.pem")
@@ -32,6 +33,16 @@ def test_debian_copies_the_file_and_updates() -> None:
     place = "/usr/local/share/ca-certificates/cgw-local-authority.crt"
     assert lines(store, "trust") == [f"sudo install -m 644 {CERTIFICATE} {place}", "sudo update-ca-certificates"]
     assert lines(store, "untrust") == [f"sudo rm -f {place}", "sudo update-ca-certificates --fresh"]
+
+
+def test_a_program_that_sudo_would_find_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's is in /usr/sbin, which its users do not have in PATH."""
+    program = tmp_path / "update-ca-certificates"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(trust, "SYSTEM_PROGRAMS", str(tmp_path))
+    assert trust_store("linux").program == "update-ca-certificates"
 
 
 def test_fedora_has_another_folder() -> None:
