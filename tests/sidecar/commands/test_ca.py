@@ -61,7 +61,7 @@ def test_trusting_is_shown_and_not_done(home: Home, system: Path) -> None:
 def test_trusting_and_forgetting_is_done_when_asked_for(home: Home, system: Path) -> None:
     assert "programs trust it for you" in cgw_ca(home, "trust", "--run").stdout
     assert system.read_bytes() == authority_of(home).certificate.read_bytes()
-    assert "no program trusts it" in cgw_ca(home, "untrust", "--run").stdout
+    assert "nothing trusts it any more" in cgw_ca(home, "untrust", "--run").stdout
     assert not system.exists()
 
 
