@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Literal
 
 from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
@@ -26,7 +28,10 @@ TICK_SECONDS = 0.25
 HISTORY = 1000
 """Requests of the ledger that are shown from the beginning."""
 
-OF_VIEWS = frozenset({"view", "filter", "export", "pause", "bypass", "clear_cache", "quit"})
+USUAL_BODIES = 50
+"""How many are kept where the sidecar kept none when we came."""
+
+OF_VIEWS = frozenset({"view", "filter", "export", "pause", "bypass", "clear_cache", "keep_bodies", "quit"})
 """Actions of keys that mean something else, or nothing, on a screen that stands before the views."""
 
 Ending = Literal["stop", "leave"]
@@ -39,19 +44,21 @@ class Dashboard(App[Ending]):
     TITLE = "cgw"
     CSS_PATH = "cgw.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 -- as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-usual"), (48, "-tall")]  # noqa: RUF012 -- as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"view('{row.id}')", row.title, show=False)
             for number, row in enumerate(VIEWS, start=1)
         ),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("e", "export", "Export"),
-        Binding("p", "pause", "Pause"),
-        Binding("b", "bypass", "Bypass"),
-        Binding("c", "clear_cache", "Clear"),
-        Binding("t", "next_theme", "Theme"),
-        Binding("q", "quit", "Quit"),
+        Binding("question_mark", "help", "Help", key_display="?", tooltip="every key, the filter language, the signs"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="show only what matches"),
+        Binding("e", "export", "Export", tooltip="a CSV file of what is shown, in the folder where you are"),
+        Binding("p", "pause", "Pause", tooltip="let the picture stand still; requests go on"),
+        Binding("b", "bypass", "Bypass", tooltip="send every request as its client wrote it, until turned off again"),
+        Binding("c", "clear_cache", "Clear", tooltip="forget all answers in the response cache (asks first)"),
+        Binding("m", "keep_bodies", "Memory", show=False, tooltip="keep bodies of requests in memory, or none at all"),
+        Binding("t", "next_theme", "Theme", tooltip="dark, light, colour-blind safe, high contrast, no colour"),
+        Binding("q", "quit", "Quit", tooltip="end the dashboard; asks what becomes of its sidecar"),
     ]
 
     def __init__(self, url: str, key: str, connect: str, *, owns_sidecar: bool = False) -> None:
@@ -69,6 +76,8 @@ class Dashboard(App[Ending]):
         self._owns_sidecar = owns_sidecar
         self._shown_version = -1
         self._instance: str | None = None
+        self._ended_unseen = False
+        self._kept_bodies = USUAL_BODIES
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = first_theme(os.environ).name
@@ -109,15 +118,20 @@ class Dashboard(App[Ending]):
         if self._instance is not None and hello["instance"] != self._instance:
             self.notify("The sidecar was started anew.", timeout=4)
         self._instance = hello["instance"]
-        self.log_of_requests.hello(hello["rows"])
+        self.log_of_requests.hello(hello)
         self._take_state(hello["state"])
         self.load_history()
         self.view.show()
 
     def _take_state(self, state: Mapping[str, Any]) -> None:
+        missed = self.state is not None and state["dropped"] > self.state["dropped"]
         self.state = state
         self.query_one(TopBar).tell(state)
         self._show_banner("")
+        ended_unseen = self.log_of_requests.running > state["in_flight"]
+        if missed or (ended_unseen and self._ended_unseen):
+            self.load_history()  # the ledger knows how those ended
+        self._ended_unseen = ended_unseen
 
     @work(exclusive=True, group="history")
     async def load_history(self) -> None:
@@ -129,10 +143,12 @@ class Dashboard(App[Ending]):
         self.log_of_requests.history(found["rows"])
 
     def _tick(self) -> None:
-        if self.paused or self.log_of_requests.version == self._shown_version:
+        log = self.log_of_requests
+        if self.paused or (log.version == self._shown_version and not log.running):
             return
-        self._shown_version = self.log_of_requests.version
-        self.view.tick()
+        self._shown_version = log.version
+        with suppress(NoMatches):  # where the dashboard is ending, its widgets go before its timer does
+            self.view.tick()
 
     def _show_banner(self, reason: str) -> None:
         if self.lost:
@@ -162,7 +178,7 @@ class Dashboard(App[Ending]):
         self.query_one(TopBar).choose(VIEWS.index(row))
         self.view.show()
         self.view.tick()
-        self.view.focus()
+        self.view.focus_first()
 
     async def on_top_bar_chosen(self, message: TopBar.Chosen) -> None:
         await self.action_view(VIEWS[message.index].id)
@@ -217,6 +233,21 @@ class Dashboard(App[Ending]):
         else:
             self.notify(f"{cleared} answers forgotten.")
 
+    @work
+    async def action_keep_bodies(self) -> None:
+        """None at all, and back to as many as before."""
+        keeps = (self.state or {}).get("keeps_bodies", 0)
+        self._kept_bodies = keeps or self._kept_bodies
+        try:
+            self._take_state(await self.client.post("bodies", {"keep": 0 if keeps else self._kept_bodies}))
+        except SidecarError as error:
+            self.notify(str(error), severity="error")
+            return
+        if keeps:
+            self.notify("No bodies are kept any more; those that were are forgotten.", timeout=4)
+        else:
+            self.notify(f"The bodies of the newest {self._kept_bodies} requests are kept, in memory only.", timeout=4)
+
     def action_next_theme(self) -> None:
         self.theme = next_theme(self.theme).name
         self.notify(self.theme.removeprefix("cgw-").replace("-", " "), timeout=1.5)
@@ -224,7 +255,7 @@ class Dashboard(App[Ending]):
     def action_help(self) -> None:
         from tui.screens.help import Help
 
-        self.push_screen(Help(self.view))
+        self.push_screen(Help(self.view, self.screen if len(self.screen_stack) > 1 else None))
 
     @work
     async def action_quit(self) -> None:  # type: ignore[override]
@@ -242,7 +273,7 @@ class Dashboard(App[Ending]):
         for row in VIEWS:
             yield SystemCommand(row.title, f"Show {row.title.lower()}", partial(self.run_action, f"view('{row.id}')"))
         for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and binding.show:
-                told = f"Key {binding.key_display or binding.key}"
+            if isinstance(binding, Binding) and binding.tooltip:
+                told = f"{binding.key_display or binding.key}  {binding.tooltip}"
                 yield SystemCommand(binding.description, told, partial(self.run_action, binding.action))
         yield SystemCommand("Screenshot", "Save what is shown as an SVG", self.deliver_screenshot)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from rich.cells import cell_len, set_cell_size
+
 PICOS_PER_CENT: Final = 10_000_000_000
 PICOS_PER_DOLLAR: Final = 100 * PICOS_PER_CENT
 NONE: Final = "-"
@@ -27,7 +29,7 @@ def dollars(picos: int, *, sign: bool = False) -> str:
     elif amount >= 0.00005:
         text = f"{amount:.4f}"
     else:
-        return f"{before}<$0.0001"
+        return f"{before}<$.0001"
     return f"{before}${text}"
 
 
@@ -75,6 +77,12 @@ def day_and_clock(moment: float) -> str:
     return datetime.fromtimestamp(moment).astimezone().strftime("%m-%d %H:%M")
 
 
+def moment(epoch: float, span: float) -> str:
+    """When, as exactly as matters in a span of so many seconds: `12:04:10`, `12:04`, `11-22`."""
+    form = "%H:%M:%S" if span < 600 else "%H:%M" if span < 2 * 86_400 else "%m-%d"
+    return datetime.fromtimestamp(epoch).astimezone().strftime(form)
+
+
 def ago(seconds: float) -> str:
     """`now`, `42 s ago`, `3 min ago`."""
     if seconds < 1:
@@ -97,6 +105,12 @@ def bar(share: float, width: int) -> str:
     return (BAR * full + (BAR_PARTS[rest] if rest else "")).ljust(width)
 
 
+def meter(share: float, width: int) -> str:
+    """How much of something is used, as a line: heavy as far as it is, light behind."""
+    filled = min(width, max(round(share * width), share > 0))
+    return "━" * filled + "─" * (width - filled)
+
+
 def sparkline(values: list[float] | list[int], width: int) -> str:
     """The newest `width` values, scaled to the largest; one that is not 0 is always seen."""
     shown = values[-width:]
@@ -110,3 +124,12 @@ def cut(text: str, width: int) -> str:
     """On one line of at most `width` characters, with a mark where something is missing."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: max(0, width - 1)] + "…"
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Exactly so many cells on a screen, however wide its characters are; cut with a mark, or filled with blanks."""
+    line = " ".join(text.split()) if not text.isascii() or "\n" in text or "  " in text else text
+    if (size := len(line) if line.isascii() else cell_len(line)) > width:
+        line = f"{set_cell_size(line, width - 1)}…" if width else ""
+        size = width
+    return " " * (width - size) + line if right else line + " " * (width - size)

@@ -80,15 +80,21 @@ NO_COLOUR: Final = Theme(
     dark=True,
 )
 
+LIGHT_BACKGROUNDS: Final = frozenset({"7", "15"})
+"""White and bright white, of a terminal's sixteen colours."""
+
 THEMES: Final = (DARK, LIGHT, COLOUR_BLIND, HIGH_CONTRAST, NO_COLOUR)
 
 
 def first_theme(environ: Mapping[str, str]) -> Theme:
-    """NO_COLOR asks for none (no-color.org); CGW_THEME names one, with or without `cgw-`."""
+    """NO_COLOR asks for none (no-color.org); CGW_THEME names one, with or without `cgw-`. Else a terminal that tells
+    of a light background in COLORFGBG (as rxvt, Konsole and iTerm2 do) gets the light one."""
     if environ.get("NO_COLOR"):
         return NO_COLOUR
     wanted = environ.get("CGW_THEME", "").removeprefix("cgw-")
-    return next((theme for theme in THEMES if theme.name == f"cgw-{wanted}"), DARK)
+    background = environ.get("COLORFGBG", "").rpartition(";")[2]
+    usual = LIGHT if background in LIGHT_BACKGROUNDS else DARK
+    return next((theme for theme in THEMES if theme.name == f"cgw-{wanted}"), usual)
 
 
 def next_theme(name: str) -> Theme:

@@ -1,34 +1,27 @@
-"""`cgw demo` on a terminal: the dashboard, while an editor works in front of it. Nothing leaves this machine."""
+"""`cgw demo` on a terminal: the dashboard, while three tools work in front of it. Nothing leaves this machine."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 import aiohttp
 from rich.console import Console
 
 from sidecar.commands.connecting import connection_lines
 from sidecar.commands.demo import demo_settings
+from sidecar.commands.demo_desks import DESKS, Claude, Desk, begun_anew
 from sidecar.commands.demo_editor import Editor
-from sidecar.commands.demo_session import SESSION
+from sidecar.commands.demo_session import Turn
 from sidecar.commands.in_process import sidecar_in_process
 from sidecar.credentials import wire_headers
 from sidecar.home import Home
-from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from tui.app import Dashboard
-
-FIRST_BYTE_SECONDS: Final = 0.4
-DELTA_SECONDS: Final = 0.02
-PAUSE_SECONDS: Final = 1.0
-"""The pace at which a person can watch."""
-
-ROUNDS: Final = ("sonnet", "sonnet", "opus", "haiku", "opus", "haiku")
-"""The model of each round. One that comes again asks what was asked before: the response cache answers it."""
 
 
 def show(console: Console) -> None:
@@ -40,28 +33,63 @@ def show(console: Console) -> None:
 async def _show(console: Console, home: Home, claude: RunningSimulator) -> None:
     with console.status("Starting"):
         await wire_headers(claude.api_key, claude.url)
-    async with sidecar_in_process(demo_settings(claude), home) as (url, serving):
+    async with busy_sidecar(home, claude) as (url, serving):
         dashboard = Dashboard(url, home.gateway_key(), connection_lines(url, home.gateway_key_file))
         serving.add_done_callback(lambda _: dashboard.exit())
-        editor = asyncio.create_task(_work(url, home.gateway_key(), claude), name="demo editor")
+        await dashboard.run_async()
+
+
+@asynccontextmanager
+async def busy_sidecar(home: Home, claude: RunningSimulator) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+    """A sidecar in this process with a desk in each of its projects, all of them at work while the block runs."""
+    claude.simulator.scripted.default = Claude()
+    home.open()
+    keys = await asyncio.to_thread(_projects, home)
+    settings = demo_settings(claude).model_copy(update={"enable_multi_project": True})
+    async with sidecar_in_process(settings, home) as (url, serving), aiohttp.ClientSession(trust_env=False) as session:
+        desks = [asyncio.create_task(_work(session, url, keys[desk.project], desk)) for desk in DESKS]
         try:
-            await dashboard.run_async()
+            yield url, serving
         finally:
-            editor.cancel()
-            with suppress(asyncio.CancelledError):
-                await editor
+            for desk in desks:
+                desk.cancel()
+            await asyncio.wait(desks)
 
 
-async def _work(url: str, key: str, claude: RunningSimulator) -> None:
-    async with aiohttp.ClientSession(trust_env=False) as session:
-        for model in ROUNDS:
-            editor = Editor(session, f"{url}/v1", key, model=model)
-            for turn in SESSION:
-                claude.simulator.scripted.clear()  # an answer from the response cache leaves its own behind
-                claude.simulator.script(
-                    Answer(turn.answer, first_byte_after=FIRST_BYTE_SECONDS, delta_every=DELTA_SECONDS)
-                )
-                editor.add(turn)
-                if (await editor.ask(lambda _: None)).error:
-                    return
-                await asyncio.sleep(PAUSE_SECONDS)
+def _projects(home: Home) -> dict[str, str]:
+    """The key of each desk's project."""
+    from sidecar.ledger.database import Database
+    from sidecar.projects.project import Project, micros_of_usd
+    from sidecar.projects.store import ProjectStore
+
+    database = Database.open(None, home.path)
+    store = ProjectStore(database)
+    try:
+        return {
+            desk.project: store.add(
+                Project(name=desk.project, monthly_budget=micros_of_usd(desk.monthly_budget_usd), rpm=600)
+            )
+            for desk in DESKS
+        }
+    finally:
+        database.close()
+
+
+async def _work(session: aiohttp.ClientSession, url: str, key: str, desk: Desk) -> None:
+    """One conversation after the other. Every third time they are the same as the time before, so that the response
+    cache has something to do."""
+    for time in itertools.count():
+        for turns in desk.rounds:
+            editor = Editor(session, f"{url}/v1", key, model=desk.model, system=desk.system)
+            await _talk(editor, desk, turns, time - (time % 3 == 2))
+
+
+async def _talk(editor: Editor, desk: Desk, turns: Sequence[Turn], time: int) -> None:
+    """To its end, or to the first request that is refused (its budget is spent, say)."""
+    for number, turn in enumerate([begun_anew(turns[0], time), *turns[1:]]):
+        editor.tools = desk.tools(number, time)
+        editor.add(turn)
+        failed = (await editor.ask(lambda _: None)).error
+        await asyncio.sleep(desk.pause_seconds)
+        if failed:
+            return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -41,12 +41,15 @@ class Reply:
 class Editor:
     """Plays turns against a gateway. `base_url` ends in `/v1`, as the OpenAI SDKs want it."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, key: str, *, model: str = MODEL) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, key: str, *, model: str = MODEL, system: str = SYSTEM
+    ) -> None:
         self._session = session
         self._model = model
         self._url = f"{base_url}/chat/completions"
         self._headers = {"authorization": f"Bearer {key}"}
-        self.messages: list[Json] = [{"role": "system", "content": SYSTEM}]
+        self.messages: list[Json] = [{"role": "system", "content": system}]
+        self.tools: Sequence[Json] = TOOLS
         self._calls: list[Json] = []
 
     def add(self, turn: Turn) -> None:
@@ -62,7 +65,7 @@ class Editor:
         body = {
             "model": self._model,
             "messages": self.messages,
-            "tools": list(TOOLS),
+            "tools": list(self.tools),
             "stream": True,
             "stream_options": {"include_usage": True},
         }

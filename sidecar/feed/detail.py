@@ -15,7 +15,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Timing, Usage
 from sidecar.feed.kept import KeptEdit, KeptExchange
 from sidecar.fold import MessageFold
-from sidecar.headers import CREDENTIALS
+from sidecar.headers import CREDENTIALS, for_upstream
 from sidecar.incoming import fold
 from sidecar.sse import EventSplitter
 
@@ -59,7 +59,7 @@ def detail(kept: KeptExchange, prices: Prices, upstream_url: str) -> Json:
         },
         "upstream": {
             "url": upstream_url + upstream_path,
-            "headers": {},
+            "headers": masked(for_upstream(kept.client_headers, row["dialect"])),
             "body": _text(kept.upstream_body or b""),
             "same_as_client": kept.upstream_body == kept.client_body,
         },

@@ -30,6 +30,7 @@ class Range:
 
 
 RANGES: Final[Mapping[str, Range]] = {
+    "5m": Range(300, 5),
     "15m": Range(900, 10),
     "1h": Range(3600, 60),
     "6h": Range(6 * 3600, 300),
@@ -38,7 +39,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "30d": Range(30 * DAY_SECONDS, 12 * 3600),
 }
 
-COUNTERS: Final = ("input_tokens", "cache_read_tokens", "output_tokens", "removed_tokens")
+COUNTERS: Final = ("input_tokens", "cache_read_tokens", "output_tokens", "removed_tokens", "retries")
 
 
 def sum_of(database: Database, since: datetime, until: datetime | None = None) -> Json:

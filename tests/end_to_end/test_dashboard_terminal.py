@@ -101,11 +101,11 @@ def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Termina
 
 def test_the_demo_shows_money_requests_details_and_help_and_gives_the_terminal_back(terminal: Terminal) -> None:
     terminal.start(*CGW, "demo")
-    terminal.wait_for("Saved today", "Tokens, 15m", "prompt cache", "sonnet", "% · $")
+    terminal.wait_for("Saved today", "Tokens", "prompt cache", "sonnet", "spent of", "upstream")
     terminal.press("2")
     terminal.wait_for("Cost", "hit", "sonnet")
     terminal.press("Up", "Enter")
-    terminal.wait_for("1 Edits", "8 Heads")
+    terminal.wait_for("1 Why", "8 Headers", "was asked for")
     terminal.press("3")
     terminal.wait_for("without cgw")
     terminal.press("Escape")

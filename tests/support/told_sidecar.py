@@ -17,6 +17,7 @@ from sidecar.exchange import Json
 KEY = "key-of-the-dashboard"
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
 CENT = 10_000_000_000
+HEARTBEAT_SECONDS = 2.0
 
 
 def row(number: int, **fields: Any) -> Json:
@@ -113,6 +114,7 @@ def sums(saved: int, cost: int, requests: int) -> Json:
         "baseline_picos": (cost + saved) * CENT,
         "saved_picos": saved * CENT,
         "cache_hits": 3,
+        "retries": 2,
     }
 
 
@@ -319,6 +321,7 @@ class ToldSidecar:
 
     def tell(self, name: str, content: Json) -> None:
         """One event to whoever watches."""
+        content = {"time": NOON, **content} if name == "batch" else content
         for watcher in self._watchers:
             watcher.put_nowait(_event(name, content))
 
@@ -332,11 +335,18 @@ class ToldSidecar:
         watcher: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._watchers.add(watcher)
         try:
-            while (event := await watcher.get()) is not None:
+            while (event := await self._next(watcher)) is not None:
                 await stream.write(event)
         finally:
             self._watchers.discard(watcher)
         return stream
+
+    async def _next(self, watcher: asyncio.Queue[bytes | None]) -> bytes | None:
+        """As often as a real one says something, it does too."""
+        try:
+            return await asyncio.wait_for(watcher.get(), HEARTBEAT_SECONDS)
+        except TimeoutError:
+            return _event("state", self.state)
 
     async def _admin(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
@@ -375,8 +385,9 @@ class ToldSidecar:
                 return self._switched(content["switches"])
             case "GET", "doctor":
                 return DOCTOR
-            case "POST", "bypass":
-                self.state = {**self.state, "bypass": content["on"]}
+            case "POST", "bypass" | "bodies":
+                field = "bypass" if first == "bypass" else "keeps_bodies"
+                self.state = {**self.state, field: content.get("on", content.get("keep"))}
                 return self.state
             case "DELETE", "cache":
                 return {"cleared": 3}

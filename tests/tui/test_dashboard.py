@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
 from tests.support.dashboards import CONNECT, settled, shown, until, watching
 from tests.support.told_sidecar import KEY, ToldSidecar, row, state
@@ -67,11 +67,16 @@ async def test_a_lost_sidecar_is_told_the_picture_stays_and_it_comes_back(sideca
         assert "does not answer" in shown(pilot)
         assert "opus" in shown(pilot)
         sidecar.instance = "second"
-        sidecar.rows.append(row(20, client="zed"))
+        sidecar.rows[8:] = [row(20, client="zed")]
+        await pilot.press("slash")
         await sidecar.start()
         await until(pilot, lambda: not app.lost)
         await until(pilot, lambda: "zed" in shown(pilot))
         assert "does not answer" not in shown(pilot)
+        assert isinstance(app.focused, Input), "who types a filter goes on typing"
+        ended = app.log_of_requests.get("req_8")
+        assert ended is not None
+        assert ended.state == "failed", "what ran when it was lost does not run for ever"
 
 
 async def test_a_wrong_key_is_told_in_the_sidecars_own_words(sidecar: ToldSidecar) -> None:
@@ -97,6 +102,15 @@ async def test_bypass_is_turned_on_and_off_and_cannot_be_overlooked(sidecar: Tol
         await pilot.press("b")
         await until(pilot, lambda: "BYPASS" not in shown(pilot))
     assert [content for _, _, content in sidecar.asked] == [{"on": True}, {"on": False}]
+
+
+async def test_m_keeps_no_bodies_and_as_many_as_before_again(sidecar: ToldSidecar) -> None:
+    sidecar.state = state(keeps_bodies=7)
+    async with watching(sidecar, "m") as (_, pilot):
+        await until(pilot, lambda: "No bodies are kept any more" in shown(pilot))
+        await pilot.press("m")
+        await until(pilot, lambda: "newest 7 requests are kept" in shown(pilot))
+    assert [(path, content) for _, path, content in sidecar.asked] == [("bodies", {"keep": 0}), ("bodies", {"keep": 7})]
 
 
 async def test_the_cache_is_cleared_only_by_who_says_yes(sidecar: ToldSidecar) -> None:
@@ -125,12 +139,19 @@ async def test_every_theme_comes_by_and_says_its_name(sidecar: ToldSidecar) -> N
 
 @pytest.mark.parametrize(
     ("environ", "theme"),
-    [({"NO_COLOR": "1"}, "cgw-no-colour"), ({"CGW_THEME": "light"}, "cgw-light"), ({"CGW_THEME": "x"}, "cgw-dark")],
+    [
+        ({"NO_COLOR": "1"}, "cgw-no-colour"),
+        ({"CGW_THEME": "light"}, "cgw-light"),
+        ({"CGW_THEME": "x"}, "cgw-dark"),
+        ({"COLORFGBG": "0;15"}, "cgw-light"),
+        ({"COLORFGBG": "15;0"}, "cgw-dark"),
+        ({"COLORFGBG": "0;15", "CGW_THEME": "dark"}, "cgw-dark"),
+    ],
 )
 async def test_the_environment_chooses_the_first_theme(
     environ: dict[str, str], theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("NO_COLOR", "CGW_THEME"):
+    for name in ("NO_COLOR", "CGW_THEME", "COLORFGBG"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)

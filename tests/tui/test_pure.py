@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.told_sidecar import CENT, MISS, exchange, row
+from tests.support.told_sidecar import CENT, MISS, NOON, exchange, row
 from tui import text
 from tui.filters import OPERATORS, FilterError, parse
 from tui.request_log import RequestLog
@@ -136,14 +136,15 @@ STEPS = st.lists(
 def took(log: RequestLog, kind: str, ids: list[int]) -> None:
     match kind:
         case "hello":
-            log.hello([row(number) for number in ids])
+            log.hello({"time": NOON, "rows": [row(number) for number in ids]})
         case "history":
             log.history([row(number) for number in ids])
         case "ticks":
             tick = {"output_tokens": 1, "first_byte_ms": 1.0, "elapsed_ms": 2.0}
-            log.batch({"ticks": [{"id": f"req_{number}", **tick} for number in ids]})
+            log.batch({"time": NOON, "ticks": [{"id": f"req_{number}", **tick} for number in ids]})
         case _:
-            log.batch({kind: [row(number, state="running" if kind == "begun" else "ok") for number in ids]})
+            rows = [row(number, state="running" if kind == "begun" else "ok") for number in ids]
+            log.batch({"time": NOON, kind: rows})
 
 
 @given(STEPS)
@@ -165,7 +166,7 @@ def test_whatever_comes_in_whatever_order_each_request_is_there_once_and_found(
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
 def test_the_newest_are_kept_and_no_more(count: int, most: int, slack: int) -> None:
     log = RequestLog(most=most, slack=slack)
-    log.batch({"begun": [row(number) for number in range(count)]})
+    log.batch({"time": NOON, "begun": [row(number) for number in range(count)]})
     assert len(log) <= most + slack
     assert log.rows[-1].id == f"req_{count - 1}"
     assert [one.id for one in log] == [f"req_{number}" for number in range(count - len(log), count)]
@@ -211,7 +212,7 @@ def test_a_sparkline_shows_the_newest(values: list[int], width: int) -> None:
         (lambda: text.dollars(0), "$0.00"),
         (lambda: text.dollars(13 * CENT, sign=True), "+$0.1300"),
         (lambda: text.dollars(-123_456 * CENT), "-$1,235"),
-        (lambda: text.dollars(1), "<$0.0001"),
+        (lambda: text.dollars(1), "<$.0001"),
         (lambda: text.tokens(999), "999"),
         (lambda: text.tokens(999_999), "1.0M"),
         (lambda: text.milliseconds(None), "-"),
@@ -243,6 +244,7 @@ def test_nothing_that_steers_a_terminal_comes_through(content: Any) -> None:
 def test_the_columns_that_are_chosen_fit(width: int) -> None:
     chosen = fitting(width)
     assert sum(size + 1 for _, size in chosen) <= max(width, 30)
+    assert all(column.least <= size <= column.most for column, size in chosen)
     assert [column for column, _ in chosen] == [column for column in COLUMNS if column in [one for one, _ in chosen]]
 
 

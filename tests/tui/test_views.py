@@ -11,9 +11,10 @@ import pytest
 from textual.widgets import DataTable, Input, OptionList, TabbedContent
 
 from tests.support.dashboards import said, settled, shown, until, watching
-from tests.support.told_sidecar import CENT, ROWS, ToldSidecar, row, state
+from tests.support.told_sidecar import CENT, NOON, ROWS, ToldSidecar, row, state
 from tui.screens.conversation_detail import ConversationDetail
 from tui.screens.request_detail import TABS, RequestDetail
+from tui.views.overview import Overview
 from tui.views.requests import CSV_COLUMNS, Requests
 from tui.widgets.money_card import MoneyCard
 from tui.widgets.request_table import RequestTable
@@ -43,14 +44,16 @@ async def test_the_overview_puts_money_first(sidecar: ToldSidecar) -> None:
         await until(pilot, lambda: "spent" in shown(pilot))
         screen = shown(pilot)
         assert [card.span for card in app.query(MoneyCard)] == ["today", "week", "month"]
-        assert "86% · $1.53 spent" in screen
-        assert "cache reads 95%" in screen
-        assert "web month budget" in screen
+        assert "$1.53 spent of $10.65" in screen
+        assert "86%" in screen
+        assert "cache\u00a0reads\u00a095%" in screen
+        assert "! web: 88% of its month budget of $50.00 is spent" in screen
         assert "88% of $50.00" in screen
         assert "+$7.00" in screen
         assert "keep warm (cost)" in screen
         assert "-$0.0200" in screen
-        assert "what had b" in screen
+        assert "$0.2600: what had" in screen
+        assert all(word in screen for word in ("upstream    ● ok", "asked again 2 times", "bodies      newest 50"))
 
 
 async def test_money_lost_is_called_lost(sidecar: ToldSidecar) -> None:
@@ -64,26 +67,55 @@ async def test_an_open_breaker_a_warning_and_the_last_error_are_told(sidecar: To
     sidecar.state = state(
         upstream={"url": "u", "state": "down", "last_error": "529 overloaded", "breakers": [breaker]},
         warnings=["budgets are not known"],
-        interceptor={"state": "up"},
+        interceptor={"state": "running"},
     )
     async with watching(sidecar) as (_, pilot):
         await until(pilot, lambda: "for claude-opus-5-5" in shown(pilot))
         assert all(
             word in shown(pilot)
-            for word in ("breaker ! open", "529 overloaded", "budgets are not known", "interceptor up")
+            for word in ("breaker ! open for claude-opus-5-5", "529 overloaded", "budgets are not known")
         )
+        assert "interceptor running" in shown(pilot)
 
 
-async def test_brackets_change_the_range(sidecar: ToldSidecar) -> None:
+async def test_a_request_that_was_refused_at_the_door_is_told_for_a_while(sidecar: ToldSidecar) -> None:
+    refused = {"time": NOON, "method": "POST", "path": "/v1/messages", "status": 401, "message": "The key is wrong."}
     async with watching(sidecar) as (_, pilot):
+        await until(pilot, lambda: "spent" in shown(pilot))
+        sidecar.tell("batch", {"refused": [refused]})
+        await until(pilot, lambda: "! refused (401): POST /v1/messages: The key is wrong." in shown(pilot))
+
+
+async def test_a_slow_answer_is_waited_for_and_not_asked_away(sidecar: ToldSidecar) -> None:
+    """The sums are asked for again and again while requests come: a slow ledger must still get to answer."""
+    async with watching(sidecar) as (app, pilot):
+        view = app.query_one(Overview)
+        await until(pilot, lambda: not view._asking)
+        view.load()
+        for _ in range(3):
+            view._asked = 0.0
+            view.tick()
+        assert len([one for one in app.workers if one.group == "overview" and not one.is_finished]) == 1
+
+
+async def test_brackets_and_clicks_change_the_range(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar) as (app, pilot):
         for key, span in (
-            ("right_square_bracket", "1h"),
-            ("right", "6h"),
-            ("left_square_bracket", "1h"),
-            ("left", "15m"),
+            ("right_square_bracket", "6h"),
+            ("right", "24h"),
+            ("left_square_bracket", "6h"),
+            ("left", "1h"),
         ):
             await pilot.press(key)
-            await until(pilot, lambda span=span: f"Tokens, {span}" in shown(pilot))  # type: ignore[misc]
+            await until(pilot, lambda span=span: said(pilot, "RangeBar .-chosen") == span)  # type: ignore[misc]
+        await pilot.click(next(one for one in app.query("RangeBar Static") if one.name == "7d"))
+        await until(pilot, lambda: said(pilot, "RangeBar .-chosen") == "7d")
+
+
+async def test_a_sidecar_that_has_just_begun_is_shown_closely(sidecar: ToldSidecar) -> None:
+    sidecar.state = state(uptime_seconds=20.0)
+    async with watching(sidecar) as (_, pilot):
+        await until(pilot, lambda: said(pilot, "RangeBar .-chosen") == "5m")
 
 
 # --- requests
@@ -248,7 +280,7 @@ async def test_every_tab_of_a_request_says_its_part(sidecar: ToldSidecar) -> Non
             await until(pilot, lambda name=name: app.screen.query_one(TabbedContent).active == name)  # type: ignore[misc]
             await until(pilot, lambda name=name: words[name] in shown(pilot))  # type: ignore[misc]
         await pilot.press("right")
-        await until(pilot, lambda: app.screen.query_one(TabbedContent).active == "difference")
+        await until(pilot, lambda: app.screen.query_one(TabbedContent).active == "decisions")
         await pilot.press("escape")
         await until(pilot, lambda: app.view.id == "requests" and len(app.screen_stack) == 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
@@ -14,15 +14,30 @@ from textual.widgets import DataTable, Footer, Static
 
 from tui.request_row import RequestRow, row_from_wire
 from tui.sidecar_client import SidecarError
-from tui.text import bar, clock, dollars, percent, sparkline, tokens
+from tui.text import clock, dollars, percent, sparkline, tokens
 from tui.widgets.exchange_texts import miss_line
-from tui.widgets.request_columns import CACHES, short_model
+from tui.widgets.request_columns import Cell, cache, count, models, saved, short_model
+from tui.widgets.stacked_plot import Series, StackedPlot
 
 if TYPE_CHECKING:
     from tui.app import Dashboard
 
 GROWTH_WIDTH = 60
-BAR_WIDTH = 20
+
+COLUMNS: Sequence[tuple[str, bool, Callable[[RequestRow], Cell]]] = (
+    ("Time", False, lambda row: (clock(row.time), "dim")),
+    ("Model", False, lambda row: (models(row), "")),
+    ("Route", False, lambda row: (row.route_reason, "dim")),
+    ("Prompt", True, lambda row: count(row.prompt_tokens)),
+    ("Cached", True, lambda row: (percent(row.cache_read_tokens, row.prompt_tokens), "")),
+    ("Written", True, lambda row: count(row.cache_write_tokens)),
+    ("Removed", True, lambda row: count(row.removed_tokens)),
+    ("Out", True, lambda row: count(row.output_tokens)),
+    ("Cache", False, cache),
+    ("Cost", True, lambda row: (dollars(row.cost_picos), "")),
+    ("Saved", True, saved),
+)
+"""Name, whether it stands right, and what a turn has in it."""
 
 
 class ConversationDetail(Screen[None]):
@@ -33,7 +48,8 @@ class ConversationDetail(Screen[None]):
     DEFAULT_CSS = """
     ConversationDetail #head { height: auto; padding: 0 1; background: $surface; }
     ConversationDetail #misses { height: auto; max-height: 40%; padding: 0 1; overflow-y: auto; }
-    ConversationDetail DataTable { height: 1fr; background: $background; }
+    ConversationDetail StackedPlot { height: 40%; min-height: 8; max-height: 16; }
+    ConversationDetail DataTable { height: 1fr; min-height: 6; }
     """
 
     def __init__(self, conversation: str) -> None:
@@ -48,6 +64,7 @@ class ConversationDetail(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="head", markup=False)
         yield Static(id="misses", markup=False)
+        yield StackedPlot("The prompt, turn by turn", tokens)
         yield DataTable(cursor_type="row")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -87,28 +104,32 @@ class ConversationDetail(Screen[None]):
         return told
 
     def _draw(self) -> None:
+        self._plot([row for row in self._turns if row.prompt_tokens])
         table = self.query_one(DataTable)
         table.clear(columns=True)
-        for name in ("Time", "Model", "Prompt", "", "Read", "Written", "Removed", "Out", "Cache", "Cost", "Saved"):
-            table.add_column(name)
-        most = max((row.prompt_tokens for row in self._turns), default=0) or 1
-        colours = self.app.theme_variables
+        for name, right, _ in COLUMNS:
+            table.add_column(Text(name, justify="right" if right else "left"))
+        colours = {"": "", "dim": "dim", **self.app.theme_variables}
         for row in self._turns:
-            word, colour = ("OURS!", "error") if row.miss and row.miss.ours else CACHES[row.prompt_cache]
+            said = [(cell(row), right) for _, right, cell in COLUMNS]
             table.add_row(
-                clock(row.time),
-                short_model(row.model),
-                Text(tokens(row.prompt_tokens), justify="right"),
-                bar(row.prompt_tokens / most, BAR_WIDTH),
-                Text(percent(row.cache_read_tokens, row.prompt_tokens), justify="right"),
-                Text(tokens(row.cache_write_tokens), justify="right"),
-                Text(tokens(row.removed_tokens), justify="right"),
-                Text(tokens(row.output_tokens), justify="right"),
-                Text(word, style=colours.get(colour, colour)),
-                Text(dollars(row.cost_picos), justify="right"),
-                Text(dollars(row.saved_picos, sign=True), justify="right"),
+                *(Text(text, colours[colour], justify="right" if right else "left") for (text, colour), right in said)
             )
         table.move_cursor(row=len(self._turns) - 1, animate=False)
+
+    def _plot(self, asked: Sequence[RequestRow]) -> None:
+        """Only turns that Claude counted: an answer from the response cache has no prompt."""
+        plot = self.query_one(StackedPlot)
+        plot.display = bool(asked)
+        plot.draw(
+            [
+                Series("written", "accent", [row.input_tokens + row.cache_write_tokens for row in asked]),
+                Series("cached", "primary", [row.cache_read_tokens for row in asked]),
+                Series("removed", "success", [row.removed_tokens for row in asked]),
+            ],
+            lambda share: f"turn {1 + int(share * len(asked))}",
+            f"turn {len(asked)}",
+        )
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         if event.cursor_row < len(self._turns):

@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.dom import DOMNode
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.filters import OPERATORS
@@ -34,6 +34,15 @@ SAID = {
     "none": "too small to be cached",
 }
 
+COLUMNS_SAID = {
+    "Route": "why this model answered: an alias, a route, a fallback",
+    "In": "tokens of the prompt, cached or not; nothing where cgw answered itself",
+    "Spared": "what part of them was read from Claude's cache or left out",
+    "Cache": "what the caches did; capitals are cgw's own response cache",
+    "Saved": "against what the client's own bytes would have cost",
+    "First, Took": "time to the first byte, and to the last",
+}
+
 
 class Help(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", "Close")]
@@ -45,9 +54,11 @@ class Help(ModalScreen[None]):
     Help Static { width: 1fr; height: auto; }
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, before: Screen[Any] | None = None) -> None:
+        """`before` is the screen that stands before the view, if one does."""
         super().__init__()
         self._view = view
+        self._before = before
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
@@ -62,7 +73,8 @@ class Help(ModalScreen[None]):
     def _sections(self) -> Iterator[tuple[str, RenderableType]]:
         title = next(row.title for row in VIEWS if row.id == self._view.id)
         yield title, Text(self._view.HINT)
-        yield "Keys here", _table(_keys(self.app, self._view, *self._view.walk_children()))
+        here = (self._view, *self._view.walk_children()) if self._before is None else (self._before,)
+        yield "Keys here", _table(_keys(self.app, *here))
         views = [(str(number), f"{row.title}") for number, row in enumerate(VIEWS, start=1)]
         yield "Keys everywhere", _table([*views, *_keys(self.app, self.app), ("Ctrl+P", "Command palette")])
         operators = [(f"~{one.letter} {one.takes}".rstrip(), one.told) for one in OPERATORS]
@@ -71,6 +83,7 @@ class Help(ModalScreen[None]):
             ('word "two words"', "looked for everywhere"),
         ]
         yield "Filter of requests", _table([*operators, *signs])
+        yield "Columns", _table(list(COLUMNS_SAID.items()))
         signs = [(sign, SAID[name]) for name, (sign, _) in STATES.items()]
         signs += [(word, f"cache: {SAID[name]}") for name, (word, _) in CACHES.items()]
         signs += [("HIT, join", "cache: answered here, without Claude; joined an equal request")]
@@ -90,7 +103,8 @@ def _keys(app: App[Any], *nodes: DOMNode) -> Iterator[tuple[str, str]]:
             told.add(binding.description)
             keys = binding.key.split(",")
             shown = [app.get_key_display(replace(binding, key=key)) for key in keys]
-            yield " ".join(shown[:1] if binding.key_display else shown), binding.description
+            about = f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description
+            yield " ".join(shown[:1] if binding.key_display else shown), about
 
 
 def _table(lines: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Table:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from tui.app import Dashboard
 
 TABS = (
-    ("difference", "Edits"),
     ("decisions", "Why"),
+    ("difference", "Edits"),
     ("cost", "Cost"),
     ("timing", "Timing"),
     ("answer", "Answer"),
     ("client", "Client"),
     ("upstream", "Sent"),
-    ("headers", "Heads"),
+    ("headers", "Headers"),
 )
 BODIES = {"client", "upstream"}
 """Tabs that hold a whole body, which may have megabytes: drawn line by line, and only once it is looked at."""
@@ -116,9 +116,9 @@ class RequestDetail(Screen[None]):
         self._tell_row(row)
         same = found["upstream"]["same_as_client"]
         self._put("difference", exchange_texts.difference(found["edits"], same, colours))
-        self._put("decisions", exchange_texts.decisions(found["decisions"], found["notes"], colours))
+        self._put("decisions", exchange_texts.decisions(row, found["decisions"], found["notes"], colours))
         self._put("cost", exchange_texts.cost(found["cost"], colours))
-        self._put("timing", exchange_texts.timing(found["timing"], row, colours))
+        self._put("timing", exchange_texts.timing(found["timing"], row, colours, self.size.width - 6))
         self._put("answer", exchange_texts.answer(found["answer"], colours))
         self._put("headers", exchange_texts.headers(found, colours))
         for name in BODIES:

@@ -36,6 +36,10 @@ class View(Widget):
     def show(self) -> None:
         """It is on the screen now: load what it needs."""
 
+    def focus_first(self) -> None:
+        """It was gone to: focus what its keys move. A sidecar that comes back takes nobody's focus."""
+        self.focus()
+
     def tick(self) -> None:
         """Something has happened: show it, and quickly."""
 

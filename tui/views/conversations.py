@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from rich.text import Text
-
 from tui.text import day_and_clock, dollars, sparkline, tokens
-from tui.widgets.request_columns import short_model
+from tui.widgets.request_columns import Cell, short_model
 from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]
 GROWTH_WIDTH = 16
 
 
-def _misses(line: Json) -> Text | str:
+def _misses(line: Json) -> Cell:
     """Those that cgw caused are said first, with a sign."""
     if line["ours"]:
-        return Text(f"! {line['ours']} ours, {line['misses']}", style="bold red")
-    return str(line["misses"]) if line["misses"] else "-"
+        return f"! {line['ours']} ours, {line['misses']}", "error"
+    return (str(line["misses"]), "warning") if line["misses"] else ("-", "dim")
 
 
 class Conversations(TableView):
@@ -28,18 +26,18 @@ class Conversations(TableView):
     NAME = "conversations"
     NOTHING = "No conversations yet: they come with the first request of a tool."
     COLUMNS = (
-        column("Last", "last", day_and_clock),
+        column("Last", "last", day_and_clock, "dim"),
         column("Client", "client"),
         column("Project", "project", wide=True),
         column("Model", "model", short_model, wide=True),
         column("Turns", "turns", "{:,}".format, right=True),
         column("Prompt", "prompt_tokens", tokens, right=True),
-        column("Growth", "growth", lambda growth: sparkline(growth, GROWTH_WIDTH), wide=True),
+        column("Growth", "growth", lambda growth: sparkline(growth, GROWTH_WIDTH), "primary", wide=True),
         column("Reads", "reads", "{:,}".format, right=True, wide=True),
         TableColumn("Misses", _misses, itemgetter("misses"), right=True),
         column("Cost", "cost_picos", dollars, right=True),
-        column("Saved", "saved_picos", lambda saved: dollars(saved, sign=True), right=True),
-        column("Conversation", "conversation", wide=True),
+        column("Saved", "saved_picos", lambda saved: dollars(saved, sign=True), "success", right=True),
+        column("Conversation", "conversation", str, "dim", wide=True),
     )
 
     async def fetch(self) -> Sequence[Json]:

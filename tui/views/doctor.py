@@ -42,8 +42,10 @@ class Doctor(View):
             yield Static("Looking ...", id="findings", markup=False)
 
     def show(self) -> None:
-        self.query_one(VerticalScroll).focus()
         self.load()
+
+    def focus_first(self) -> None:
+        self.query_one(VerticalScroll).focus()
 
     def action_reload(self) -> None:
         self.load()

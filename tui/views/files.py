@@ -25,8 +25,8 @@ class Files(TableView):
         column("Tokens", "tokens", tokens, right=True),
         column("Times", "times", "{:,}".format, right=True),
         column("Resent", "resent_tokens", tokens, right=True),
-        column("Saved", "saved_tokens", tokens, right=True),
-        column("Last", "last_seen", lambda moment: ago(time.time() - moment), right=True, wide=True),
+        column("Saved", "saved_tokens", tokens, "success", right=True),
+        column("Last", "last_seen", lambda moment: ago(time.time() - moment), "dim", right=True, wide=True),
     )
 
     async def fetch(self) -> Sequence[Json]:

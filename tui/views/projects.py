@@ -14,7 +14,8 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.sidecar_client import SidecarError
-from tui.text import bar, dollars, percent
+from tui.text import dollars, meter, percent
+from tui.widgets.request_columns import Cell
 from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]
@@ -25,12 +26,13 @@ NEXT = {True: False, False: None, None: True}
 
 
 def _budget(spent: str, budget: str) -> Any:
-    def cell(line: Json) -> str:
+    def cell(line: Json) -> Cell:
         if not line[budget]:
-            return dollars(line[spent])
+            return dollars(line[spent]), ""
         share = line[spent] / line[budget]
-        mark = "! " if share >= 0.8 else ""
-        return f"{mark}{bar(share, BAR_WIDTH)} {percent(share, 1)} of {dollars(line[budget])}"
+        nearly = share >= 0.8
+        said = f"{'! ' if nearly else ''}{meter(share, BAR_WIDTH)} {percent(share, 1)} of {dollars(line[budget])}"
+        return said, "error" if nearly else ""
 
     return cell
 
@@ -56,7 +58,7 @@ class Projects(TableView):
         TableColumn(
             "This month", _budget("spent_month_picos", "monthly_budget_picos"), itemgetter("spent_month_picos")
         ),
-        column("Saved", "saved_month_picos", dollars, right=True),
+        column("Saved", "saved_month_picos", dollars, "success", right=True),
         TableColumn("A minute", _limits, lambda line: line["rpm"] or 0, wide=True),
     )
 

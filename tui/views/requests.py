@@ -13,6 +13,7 @@ from tui import csv_file
 from tui.filters import FilterError, parse
 from tui.request_row import RequestRow
 from tui.views import View
+from tui.widgets import exchange_texts
 from tui.widgets.request_table import RequestTable
 
 CSV_COLUMNS = (
@@ -54,6 +55,7 @@ class Requests(View):
     Requests #told { width: auto; padding: 0 1; color: $foreground 70%; }
     Requests #wrong { display: none; height: 1; padding: 0 1; color: $error; }
     Requests #wrong.-shown { display: block; }
+    Requests #card { height: 6; padding: 0 1; border: round $foreground 25%; border-title-color: $primary; }
     """
 
     def compose(self) -> ComposeResult:
@@ -62,6 +64,7 @@ class Requests(View):
             yield Static(id="told", markup=False)
         yield Static(id="wrong", markup=False)
         yield RequestTable(self.dashboard.log_of_requests, id="table")
+        yield Static(id="card", markup=False)
 
     @property
     def table(self) -> RequestTable:
@@ -69,6 +72,8 @@ class Requests(View):
 
     def show(self) -> None:
         self.table.update_rows()
+
+    def focus_first(self) -> None:
         self.table.focus()
 
     def tick(self) -> None:
@@ -101,7 +106,15 @@ class Requests(View):
     def on_request_table_changed(self, message: RequestTable.Changed) -> None:
         how = "following" if self.table.following else f"by {self.table.sorted_by}"
         shown = f"{message.shown:,}" if message.shown == message.known else f"{message.shown:,} of {message.known:,}"
-        self.query_one("#told", Static).update(f"{shown} · {how}")
+        told, said = self.query_one("#told", Static), f"{shown} · {how}"
+        told.update(said, layout=len(said) != len(str(told.content)))  # a layout costs more than all that is drawn
+        self._tell_card()
+
+    def _tell_card(self) -> None:
+        """What there is to say of the request under the cursor, without asking the sidecar."""
+        card, row = self.query_one("#card", Static), self.table.under_cursor
+        card.border_title = "" if row is None else f"{row.id} · Enter opens it"
+        card.update("" if row is None else exchange_texts.card(row, self.app.theme_variables), layout=False)
 
     def on_request_table_opened(self, message: RequestTable.Opened) -> None:
         self.dashboard.open_request(message.request_id)

@@ -24,6 +24,8 @@ class Banner(Static):
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Nothing where the text is empty."""
+        if text == str(self.content):
+            return
         self.set_class(bool(text), "-shown")
         self.set_class(bad, "-bad")
         self.update(text)

@@ -23,7 +23,8 @@ FIRST_OF_RUN: Final = 8
 LAST_OF_RUN: Final = 2
 """Lines that are shown of a long passage that was removed; the tabs Client and Sent have all of it."""
 CONTEXT: Final = 2
-WATERFALL: Final = 48
+TIMING_WIDTH: Final = 34
+"""Of a line of the waterfall without its bar."""
 BILL_WIDTH: Final = 52
 """Of a line of the bill without its amount."""
 
@@ -36,6 +37,18 @@ def pretty(body: str) -> str:
         return body
 
 
+def card(row: RequestRow, colours: Colours) -> Text:
+    """A request at one glance: its head, and which layers saved or cost what."""
+    told = summary(row, colours)
+    told.no_wrap, told.overflow = True, "ellipsis"
+    if row.saved_by:
+        told.append("\n")
+    for layer, picos in sorted(row.saved_by.items(), key=lambda one: -abs(one[1])):
+        told.append(f"{layer.replace('_', ' ')} ", style="dim")
+        told.append(f"{dollars(picos, sign=True)}  ", style=colours["success" if picos >= 0 else "error"])
+    return told
+
+
 def summary(row: RequestRow, colours: Colours) -> Text:
     """The head of a detail: two lines."""
     told = Text()
@@ -43,10 +56,14 @@ def summary(row: RequestRow, colours: Colours) -> Text:
     asked = f"{row.model_asked} → {row.model}" if row.model_asked != row.model else row.model
     told.append(f"{asked}", style="bold")
     told.append(f"  {row.client} · {row.project} · {row.dialect.replace('_', ' ')} · {day_and_clock(row.time)}", "dim")
-    told.append(f"\nin {tokens(row.prompt_tokens)} ({tokens(row.cache_read_tokens)} from cache)")
-    if row.removed_tokens:
-        told.append(f", {tokens(row.removed_tokens)} removed")
-    told.append(f" · out {tokens(row.output_tokens)} · {'~' if row.estimated else ''}{dollars(row.cost_picos)}")
+    if row.cache == "HIT":
+        told.append("\nanswered from cgw's response cache, without Claude")
+    else:
+        told.append(f"\nin {tokens(row.prompt_tokens)} ({tokens(row.cache_read_tokens)} from cache)")
+        if row.removed_tokens:
+            told.append(f", {tokens(row.removed_tokens)} removed")
+        told.append(f" · out {tokens(row.output_tokens)}")
+    told.append(f" · {'~' if row.estimated else ''}{dollars(row.cost_picos)}")
     if row.saved_picos:
         good = row.saved_picos > 0
         word = "saved" if good else "lost"
@@ -116,13 +133,20 @@ def _folded(lines: Sequence[str]) -> Iterator[str]:
             yield from alike
 
 
-def decisions(made: Sequence[Json], notes: Sequence[Json], colours: Colours) -> Text:
-    """What was decided for it and why, then what could not be passed on as it was written."""
+def decisions(row: RequestRow, made: Sequence[Json], notes: Sequence[Json], colours: Colours) -> Text:
+    """Where it went and what was decided for it, each with its numbers, then what could not be passed on as it was
+    written."""
     told = Text()
+    told.append("model: ", style=f"bold {colours['primary']}")
+    told.append(f"{row.model_asked or 'none'} was asked for, {row.model} answered" if row.model else row.model_asked)
+    told.append(f"\n    {row.route_reason or 'not routed'}\n", style="dim")
+    if row.miss is not None:
+        told.append("cache missed: ", style=f"bold {colours['error' if row.miss.ours else 'warning']}")
+        told.append(f"{miss_line(row)}\n")
     for one in made:
         told.append(f"{one['layer'].replace('_', ' ')}: ", style=f"bold {colours['primary']}")
         told.append(one["said"])
-        numbers = ", ".join(f"{name} {_number(name, value)}" for name, value in one["numbers"].items())
+        numbers = ", ".join(_number(name, value) for name, value in one["numbers"].items())
         told.append(f"\n    {numbers}" if numbers else "", style="dim")
         told.append("\n")
     if not made:
@@ -135,11 +159,15 @@ def decisions(made: Sequence[Json], notes: Sequence[Json], colours: Colours) -> 
 
 
 def _number(name: str, value: float | str) -> str:
+    """`cost $0.1200`, `new tokens 114`, `pause chance 30%`."""
+    about = name.removesuffix("_micro_usd").replace("_", " ")
     if isinstance(value, str):
-        return value
-    if name.endswith("micro_usd"):
-        return dollars(round(value * 1_000_000))
-    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+        return f"{about} {value}"
+    if name.endswith("_micro_usd"):
+        return f"{about} {dollars(round(value * 1_000_000))}"
+    if name.endswith("_chance"):
+        return f"{about} {percent(value, 1)}"
+    return f"{about} {value:,.1f}" if isinstance(value, float) else f"{about} {value:,}"
 
 
 def answer(message: Json | None, colours: Colours) -> Text:
@@ -164,17 +192,18 @@ def answer(message: Json | None, colours: Colours) -> Text:
     return told.append(f"stopped: {message.get('stop_reason') or 'broke off'}", style="dim")
 
 
-def timing(stretches: Sequence[Json], row: RequestRow, colours: Colours) -> Text:
-    """A waterfall."""
+def timing(stretches: Sequence[Json], row: RequestRow, colours: Colours, width: int) -> Text:
+    """A waterfall in lines of so many cells."""
+    room = max(16, width - TIMING_WIDTH)
     end = max((stretch["end_ms"] for stretch in stretches), default=0) or 1
     told = Text()
     for stretch in stretches:
         start, length = stretch["start_ms"], stretch["end_ms"] - stretch["start_ms"]
-        lead = int(WATERFALL * start / end)
+        lead = min(room - 1, int(room * start / end))
         told.append(f"{stretch['name']:<22}")
         told.append(" " * lead)
-        filled = bar(length / end, WATERFALL - lead).rstrip() or "▏"
-        told.append(filled.ljust(WATERFALL - lead), style=colours["accent" if "cgw" in stretch["name"] else "primary"])
+        filled = bar(length * room / end / (room - lead), room - lead).rstrip() or "▏"
+        told.append(filled.ljust(room - lead), style=colours["accent" if "cgw" in stretch["name"] else "primary"])
         told.append(f" {milliseconds(length):>7}\n")
     told.append(f"\ncgw's own part: {milliseconds(row.overhead_ms)}", style="dim")
     if row.retries:
@@ -208,6 +237,7 @@ def headers(found: Json, colours: Colours) -> Text:
     told = Text()
     for title, lines in _headers(found):
         told.append(f"{title}\n", style=f"bold {colours['primary']}")
+        told.append("" if lines else "  none\n", style="dim")
         for name, value in lines.items():
             told.append(f"  {name}: ", style="dim")
             told.append(f"{value}\n")
@@ -217,5 +247,6 @@ def headers(found: Json, colours: Colours) -> Text:
 
 def _headers(found: Json) -> Iterator[tuple[str, Mapping[str, str]]]:
     client, upstream = found["client"], found["upstream"]
-    yield f"{client['method']} {client['path']} (the client's, without its key)", client["headers"]
-    yield f"Claude's answer ({upstream['url']})", found["answer_headers"]
+    yield f"From the client: {client['method']} {client['path']}", client["headers"]
+    yield f"Passed on to {upstream['url']}, beside cgw's own credential and API version", upstream["headers"]
+    yield "From Claude", found["answer_headers"]

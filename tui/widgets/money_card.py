@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Digits, Static
 
-from tui.text import dollars, percent
+from tui.text import dollars, meter, percent
 
 
 class MoneyCard(Vertical):
@@ -23,7 +24,8 @@ class MoneyCard(Vertical):
     }
     MoneyCard Digits { width: 1fr; color: $success; text-style: bold; }
     MoneyCard.-lost Digits { color: $error; }
-    MoneyCard Static { width: 1fr; height: 1; color: $foreground 80%; }
+    MoneyCard .share { width: 1fr; height: 1; }
+    MoneyCard .spent { width: 1fr; height: 1; color: $foreground 80%; }
     """
 
     def __init__(self, title: str, span: str) -> None:
@@ -34,12 +36,24 @@ class MoneyCard(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Digits("$0.00")
-        yield Static("", markup=False)
+        yield Static(classes="share", markup=False)
+        yield Static(classes="spent", markup=False)
 
     def tell(self, sums: Mapping[str, Any]) -> None:
         """The sums of its span."""
         saved, cost, baseline = sums["saved_picos"], sums["cost_picos"], sums["baseline_picos"]
-        self.set_class(saved < 0, "-lost")
-        self.query_one(Digits).update(dollars(saved))
-        share = percent(saved, baseline) if saved >= 0 else f"{percent(-saved, baseline)} LOST"
-        self.query_one(Static).update(f"{share} · {dollars(cost)} spent")
+        lost = saved < 0
+        self.set_class(lost, "-lost")
+        digits, amount = self.query_one(Digits), dollars(saved)
+        if digits.value != amount:
+            digits.update(amount)
+        share = f"{percent(abs(saved), baseline)}{' LOST' if lost else ''}"
+        width = max(4, self.size.width - len(share) - 5)
+        colour = self.app.theme_variables["error" if lost else "success"]
+        told = Text(meter(abs(saved) / baseline if baseline else 0.0, width), style=colour)
+        self.query_one(".share", Static).update(told.append(f" {share}", style="bold"), layout=False)
+        said = Text(f"{share} · " if self.screen.has_class("-short") else "")
+        said.append(f"{dollars(cost)} spent")
+        if not self.screen.has_class("-short") and baseline:
+            said.append(f" of {dollars(baseline)}", style="dim")
+        self.query_one(".spent", Static).update(said, layout=False)

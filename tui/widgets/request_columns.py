@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,9 @@ Cell = tuple[str, str]
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
-    width: int
+    least: int
+    most: int
+    """Cells."""
     keep: int
     """The smaller, the longer it stays where there is little room."""
     cell: Callable[[RequestRow], Cell]
@@ -46,10 +48,15 @@ def short_model(name: str) -> str:
     return name.removeprefix("claude-")
 
 
+def route(asked: str, used: str) -> str:
+    """`opus → haiku-5-5` where another model answered than was asked for; else its name. An alias of a model (`sonnet`
+    for `sonnet-5-5`) is the same model."""
+    asked, used = short_model(asked), short_model(used)
+    return used or asked if not used or used == asked or used.startswith(f"{asked}-") else f"{asked} → {used}"
+
+
 def models(row: RequestRow) -> str:
-    """`sonnet → sonnet-5-5`, or once where both are the same."""
-    asked, used = short_model(row.model_asked), short_model(row.model)
-    return used or asked if asked == used or not used else f"{asked}→{used}"
+    return route(row.model_asked, row.model)
 
 
 def cache(row: RequestRow) -> Cell:
@@ -91,46 +98,68 @@ def _status(row: RequestRow) -> Cell:
     return ("left" if row.state == "left" else str(row.status)) + ("*" if row.retries else ""), STATES[row.state][1]
 
 
-def _tokens(count: int, row: RequestRow) -> Cell:
-    return (text.tokens(count), "") if count or not row.running else (text.NONE, "dim")
+def count(tokens: int) -> Cell:
+    return (text.tokens(tokens), "") if tokens else (text.NONE, "dim")
+
+
+def _took(row: RequestRow) -> Cell:
+    if row.running:
+        return f"{(row.duration_ms or 0) / 1000:.0f}s", "primary"
+    return text.milliseconds(row.duration_ms), ""
+
+
+def _model(row: RequestRow) -> Cell:
+    said = models(row)
+    return said, "accent" if "→" in said else ""
+
+
+def note(row: RequestRow) -> Cell:
+    """What went wrong, or not as it should."""
+    if row.error:
+        return row.error, "error"
+    if row.miss is not None:
+        return f"{text.dollars(row.miss.cost_picos)}: {row.miss.cause}", "error" if row.miss.ours else "warning"
+    return "", ""
 
 
 COLUMNS: Final[Sequence[Column]] = (
-    Column(" ", 1, 0, lambda row: STATES[row.state], lambda row: row.state),
-    Column("Time", 8, 1, lambda row: (text.clock(row.time), "dim"), lambda row: row.time),
-    Column("Project", 10, 9, lambda row: (row.project, ""), lambda row: row.project),
-    Column("Client", 12, 4, lambda row: (row.client, ""), lambda row: row.client),
-    Column("Model", 22, 2, lambda row: (models(row), ""), models),
-    Column("Route", 9, 11, lambda row: (row.route_reason, "dim"), lambda row: row.route_reason),
-    Column("In", 6, 3, lambda row: _tokens(row.prompt_tokens, row), lambda row: row.prompt_tokens, right=True),
-    Column("Spared", 6, 8, _spared, spared_share, right=True),
-    Column("Out", 6, 3, lambda row: _tokens(row.output_tokens, row), lambda row: row.output_tokens, right=True),
-    Column("Cache", 5, 3, cache, lambda row: cache(row)[0]),
-    Column("Cost", 8, 2, _cost, lambda row: row.cost_picos, right=True),
-    Column("Saved", 9, 2, saved, lambda row: row.saved_picos, right=True),
+    Column(" ", 1, 1, 0, lambda row: STATES[row.state], lambda row: row.state),
+    Column("Time", 8, 8, 1, lambda row: (text.clock(row.time), "dim"), lambda row: row.time),
+    Column("Project", 8, 16, 9, lambda row: (row.project, ""), lambda row: row.project),
+    Column("Client", 9, 14, 4, lambda row: (row.client, ""), lambda row: row.client),
+    Column("Model", 14, 26, 2, _model, models),
+    Column("Route", 8, 18, 7, lambda row: (row.route_reason, "dim"), lambda row: row.route_reason),
+    Column("In", 5, 6, 3, lambda row: count(row.prompt_tokens), lambda row: row.prompt_tokens, right=True),
+    Column("Spared", 6, 6, 8, _spared, spared_share, right=True),
+    Column("Out", 5, 6, 3, lambda row: count(row.output_tokens), lambda row: row.output_tokens, right=True),
+    Column("Cache", 5, 5, 3, cache, lambda row: cache(row)[0]),
+    Column("Cost", 7, 9, 2, _cost, lambda row: row.cost_picos, right=True),
+    Column("Saved", 8, 9, 2, saved, lambda row: row.saved_picos, right=True),
     Column(
-        "First", 7, 10, lambda row: (text.milliseconds(row.first_byte_ms), "dim"), lambda row: row.first_byte_ms or 0.0,
-        right=True,
+        "First", 6, 7, 10, lambda row: (text.milliseconds(row.first_byte_ms), "dim"),
+        lambda row: row.first_byte_ms or 0.0, right=True,
     ),
-    Column(
-        "Took", 7, 6, lambda row: (text.milliseconds(row.duration_ms), ""), lambda row: row.duration_ms or 0.0,
-        right=True,
-    ),
-    Column("Status", 6, 5, _status, lambda row: row.status),
+    Column("Took", 6, 7, 6, _took, lambda row: row.duration_ms or 0.0, right=True),
+    Column("Status", 6, 6, 5, _status, lambda row: row.status),
+    Column("What happened", 24, 90, 11, note, lambda row: note(row)[0]),
 )  # fmt: skip
 
-SHRUNK: Final = {"Model": 14, "Client": 9}
-"""Widths where there is little room."""
+LATEST: Final = frozenset({" ", "Time", "Project", "Client", "Model", "Route", "In", "Cache", "Cost", "Saved"}) | {
+    "What happened"
+}
+"""What the overview tells of the newest."""
 
 
-def fitting(width: int) -> list[tuple[Column, int]]:
-    """The columns that fit into so many cells, each with its width; the model gets what is left over."""
-    shrunk = SHRUNK if width < 110 else {}
-    widths = {column.name: shrunk.get(column.name, column.width) for column in COLUMNS}
-    chosen = list(COLUMNS)
-    while len(chosen) > 2 and sum(widths[column.name] + 1 for column in chosen) > width:
+def fitting(width: int, names: Container[str] | None = None) -> list[tuple[Column, int]]:
+    """The columns (of these names, else all) that fit into so many cells, each with its width: those that matter least
+    go first, then what room is left is given out from the left."""
+    chosen = [column for column in COLUMNS if names is None or column.name in names]
+    while len(chosen) > 2 and sum(column.least + 1 for column in chosen) > width:
         chosen.remove(max(chosen, key=lambda column: column.keep))
-    left = width - sum(widths[column.name] + 1 for column in chosen)
-    if left > 0 and any(column.name == "Model" for column in chosen):
-        widths["Model"] += min(left, 18)
-    return [(column, widths[column.name]) for column in chosen]
+    left = width - sum(column.least + 1 for column in chosen)
+    fitted = []
+    for column in chosen:
+        more = max(0, min(left, column.most - column.least))
+        left -= more
+        fitted.append((column, column.least + more))
+    return fitted

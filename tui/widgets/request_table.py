@@ -22,7 +22,7 @@ from textual.strip import Strip
 
 from tui.request_log import RequestLog
 from tui.request_row import RequestRow
-from tui.text import cut
+from tui.text import fit
 from tui.widgets.request_columns import COLUMNS, Column, fitting
 
 SLICE: Final = 4_000
@@ -47,7 +47,7 @@ class RequestTable(ScrollView, can_focus=True):
         Binding("r", "reverse", "Reverse", show=False),
     ]
     DEFAULT_CSS = """
-    RequestTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
+    RequestTable { height: 1fr; background: $background; overflow-x: hidden; overflow-y: scroll; }
     """
 
     following: reactive[bool] = reactive(True, init=False)
@@ -88,6 +88,11 @@ class RequestTable(ScrollView, can_focus=True):
         return [self._log.rows[place] for place in self._places]
 
     @property
+    def shown(self) -> int:
+        """How many rows."""
+        return len(self._places)
+
+    @property
     def sorted_by(self) -> str:
         if self._sort is None:
             return "time"
@@ -99,6 +104,11 @@ class RequestTable(ScrollView, can_focus=True):
         if self.following and self._places:
             return self._log.rows[self._places[-1]].id
         return self._cursor
+
+    @property
+    def under_cursor(self) -> RequestRow | None:
+        place = self._log.place(wanted) if (wanted := self.cursor_id) is not None else None
+        return None if place is None else self._log.now(place)
 
     def narrow(self, matches: Matches | None) -> None:
         """Show only what matches; everything for None."""
@@ -205,7 +215,7 @@ class RequestTable(ScrollView, can_focus=True):
         index = self.scroll_offset.y + y - 1
         if index >= len(self._places):
             return Strip.blank(width, base)
-        row = self._log.rows[self._places[index]]
+        row = self._log.now(self._places[index])
         if row.id == self.cursor_id:
             base += Style(bgcolor=Color.parse(self.app.theme_variables["panel-lighten-2"]).rich_color, bold=True)
         elif row.running:
@@ -213,8 +223,7 @@ class RequestTable(ScrollView, can_focus=True):
         segments = []
         for column, size in self._columns:
             said, colour = column.cell(row)
-            shown = cut(said, size)
-            shown = shown.rjust(size) if column.right else shown.ljust(size)
+            shown = fit(said, size, right=column.right)
             segments.append(Segment(f"{shown} ", base + self._styles.get(colour, Style())))
         return Strip(segments).adjust_cell_length(width, base)
 
@@ -223,8 +232,7 @@ class RequestTable(ScrollView, can_focus=True):
         segments = []
         for column, size in self._columns:
             mark = ("▼" if self._descending else "▲") if column is self._sort else ""
-            name = cut(column.name.strip() + mark, size)
-            name = name.rjust(size) if column.right else name.ljust(size)
+            name = fit(column.name.strip() + mark, size, right=column.right)
             segments.append(Segment(f"{name} ", head))
         return Strip(segments).adjust_cell_length(width, head)
 
@@ -250,6 +258,7 @@ class RequestTable(ScrollView, can_focus=True):
         self.following = False
         self.scroll_to_region(Region(0, index, 1, 2), animate=False, immediate=True)
         self.refresh()
+        self.post_message(self.Changed(len(self._places), len(self._log.rows)))
         return self._cursor
 
     def action_move(self, step: int) -> None:

@@ -1,20 +1,29 @@
-"""Several amounts over time, stacked: each has a colour and a shade of its own, so that it reads without colour."""
+"""Several amounts over time, stacked. Where colours are shown each amount has one, to an eighth of a cell; otherwise a
+shade, so that it reads without.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar, Final
 
+from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from tui.text import day_and_clock
+from tui.themes import NO_COLOUR
 
-SHADES: Final = ("█", "▓", "░")
-PARTS: Final = " ▁▂▃▄▅▆▇"
+SHADES: Final = ("█", "▒", "░")
+PARTS: Final = " ▁▂▃▄▅▆▇█"
 AXIS_WIDTH: Final = 9
 """A label of seven characters, a blank and the axis."""
+LABEL_EVERY: Final = 24
+"""Cells of the time axis that a label needs at least."""
+
+Cell = tuple[str, int | None, int | None]
+"""A character, and which amounts give its colour and its background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,15 @@ class StackedPlot(Widget):
         super().__init__(id=id)
         self.border_title = title
         self._say = say
-        self._times: Sequence[float] = ()
         self._series: Sequence[Series] = ()
+        self._label: Callable[[float], str] = lambda _: ""
+        self._last = ""
 
-    def draw(self, times: Sequence[float], series: Sequence[Series]) -> None:
-        self._times = times
+    def draw(self, series: Sequence[Series], label: Callable[[float], str], last: str = "now") -> None:
+        """`label` writes on the axis what stands there: from 0 at its beginning to 1 at its end, which is `last`."""
         self._series = series
+        self._label = label
+        self._last = last
         self.refresh()
 
     def render(self) -> Text:
@@ -59,47 +71,54 @@ class StackedPlot(Widget):
         if width < 8 or height < 2:
             return Text()
         columns = [_resampled(one.values, width) for one in self._series]
-        totals = [sum(stack) for stack in zip(*columns, strict=True)] if columns else []
-        top = max(totals, default=0)
+        stacks = list(zip(*columns, strict=True)) if columns else [()] * width
+        top = max((sum(stack) for stack in stacks), default=0)
+        fill = _shaded if self.app.theme == NO_COLOUR.name else _coloured
+        drawn = [fill(stack, top, height) for stack in stacks]
         picture = Text(no_wrap=True)
         for line in range(height, 0, -1):
             label = self._say(top) if line == height else self._say(top // 2) if line == (height + 1) // 2 else ""
-            picture.append(f"{label:>{AXIS_WIDTH - 2}} ", style="dim")
-            picture.append("┤" if label else "│", style="dim")
-            for column in range(width):
-                self._cell(picture, [values[column] for values in columns], top, line, height)
+            picture.append(f"{label:>{AXIS_WIDTH - 2}} {'┤' if label else '│'}", style="dim")
+            self._cells(picture, [column[line - 1] for column in drawn])
             picture.append("\n")
-        picture.append(" " * (AXIS_WIDTH - 1) + "└" + "─" * width + "\n", style="dim")
+        picture.append(" " * (AXIS_WIDTH - 1) + "└" + self._axis(width) + "\n", style="dim")
         return picture.append(self._legend(width))
 
-    def _cell(self, picture: Text, stack: Sequence[int], top: int, line: int, height: int) -> None:
-        """The cell `line` from the bottom (from 1) of one column."""
-        below = 0.0
-        for place, value in enumerate(stack):
-            reach = below + (height * value / top if top else 0)
-            if (reach >= line - 0.5 and below < line - 0.5) or (reach >= line):
-                picture.append(SHADES[place % len(SHADES)], style=self._style(place))
-                return
-            if place == len(stack) - 1 and reach > line - 1 + 0.06:
-                shade = PARTS[max(1, min(7, round((reach - line + 1) * 8)))]
-                picture.append(shade if place == 0 else SHADES[place % len(SHADES)], style=self._style(place))
-                return
-            below = reach
-        picture.append(" ")
+    def _cells(self, picture: Text, cells: Sequence[Cell]) -> None:
+        """Neighbours that look the same are one piece: a picture has some hundred pieces, not some thousand."""
+        for look, alike in groupby(cells, key=lambda cell: cell[1:]):
+            fore, back = look
+            style = Style(
+                color=None if fore is None else self._colour(fore),
+                bgcolor=None if back is None else self._colour(back),
+            )
+            picture.append("".join(cell[0] for cell in alike), style=style)
+
+    def _axis(self, width: int) -> str:
+        labels = max(1, width // LABEL_EVERY)
+        axis = ["─"] * width
+        said = ""
+        for number in range(labels):
+            if said := self._label(number / labels):
+                at = number * width // labels
+                axis[at : at + len(said) + 2] = f" {said} "
+        if self._last and self._last != said:
+            axis[width - len(self._last) - 1 :] = f" {self._last}"
+        return "".join(axis[:width])
 
     def _legend(self, width: int) -> Text:
-        legend = Text(" " * AXIS_WIDTH)
+        """With amounts, where there is room for them."""
+        amounts = [self._say(sum(max(0, value) for value in one.values)) for one in self._series]
+        whole = sum(len(one.name) + 5 + len(amount) for one, amount in zip(self._series, amounts, strict=True))
+        legend = Text(" " * AXIS_WIDTH, no_wrap=True)
+        shades = SHADES if self.app.theme == NO_COLOUR.name else ("■", "■", "■")
         for place, one in enumerate(self._series):
-            legend.append(f"{SHADES[place % len(SHADES)]} ", style=self._style(place))
-            legend.append(f"{one.name} {self._say(sum(max(0, value) for value in one.values))}  ")
-        if self._times:
-            span = f"{day_and_clock(self._times[0])} - now"
-            room = width + AXIS_WIDTH - len(legend.plain)
-            if room > len(span):
-                legend.append(span.rjust(room), style="dim")
+            legend.append(f"{shades[place % len(shades)]} ", style=Style(color=self._colour(place)))
+            legend.append(f"{one.name} ")
+            legend.append(f"{amounts[place]}  " if whole <= width + 2 else " ", style="bold")
         return legend
 
-    def _style(self, place: int) -> str:
+    def _colour(self, place: int) -> str:
         return self.app.theme_variables.get(self._series[place].colour, "")
 
 
@@ -114,3 +133,44 @@ def _resampled(values: Sequence[int], width: int) -> list[int]:
         part = [max(0, value) for value in values[first:last]]
         columns.append(sum(part) // len(part))
     return columns
+
+
+def _edges(stack: Sequence[int], top: int, height: int) -> Iterator[int]:
+    """Up to where each amount reaches, in eighths of a cell. One that is not nothing is seen: an eighth at least."""
+    below, reach = 0, 0
+    for value in stack:
+        below += value
+        reach = max(reach + (value > 0), round(8 * height * below / top)) if top else 0
+        yield min(reach, 8 * height)
+
+
+def _coloured(stack: Sequence[int], top: int, height: int) -> list[Cell]:
+    """One column from the bottom. A cell shows two amounts: the lower one by its part of a block, the other behind."""
+    edges = list(_edges(stack, top, height))
+    cells: list[Cell] = []
+    for line in range(height):
+        floor, ceiling = 8 * line, 8 * line + 8
+        lower = next((place for place, edge in enumerate(edges) if edge > floor), None)
+        if lower is None:
+            cells.append((" ", None, None))
+        elif edges[lower] >= ceiling:
+            cells.append(("█", lower, None))
+        else:
+            above = next((place for place, edge in enumerate(edges) if edge > edges[lower]), None)
+            cells.append((PARTS[edges[lower] - floor], lower, above))
+    return cells
+
+
+def _shaded(stack: Sequence[int], top: int, height: int) -> list[Cell]:
+    """One column from the bottom, a shade for each amount: whole cells, but for the end of the first."""
+    edges = list(_edges(stack, top, height))
+    cells: list[Cell] = []
+    for line in range(height):
+        place = next((place for place, edge in enumerate(edges) if edge > 8 * line + 3), None)
+        if place is not None:
+            cells.append((SHADES[place % len(SHADES)], place, None))
+        elif line == 0 and edges and edges[-1]:
+            cells.append((PARTS[edges[-1]], next(at for at, edge in enumerate(edges) if edge), None))
+        else:
+            cells.append((" ", None, None))
+    return cells

@@ -18,6 +18,7 @@ from textual.widgets import DataTable, Input, Static
 from tui import csv_file
 from tui.sidecar_client import SidecarError
 from tui.views import View
+from tui.widgets.request_columns import Cell
 
 Json = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ Json = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class TableColumn:
     name: str
-    cell: Callable[[Json], Text | str]
+    cell: Callable[[Json], Cell | str]
     key: Callable[[Json], Any]
     """What it sorts by, and what a CSV has."""
     right: bool = False
@@ -34,10 +35,16 @@ class TableColumn:
 
 
 def column(
-    name: str, field: str, say: Callable[[Any], str] = str, *, right: bool = False, wide: bool = False
+    name: str,
+    field: str,
+    say: Callable[[Any], str] = str,
+    colour: str = "",
+    *,
+    right: bool = False,
+    wide: bool = False,
 ) -> TableColumn:
-    """One field, as `say` writes it."""
-    return TableColumn(name, lambda line: say(line[field]), itemgetter(field), right, wide)
+    """One field, as `say` writes it, in a colour of the theme."""
+    return TableColumn(name, lambda line: (say(line[field]), colour), itemgetter(field), right, wide)
 
 
 class TableView(View):
@@ -93,7 +100,7 @@ class TableView(View):
         yield DataTable(cursor_type="row", zebra_stripes=False)
 
     @property
-    def table(self) -> DataTable[Text | str]:
+    def table(self) -> DataTable[Text]:
         return self.query_one(DataTable)
 
     @property
@@ -103,6 +110,8 @@ class TableView(View):
 
     def show(self) -> None:
         self.load()
+
+    def focus_first(self) -> None:
         self.table.focus()
 
     def on_resize(self) -> None:
@@ -197,9 +206,11 @@ class TableView(View):
         by = f" · by {column.name.lower()}" if column is not None else ""
         self.query_one(".bar > Static", Static).update(f"{len(lines):,} of {len(self._lines):,}{by}")
 
-    def _cell(self, column: TableColumn, line: Json) -> Text | str:
-        said = column.cell(line)
-        return Text(said, justify="right") if column.right and isinstance(said, str) else said
+    def _cell(self, column: TableColumn, line: Json) -> Text:
+        cell = column.cell(line)
+        said, colour = (cell, "") if isinstance(cell, str) else cell
+        style = self.app.theme_variables.get(colour, colour)
+        return Text(said, style, justify="right" if column.right else "left")
 
     def _words(self, line: Json) -> str:
         return "\n".join(str(column.key(line)) for column in self.COLUMNS).casefold()

@@ -69,7 +69,7 @@ class TopBar(Horizontal):
         if state["ledger"].get("state") not in {"ok", "starting"}:
             told.append(f"  ! ledger {state['ledger'].get('state')}")
         told.append(f"  up {duration(state['uptime_seconds'])}")
-        self.query_one("#how", Static).update(told)
+        self.query_one("#how", Static).update(told, layout=False)
 
 
 class ViewTab(Static):

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import pytest
 from rich.console import Console
 
 from sidecar.commands.demo import _summary
+from sidecar.commands.demo_desks import DESKS, Claude, Desk, begun_anew
 from sidecar.commands.demo_editor import Editor, Reply
 from sidecar.commands.demo_session import SESSION, TOOLS, Turn
 from sidecar.config import Settings, environment_name
@@ -35,6 +38,32 @@ def test_the_session_hangs_together() -> None:
     assert [len(turn.results) for turn in SESSION[1:]] == [len(calls_of(turn)) for turn in SESSION[:-1]]
     assert SESSION[0].says
     assert not calls_of(SESSION[-1])
+
+
+@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.project)
+def test_every_conversation_of_a_desk_hangs_together(desk: Desk) -> None:
+    """The simulated Claude knows each by its first words, also when it is held once more."""
+    claude = Claude([desk])
+    for turns in desk.rounds:
+        assert [len(turn.results) for turn in turns[1:]] == [len(calls_of(turn)) for turn in turns[:-1]]
+        assert not calls_of(turns[-1])
+        opening = begun_anew(turns[0], 3).says
+        messages: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "text", "text": opening}]}]
+        for turn in turns:
+            step = claude({"messages": messages})
+            while isinstance(step, Failure):
+                step = claude({"messages": messages})
+            assert isinstance(step, Answer)
+            assert step.content == turn.answer
+            messages += [{"role": "assistant", "content": []}, {"role": "user", "content": []}]
+
+
+def test_a_desk_offers_one_more_tool_from_some_turn_on() -> None:
+    desk = next(desk for desk in DESKS if desk.new_tool_at is not None)
+    assert desk.new_tool_at is not None
+    before, after = desk.tools(desk.new_tool_at - 1, 0), desk.tools(desk.new_tool_at, 0)
+    assert len(after) == len(before) + 1
+    assert desk.tools(desk.new_tool_at, 1) != after, "else the cache would know it from the conversation before"
 
 
 def test_without_a_terminal_it_ends_by_itself_with_a_summary_and_needs_nothing(tmp_path: Path) -> None:
