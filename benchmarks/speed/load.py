@@ -46,9 +46,11 @@ class Measured:
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection; one request at a time."""
+    """One kept-alive connection; one request at a time. Opened again where the server gave it up in a pause."""
 
-    def __init__(self, head: bytes, measured: Measured) -> None:
+    def __init__(self, address: tuple[str, int], head: bytes, measured: Measured) -> None:
+        self._address = address
+        self._transport: asyncio.Transport | None = None
         self._head = head
         self._measured = measured
         self._pieces: list[bytes] = []
@@ -106,6 +108,9 @@ class Connection(asyncio.Protocol):
 
     async def ask(self, ask: Ask) -> None:
         loop = asyncio.get_running_loop()
+        if self._transport is None or self._transport.is_closing():
+            await loop.create_connection(lambda: self, *self._address)
+        assert self._transport is not None
         self._pieces, self._missing, self._chunked = [], None, False
         self._stream, self._mark, self._first = bool(ask.deltas), ask.mark, 0.0
         self._done = loop.create_future()
@@ -120,7 +125,8 @@ class Connection(asyncio.Protocol):
         self._measured.deltas += ask.deltas
 
     def close(self) -> None:
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
 
 def check(ask: Ask, answer: bytes) -> None:
@@ -158,18 +164,15 @@ async def run(
         f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\n{told}".encode()
         + b"content-length: %d\r\n\r\n"
     )
-    loop = asyncio.get_running_loop()
-    connections = [
-        (await loop.create_connection(lambda: Connection(head, measured), host, int(port)))[1] for _ in conversations
-    ]
+    connections = [Connection((host, int(port)), head, measured) for _ in conversations]
 
     async def talk(connection: Connection, asks: Iterator[Ask]) -> None:
         for _ in range(each):
             await connection.ask(next(asks))
 
     try:
-        for connection, asks in zip(connections, conversations, strict=True):
-            await connection.ask(next(asks))  # opens connections upstream, and the conversation
+        # Opens connections here and upstream, and the conversations.
+        await asyncio.gather(*(one.ask(next(asks)) for one, asks in zip(connections, conversations, strict=True)))
         for values in (measured.seconds, measured.first, measured.delays):
             values.clear()
         measured.deltas = 0
