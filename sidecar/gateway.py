@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -31,7 +31,7 @@ from sidecar.models.catalogue import Catalogue, ModelCard, Resolution
 from sidecar.persistence import Persistence, begin_anew
 from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
-from sidecar.sse import Events, ServerSentEvent
+from sidecar.sse import Events, ServerSentEvent, around_deltas
 from sidecar.upstream import Upstream, UpstreamAnswer
 
 log = logging.getLogger(__name__)
@@ -333,21 +333,19 @@ class Gateway:
         async for events in answer.events():
             if exchange.timing.first_byte is None:
                 exchange.timing.first_byte = perf_counter()
-            if held is None and self._passes(events, guard) and (size := deltas_size(events)) is not None:
-                exchange.delivered += size
+            counted = self._count_around_deltas(exchange, events, guard)
+            if counted is not None:
+                complete = counted or complete
+                await call.write(held or ())
                 await call.write(events)
+                held = None
                 continue
             failure, batch = None, [*events]
             for position, event in enumerate(batch):
                 if event.name == b"error":
                     failure, batch = error_in(event.data), batch[:position]
                     break
-                if event.name == b"content_block_delta":
-                    exchange.delivered += delta_size(event.data)
-                elif event.name in incoming.COUNTED:
-                    complete = incoming.count(exchange, event) or complete
-                    if event.name == b"message_start":
-                        self._has_begun(exchange)
+            complete = self._count(exchange, batch) or complete
             batch = await self._passed(exchange, batch, guard)
             if held is None:
                 await call.write(batch)
@@ -360,9 +358,32 @@ class Gateway:
                 raise failure
         return complete
 
-    def _passes(self, events: Events, guard: Guard | None) -> bool:
-        """Whether nobody reads along, should these be deltas."""
-        return not self.pipeline.reads_events and (guard is None or guard.passes(events.raw))
+    def _count_around_deltas(self, exchange: Exchange, events: Events, guard: Guard | None) -> bool | None:
+        """Count events of which none of the deltas is looked at by itself; whether the message ends with them. None,
+        and nothing is counted, where somebody reads along, an error is among them, or there is no delta."""
+        before, deltas, behind = around_deltas(events.raw)
+        if not deltas or self.pipeline.reads_events or (size := deltas_size(Events(deltas))) is None:
+            return None
+        others = [*Events(before), *Events(behind)]
+        if guard is not None and (others or not guard.passes(deltas)):
+            return None
+        if any(event.name == b"error" for event in others):
+            return None
+        complete = self._count(exchange, others)
+        exchange.delivered += size
+        return complete
+
+    def _count(self, exchange: Exchange, events: Iterable[ServerSentEvent]) -> bool:
+        """Take what these events tell of usage and size; whether the message ends with them."""
+        complete = False
+        for event in events:
+            if event.name == b"content_block_delta":
+                exchange.delivered += delta_size(event.data)
+            elif event.name in incoming.COUNTED:
+                complete = incoming.count(exchange, event) or complete
+                if event.name == b"message_start":
+                    self._has_begun(exchange)
+        return complete
 
     async def _passed(
         self, exchange: Exchange, batch: list[ServerSentEvent], guard: Guard | None

@@ -58,6 +58,20 @@ class Events(Sequence[ServerSentEvent]):
         return self._events
 
 
+DELTA = b"event: content_block_delta\ndata: "
+"""How the events begin that a stream has most of."""
+
+
+def around_deltas(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    """Whole events, cut before the first delta and behind the last one; what is between may still have others in it.
+    Where there is none, and where lines end in another way than with LF, all of it comes first."""
+    first = raw.find(DELTA)
+    if first < 0 or b"\r" in raw or (first and raw[first - 2 : first] != b"\n\n"):
+        return raw, b"", b""
+    behind = raw.find(b"\n\n", raw.rfind(DELTA)) + 2
+    return raw[:first], raw[first:behind], raw[behind:]
+
+
 def raw_of(events: Iterable[ServerSentEvent]) -> bytes:
     return events.raw if isinstance(events, Events) else b"".join([event.raw for event in events])
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.sse import EventSplitter, ServerSentEvent, raw_of
+from sidecar.sse import EventSplitter, ServerSentEvent, around_deltas, raw_of
 
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
 
@@ -130,3 +130,14 @@ def test_what_is_taken_together_are_the_same_events(parts: list[bytes], data: st
         assert [*(taken or ())] == events
         assert raw_of(taken or ()) == raw_of(events)
     assert together.rest == one_by_one.rest
+
+
+@given(st.lists(st.sampled_from([*TAKEN, b'event: content_block_delta\ndata: {"text":"x"}\n\n', b"data: y\r\n\r\n"])))
+def test_events_cut_around_their_deltas_are_the_same_events(parts: list[bytes]) -> None:
+    raw = b"".join(parts)
+    before, deltas, behind = around_deltas(raw)
+    assert before + deltas + behind == raw
+    assert b"content_block_delta" not in behind
+    if b"\r" not in raw:
+        assert b"content_block_delta" not in before
+        assert fed(before) + fed(deltas) + fed(behind) == fed(raw)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.sse import Events
+from sidecar.sse import DELTA, Events
 
 
 def _frame(kind: str, key: str) -> int:
@@ -10,7 +10,6 @@ def _frame(kind: str, key: str) -> int:
 
 
 TEXT_FRAME = _frame("text_delta", "text")
-DELTA = b"event: content_block_delta\ndata: "
 BESIDE_DATA = len(DELTA) + len(b"\n\n")
 TEXT = b'"text_delta"'
 OTHER_FRAMES = (

@@ -27,7 +27,7 @@ from sidecar.dialects.openai_chat.call_forms import CallForms
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
 from sidecar.fold import input_text
-from sidecar.sse import Events, ServerSentEvent
+from sidecar.sse import Events, ServerSentEvent, around_deltas
 
 DONE = b"data: [DONE]\n\n"
 
@@ -95,8 +95,12 @@ class ChatStream:
     def feed_all(self, events: Iterable[ServerSentEvent]) -> bytes:
         """The chunks of some unparsed events, together. Raises GatewayError for an event that is not JSON, or not what
         its type says."""
-        if isinstance(events, Events) and (found := plain_deltas(events.raw)) is not None:
-            return b"".join([self._spelled(*one) for one in found])
+        if isinstance(events, Events):
+            before, deltas, behind = around_deltas(events.raw)
+            if deltas and (found := plain_deltas(deltas)) is not None:
+                opening = self.feed_all([*Events(before)]) if before else b""
+                chunks = b"".join([self._spelled(*one) for one in found])
+                return opening + chunks + (self.feed_all([*Events(behind)]) if behind else b"")
         feed, loads = self.feed, orjson.loads
         try:
             return b"".join([feed(loads(event.data)) for event in events if event.data])

@@ -368,10 +368,16 @@ def wired(kind: str, index: int, content: str, ascii_only: bool, padding: str) -
         ),
         min_size=1,
         max_size=5,
-    )
+    ),
+    st.integers(0, 1),
 )
-def test_deltas_that_are_not_parsed_say_what_parsed_ones_say(deltas: list[tuple[str, int, str, bool, str]]) -> None:
+def test_deltas_that_are_not_parsed_say_what_parsed_ones_say(
+    deltas: list[tuple[str, int, str, bool, str]], among: int
+) -> None:
     raw = b"".join(wired(*one) for one in deltas)
+    if among:
+        stop = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n'
+        raw = b": comment\n\n" * among + raw + stop * among
     together, one_by_one = opened(), opened()
     chunks = together.feed_all(Events(raw)) + together.end()
     assert chunks_of(chunks) == chunks_of(one_by_one.feed_all(EventSplitter().feed(raw)) + one_by_one.end())
