@@ -192,7 +192,8 @@ def test_betas_reach_claude_as_the_sdk_writes_them(gateway: RunningSidecar, clau
         sdk.beta.messages.create(**ask, max_tokens=50, betas=betas)
         sdk.beta.messages.count_tokens(**ask, betas=betas)
         assert sdk.models.list(limit=2).has_more
-    message, count = claude.ledger.rows[:2]
-    for row in (message, count):
+    rows = [row for row in claude.ledger.rows if row.path.startswith("/v1/messages")]
+    assert [row.path for row in rows] == ["/v1/messages", "/v1/messages/count_tokens"]
+    for row in rows:
         assert row.query == "beta=true"
         assert set(betas) <= set(row.headers["anthropic-beta"].split(","))
