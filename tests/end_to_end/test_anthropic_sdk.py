@@ -82,6 +82,7 @@ def test_what_a_client_writes_goes_upstream_byte_for_byte(
     [row] = claude.ledger.wait(1)
     assert row.body == body
     assert row.headers["anthropic-beta"] == "from-the-future-2031-01-01"
+    assert row.query == "beta=true"
     assert row.headers["anthropic-version"] == "2023-06-01"
     assert not any(name.startswith(("x-gateway", "x-cgw", "x-project")) for name in row.headers)
     assert gateway.key not in str(row.headers)
@@ -195,5 +196,4 @@ def test_betas_reach_claude_as_the_sdk_writes_them(gateway: RunningSidecar, clau
     rows = [row for row in claude.ledger.rows if row.path.startswith("/v1/messages")]
     assert [row.path for row in rows] == ["/v1/messages", "/v1/messages/count_tokens"]
     for row in rows:
-        assert row.query == "beta=true"
         assert set(betas) <= set(row.headers["anthropic-beta"].split(","))
