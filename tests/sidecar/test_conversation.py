@@ -1,5 +1,6 @@
 """Positions, prefixes and what is known of them."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -108,6 +109,17 @@ def test_halving_finds_the_same_prefix_as_walking(one: list[bytes], other: list[
             break
         walked += 1
     assert common_prefix(rolling("web", one), rolling("web", other)) == walked
+
+
+def test_what_is_kept_of_a_block_takes_no_more_room_than_it_needs() -> None:
+    request_ = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 900} for _ in range(100)]}]}
+    tracemalloc.start()
+    try:
+        raws = [position.raw for position in positions_of(request_) or ()]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, raws)) < taken < 2 * sum(map(len, raws))
 
 
 def test_two_projects_share_no_prefix() -> None:
