@@ -175,6 +175,7 @@ CONVERSATION = {
 
 FILES = [
     {
+        "project": "web",
         "digest": "a" * 32,
         "path": "src/parser.py",
         "tokens": 3_800,
