@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from sidecar.errors import GatewayError
 from sidecar.upstream import Upstream
+from tests.support.interceptor import OtherHost
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -174,3 +176,13 @@ async def test_the_password_of_a_proxy_that_refuses_is_not_told() -> None:
             with pytest.raises(GatewayError, match="Who are you") as refusal:
                 await body_of(upstream)
     assert "s3cret" not in str(refusal.value)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told_at_once_and_nothing_is_sent(tmp_path: Path) -> None:
+    with OtherHost(tmp_path) as stranger:
+        async with Upstream(base_url=f"https://127.0.0.1:{stranger.port}", api_key="sk-ant-secret") as upstream:
+            with pytest.raises(GatewayError, match="certificate was not accepted") as refused:
+                await body_of(upstream)
+        assert (refused.value.status, refused.value.code) == (502, "upstream_untrusted")
+        assert "sk-ant-secret" not in refused.value.message
+        assert stranger.heard == []
