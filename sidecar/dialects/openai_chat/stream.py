@@ -33,6 +33,9 @@ DONE = b"data: [DONE]\n\n"
 
 _HOLE = "\x00"
 
+TEXT = b'text_delta","text'
+"""The kind of a delta, with the name of its field: as `_DELTA` finds them."""
+
 _DELTA = re.compile(
     rb'event: content_block_delta\ndata: \{"type":"content_block_delta","index":(\d{1,9}),"delta":'
     rb'\{"type":"(text_delta","text|thinking_delta","thinking|input_json_delta","partial_json)":'
@@ -81,7 +84,7 @@ class ChatStream:
         }
         content, self._after_text = self._template({"content": _HOLE})
         reasoning, _ = self._template({"reasoning_content": _HOLE})
-        self._before_json = {b'text_delta","text': content, b'thinking_delta","thinking': reasoning}
+        self._before_json = {TEXT: content, b'thinking_delta","thinking': reasoning}
         self._before_text = {"text_delta": ("text", content), "thinking_delta": ("thinking", reasoning)}
 
     def feed(self, event: Json) -> bytes:
@@ -118,6 +121,8 @@ class ChatStream:
             return b""
         before = self._before_json.get(kind)
         if before is not None:
+            if kind == TEXT:
+                self._text_length += characters(text)
             return before + text + self._after_text
         call = self._calls.get(int(index))  # None: a server's tool
         return call.feed_json(text) if call is not None else b""
@@ -262,6 +267,11 @@ def plain_deltas(raw: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
         except UnicodeDecodeError:
             return None
     return found
+
+
+def characters(text: bytes) -> int:
+    """How many there are in a JSON string."""
+    return len(text) - len('""') if text.isascii() and b"\\" not in text else len(orjson.loads(text))
 
 
 def error_chunk(error: GatewayError) -> bytes:

@@ -351,6 +351,20 @@ def opened() -> ChatStream:
     return choice
 
 
+def cited_text(choice: ChatStream) -> bytes:
+    """A block whose citation says where in the text it stands."""
+    page = {"type": "web_search_result_location", "url": "https://a.example/", "title": "A"}
+    return b"".join(
+        choice.feed(event)
+        for event in (
+            {"type": "content_block_start", "index": 9, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 9, "delta": {"type": "text_delta", "text": "It is."}},
+            {"type": "content_block_delta", "index": 9, "delta": {"type": "citations_delta", "citation": page}},
+            {"type": "content_block_stop", "index": 9},
+        )
+    )
+
+
 def wired(kind: str, index: int, content: str, ascii_only: bool, padding: str) -> bytes:
     delta = json.dumps({"type": kind, FIELDS[kind]: content}, separators=(",", ":"), ensure_ascii=ascii_only)
     data = f'{{"type":"content_block_delta","index":{index},"delta":{delta}{padding}}}'
@@ -379,8 +393,9 @@ def test_deltas_that_are_not_parsed_say_what_parsed_ones_say(
         stop = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n'
         raw = b": comment\n\n" * among + raw + stop * among
     together, one_by_one = opened(), opened()
-    chunks = together.feed_all(Events(raw)) + together.end()
-    assert chunks_of(chunks) == chunks_of(one_by_one.feed_all(EventSplitter().feed(raw)) + one_by_one.end())
+    chunks = together.feed_all(Events(raw)) + cited_text(together) + together.end()
+    parsed = one_by_one.feed_all(EventSplitter().feed(raw)) + cited_text(one_by_one) + one_by_one.end()
+    assert chunks_of(chunks) == chunks_of(parsed)
 
 
 @pytest.mark.parametrize("text", [rb"half \ud83d of one", b"\xff", b"a \t b", rb"\x41", b"\xed\xa0\x80"], ids=repr)
