@@ -71,6 +71,8 @@ class ResponseCache:
         seconds = self._seconds(stop_reason, wishes)
         if not call.is_complete or leader.retracted or stop_reason not in COMPLETE or not seconds or not payload:
             return
+        if leader.fallback is not None:  # another model's answer, good for as long as the one asked for is not there
+            return
         self._replies.keep(
             Reply(
                 key=key,

@@ -45,8 +45,11 @@ class SmartRouting:
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
-        if prompt is None or exchange.holdout or not acts_on(exchange, self._settings):
-            return
+        if prompt is not None and not exchange.holdout and acts_on(exchange, self._settings):
+            await self._route(exchange, prompt)
+        self._fallbacks.apply(exchange)
+
+    async def _route(self, exchange: Exchange, prompt: Prompt) -> None:
         if not self._prices_read:
             await asyncio.to_thread(self._prices.load)
             self._prices_read = True
@@ -60,7 +63,6 @@ class SmartRouting:
         self._take(exchange, prompt, route)
         if route.keep is not None:
             self._keep(exchange, prompt, key, replace(route.keep, first=subject.first))
-        self._fallbacks.apply(exchange)
 
     # --- what they decided
 

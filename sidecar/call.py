@@ -265,7 +265,7 @@ def share(exchange: Exchange, call: Call) -> None:
     if timing.first_byte is None and leader.timing.first_byte is not None:
         timing.first_byte = perf_counter()
     timing.upstream_ended = perf_counter()
-    exchange.model = leader.model
+    exchange.model, exchange.route_reason, exchange.fallback = leader.model, leader.route_reason, leader.fallback
     exchange.upstream_headers = leader.upstream_headers
     exchange.message_id = leader.message_id
     exchange.stop_reason = leader.stop_reason

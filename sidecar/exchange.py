@@ -240,6 +240,8 @@ class Exchange:
     """What the client left to us: the model, to be a fast or the best one where it said so. None: it named one."""
     route: Route | None = None
     """What routing decided, where it acted."""
+    fallback: str | None = None
+    """Why another model answers than the one that was chosen."""
     effort_hint: str | None = None
     """An effort level that the model's name carried (`...-thinking-high`)."""
     project: str = "default"

@@ -37,11 +37,13 @@ class Fallbacks:
     def after(self, exchange: Exchange, error: GatewayError, tried: Sequence[str]) -> str | None:
         """The next model of the chain of the first that was `tried`, once the last one failed with `error`; None where
         another model would not help or none is allowed."""
-        if not is_unavailable(error) or exchange.client_headers.get("x-gateway-strict") == "1":
+        if not is_unavailable(error):
             return None
         return self._next(exchange, tried[0], tried)
 
     def _next(self, exchange: Exchange, model: str, tried: Sequence[str]) -> str | None:
+        if exchange.client_headers.get("x-gateway-strict") == "1":
+            return None
         for instead in self._chains.get(model, ()):
             allowed = exchange.policy.allows(instead, self._catalogue.card(instead).line)
             if instead not in tried and allowed and not self._refuses(instead):
@@ -63,4 +65,4 @@ def take(exchange: Exchange, instead: str, because: str) -> None:
     exchange.decide(FALLBACK, said, model=exchange.model, instead=instead)
     exchange.model = instead
     exchange.route_reason = FALLBACK
-    exchange.response_headers["x-gateway-route"] = f"{instead}; reason={FALLBACK}; {because}"
+    exchange.fallback = because

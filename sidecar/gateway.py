@@ -109,7 +109,6 @@ class Gateway:
         exchange.effort_hint = resolution.effort_hint
         if resolution.note:
             _tell(exchange, resolution)
-        self._fallbacks.apply(exchange)
 
     def _allowed(self, exchange: Exchange) -> ModelCard | None:
         """Who answers for a project that left the choice to us and may not use the usual one."""

@@ -97,14 +97,25 @@ def for_client(exchange: Exchange) -> dict[str, str]:
     if exchange.retries:
         headers["x-gateway-retries"] = str(exchange.retries)
     if exchange.model:
-        headers["x-gateway-model"] = exchange.model
-    if exchange.route is not None:
-        headers["x-gateway-route"] = printable(exchange.route.header())[:ROUTE_LIMIT]
-    elif exchange.model and exchange.route_reason:
-        headers["x-gateway-route"] = f"{exchange.model}; reason={exchange.route_reason}"
+        headers["x-gateway-model"] = printable(exchange.model)
+    if route := route_of(exchange):
+        headers["x-gateway-route"] = route
     if report := report_of(exchange.notes):
         headers["x-gateway-report"] = report
     return headers | exchange.response_headers
+
+
+def route_of(exchange: Exchange) -> str:
+    """`X-Gateway-Route`: who answers and why, and what routing weighed where it acted. Empty where nobody is to."""
+    weighed = None if exchange.route is None else exchange.route.header()
+    if exchange.fallback is not None:
+        told = f"{exchange.model}; reason={exchange.route_reason}; {exchange.fallback}"
+        told += f"; chosen was {weighed}" if weighed else ""
+    elif weighed is not None:
+        told = weighed
+    else:
+        told = f"{exchange.model}; reason={exchange.route_reason}" if exchange.model and exchange.route_reason else ""
+    return printable(told)[:ROUTE_LIMIT]
 
 
 def report_of(notes: Iterable[Note]) -> str:

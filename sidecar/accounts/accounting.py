@@ -26,6 +26,7 @@ from sidecar.accounts.layers import plainly, reductions
 from sidecar.accounts.prices import Cost, Prices, micro_usd
 from sidecar.accounts.prompts import Prompts
 from sidecar.exchange import Exchange, MissCause, Usage
+from sidecar.headers import route_of
 from sidecar.ledger.rows import LedgerRow
 from sidecar.tokens.estimator import Shape, TokenEstimator
 
@@ -252,7 +253,7 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         holdout=exchange.holdout,
         cache_miss=cache_miss(exchange),
         removed_tokens=exchange.removed_tokens,
-        route=None if exchange.route is None else exchange.route.header(),
+        route=None if exchange.route is None else route_of(exchange),
         **({} if exchange.miss is None else _miss(exchange.miss)),
     )
 

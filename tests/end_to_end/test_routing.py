@@ -12,6 +12,7 @@ import pytest
 from sidecar.ledger.columns import ExportRange
 from sidecar.ledger.database import Database
 from sidecar.ledger.queries import EVERY_PROJECT
+from sidecar.simulator.answers import Failure
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
@@ -118,3 +119,47 @@ def test_the_ledger_has_the_reason_and_what_routing_saved(
     assert f"{SONNET} $" in hard["route"]
     assert errand["saved_smart_routing_usd"] > 0 > hard["saved_smart_routing_usd"]
     assert errand["saved_usd"] == errand["baseline_usd"] - errand["cost_usd"]
+
+
+def test_what_was_routed_falls_back_by_the_chain_of_the_model_that_was_chosen(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
+    chains = {"opus": ["haiku"], "sonnet": ["fable"]}
+    breaking = {"circuit_breaker_enabled": True, "breaker_calls": 4, "breaker_open_seconds": 600}
+    settings: dict[str, Any] = {"fallback": chains, "enable_response_cache": True, **breaking}
+    claude.when(lambda request: request["model"] in (OPUS, SONNET), Failure(529))
+    with RunningSidecar(tmp_path, running_simulator, **settings) as sidecar:
+        for number in range(6):
+            hard = post(sidecar, CHAT, f"{HARD} {number}")
+            assert hard.headers["x-gateway-model"] == claude.ledger.messages[-1].model == HAIKU
+            told = hard.headers["x-gateway-route"]
+            assert told.startswith(f"{HAIKU}; reason=fallback; {OPUS} ")
+        assert "keeps failing" in told  # its breaker has opened
+        assert f"chosen was {HAIKU}" not in told
+        again = post(sidecar, CHAT, f"{HARD} 5")
+        assert again.headers["x-cache"] == "MISS"  # Opus is to answer once it is back
+        for number in range(6):  # the breaker of the model that the name alone means opens: that is another one's affair
+            post(sidecar, CHAT, f"{WORK} {number}")
+        errand = post(sidecar, CHAT, WORK, system=TITLE)
+        assert errand.headers["x-gateway-route"].startswith(f"{HAIKU}; reason=errand")
+        assert "x-gateway-report" not in errand.headers
+    database = Database.open(None, tmp_path)
+    found = ExportRange(database, project=EVERY_PROJECT)
+    columns = [column.name for column in found.columns]
+    row = next(dict(zip(columns, row, strict=True)) for page in found.pages() for row in zip(*page, strict=True))
+    database.close()
+    assert (row["model"], row["route_reason"]) == (HAIKU, "fallback")
+    assert row["route"].startswith(f"{HAIKU}; reason=fallback; {OPUS} does not answer")
+    assert f"chosen was {OPUS}; reason=complex; concurrency" in row["route"]
+
+
+@PATHS
+@pytest.mark.parametrize("named", ["claude-x\r\nx-evil: 1", "claude-\u4e2d\u6587", "claude-\u00fc"])
+def test_a_models_name_forges_no_header(sidecar: RunningSidecar, path: str, named: str) -> None:
+    for more in ({"model": named}, {"model": "auto", "headers": {"x-gateway-use-model": named.encode()}}):
+        if b"\r" in more.get("headers", {}).get("x-gateway-use-model", b""):
+            continue  # no client can send it
+        answer = post(sidecar, path, WORK, **more)
+        assert answer.status_code in (200, 404)
+        assert "x-evil" not in answer.headers
+        assert answer.headers.get("x-gateway-route", "").isascii()

@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.errors import GatewayError
 from sidecar.fallback import Fallbacks, is_unavailable
+from sidecar.headers import route_of
 from sidecar.models.catalogue import Catalogue
 from sidecar.projects.policy import Policy
 from tests.support.exchanges import an_exchange
@@ -37,6 +38,8 @@ def test_nothing_is_chosen_that_the_project_may_not_use_or_that_fails_too() -> N
 def test_strict_clients_get_the_error() -> None:
     strict = an_exchange(model=OPUS, client_headers={"x-gateway-strict": "1"})
     assert chain().after(strict, OVERLOADED, [OPUS]) is None
+    chain(refused=[OPUS]).apply(strict)
+    assert (strict.model, strict.notes) == (OPUS, [])
 
 
 @pytest.mark.parametrize(
@@ -65,4 +68,4 @@ def test_a_model_that_is_kept_back_is_replaced_before_it_is_asked() -> None:
     chain(refused=[OPUS]).apply(exchange)
     assert (exchange.model, exchange.route_reason) == (SONNET, "fallback")
     assert "fallback claude-sonnet-5-5 was allowed" in str(exchange.notes[0])
-    assert exchange.response_headers["x-gateway-route"].startswith(f"{SONNET}; reason=fallback")
+    assert route_of(exchange) == f"{SONNET}; reason=fallback; {OPUS} keeps failing"
