@@ -15,7 +15,8 @@ from typing import Final
 from sidecar.call import Call
 from sidecar.conversations import session_of
 from sidecar.exchange import Exchange
-from sidecar.own_router import Question, ask, load_router
+from sidecar.headers import printable
+from sidecar.own_router import Question, load_router
 from sidecar.prompt import Prompt
 from sidecar.route_memory import NAMESPACE, SIZE_LIMIT_BYTES, RouteMemory
 from sidecar.routing.choices import Choices
@@ -29,6 +30,8 @@ from sidecar.services import Services
 log = logging.getLogger(__name__)
 
 LAYER: Final = "smart_routing"
+LONGEST_NAME: Final = 80
+"""Characters of what a router answers that are told."""
 
 
 class SmartRouting:
@@ -77,14 +80,15 @@ class SmartRouting:
             asked=exchange.model_asked,
             proposal=route,
         )
-        name = await ask(self._router, question)
+        name = await self._router.ask(question)
         if name is None:
             return route
         card = self._choices.card(name)
-        if card is None or not self._choices.may(exchange, card):
-            why = "nobody knows it" if card is None else "it may not be used here"
-            log.warning("your router chose %r: %s, so %s answers", name, why, route.model)
-            exchange.decide(LAYER, f"your router chose {name!r}: {why}")
+        if card is None or not self._choices.taking(exchange, prompt)(card):
+            why = "nobody knows it" if card is None else "it may not be used here, or cannot take the request"
+            told = printable(name[:LONGEST_NAME])
+            log.warning("your router chose %s: %s, so %s answers", told, why, route.model)
+            exchange.decide(LAYER, f"your router chose {told}: {why}")
             return route
         kept = None if route.keep is None else replace(route.keep, model=card.id)
         return replace(

@@ -170,6 +170,12 @@ class Catalogue:
         """Whether this is the id of a model, current or retired, and not only shaped like one."""
         return model_id in self._cards
 
+    def offers(self, model_id: str) -> bool:
+        """Whether this is the id of a model that can be asked now, as far as anybody said."""
+        card = self._cards.get(model_id)
+        listed = self._offered is None or model_id in self._offered
+        return card is not None and listed and card.lifecycle != "retired"
+
     def same_line(self, model_id: str) -> list[str]:
         """The ids of its line, newest first; none for a name of no line."""
         found = self._find(model_id, {})

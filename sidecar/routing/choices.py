@@ -33,40 +33,45 @@ class Choices:
 
     def situation(self, exchange: Exchange, prompt: Prompt, standing: Standing | None) -> Situation:
         wish: Wish = exchange.wish or "auto"
-        tokens = prompt.tokens_until(len(prompt.positions))
-        lanes = {lane: self._usable(exchange, prompt, self._table.lanes[wish][lane], tokens) for lane in LANES}
-        last = _last_model(prompt)
-        if last is not None and not self.may(exchange, self._catalogue.card(last)):
-            last = None
+        takes = self.taking(exchange, prompt)
+        lanes = {lane: self._usable(self._table.lanes[wish][lane], takes, exchange.model) for lane in LANES}
         models = {model for lane in lanes.values() for model in lane}
-        if standing is not None and self.may(exchange, self._catalogue.card(standing.model)):
-            models.add(standing.model)
-        candidates = {model: self._candidate(exchange, prompt, model) for model in models | ({last} if last else set())}
+
+        last = _last_model(prompt)
+        for before in (last, None if standing is None else standing.model):
+            if before is not None and self._catalogue.offers(before) and takes(self._catalogue.card(before)):
+                models.add(before)
+        candidates = {model: self._candidate(exchange, prompt, model) for model in models}
         line = prompt.line if prompt.goes_on else None
         return Situation(
             wish=wish,
             lanes=lanes,
             candidates=candidates,
             standing=standing,
-            last=last,
-            prompt=tokens,
+            last=last if last in candidates else None,
+            prompt=prompt.tokens_until(len(prompt.positions)),
             growth=_growth(prompt),
             further=self._further(exchange.client, line.turns + 1 if line is not None else 1),
         )
 
-    def _usable(self, exchange: Exchange, prompt: Prompt, names: Sequence[str], tokens: int) -> list[str]:
-        """The models of a lane, by Claude id; where none of them may be used, whatever else may."""
+    def taking(self, exchange: Exchange, prompt: Prompt) -> Callable[[ModelCard], bool]:
+        """Says of a model whether it may answer this request, and can: its window is large enough, and it sees."""
         pictures = any(at.kind == "image" for at in prompt.positions)
+        tokens = prompt.tokens_until(len(prompt.positions))
 
         def takes(card: ModelCard) -> bool:
             room = card.max_input_tokens is None or tokens <= card.max_input_tokens
-            return room and (card.image_input or not pictures) and self.may(exchange, card)
+            return room and (card.image_input or not pictures) and self._may(exchange, card)
 
+        return takes
+
+    def _usable(self, names: Sequence[str], takes: Callable[[ModelCard], bool], otherwise: str) -> list[str]:
+        """The models of a lane, by Claude id; where none of them may be used, whatever else may."""
         named = [card for name in names if (card := self.card(name)) is not None]
         found = [card.id for card in named if takes(card)]
         if not found:
             listed = (self._catalogue.card(card.id) for card in self._catalogue.listed())
-            found = [card.id for card in listed if takes(card)][:1] or [exchange.model]
+            found = [card.id for card in listed if takes(card)][:1] or [otherwise]
         return list(dict.fromkeys(found))
 
     def card(self, name: str) -> ModelCard | None:
@@ -75,7 +80,7 @@ class Choices:
         except GatewayError:
             return None
 
-    def may(self, exchange: Exchange, card: ModelCard) -> bool:
+    def _may(self, exchange: Exchange, card: ModelCard) -> bool:
         """Whether the project may use it, and routing choose it."""
         allow, deny = self._table.allow, self._table.deny
         listed = (not allow or matches(allow, card.id, card.line)) and not matches(deny, card.id, card.line)

@@ -109,10 +109,8 @@ def _chosen(
     subject: Subject, at: Situation, table: Table, signals: Sequence[Signal], standing: Standing | None
 ) -> Route:
     current = standing.model if standing is not None else at.last
-    thought = subject.thinks or (at.standing is not None and at.standing.thought)
-    if subject.results and thought and current is not None:
-        lane: Lane = standing.lane if standing is not None else "ordinary"
-        return Route(current, "tool loop", lane, "its thinking is signed by this model", keep=standing)
+    if (loop := _loop(at, subject)) is not None:
+        return loop
     if table.reaches("errand", signals):
         return _errand(at, subject, current or at.lanes["ordinary"][0], _by(signals, "errand"))
     if standing is None:
@@ -127,6 +125,19 @@ def _chosen(
     if standing.lane != standing.base and not table.reaches("trouble", signals):
         return _down(at, subject, standing)
     return Route(standing.model, "sticky", standing.lane, "the conversation keeps its model", keep=standing)
+
+
+def _loop(at: Situation, subject: Subject) -> Route | None:
+    """Inside a tool loop with thinking: the model that signed it, also where that was a fallback, or one that the
+    client named for once. What the conversation keeps stays as it is."""
+    kept = at.standing if at.standing is not None and at.standing.model in at.candidates else None
+    if not subject.results or not (subject.thinks or (at.standing is not None and at.standing.thought)):
+        return None
+    model = at.last or (kept.model if kept is not None else None)
+    if model is None:
+        return None
+    lane: Lane = kept.lane if kept is not None else "ordinary"
+    return Route(model, "tool loop", lane, "its thinking is signed by this model", stay=model, keep=kept)
 
 
 def _errand(at: Situation, subject: Subject, otherwise: str, why: str) -> Route:

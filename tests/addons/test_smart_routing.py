@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from addons.smart_routing import SmartRouting
+from sidecar import own_router
 from sidecar.exchange import Json
 from sidecar.pipeline import AddonFileError
 from sidecar.projects.policy import Policy
@@ -159,6 +161,21 @@ def test_what_was_decided_outlives_the_process(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_conversation_leaves_a_model_that_its_project_may_not_use_any_more(talk: Talk) -> None:
+    assert routed(talk, chat(user(COMPLEX)))[0] == OPUS
+    goes_on = [user(COMPLEX), assistant("A plan."), user("Go on.")]
+    assert routed(talk, chat(*goes_on), policy=Policy(denied=("opus",))) == (SONNET, "complex")
+    further = [*goes_on, assistant("Done."), user("Thanks.")]
+    assert routed(talk, chat(*further)) == (SONNET, "sticky")
+
+
+@pytest.mark.parametrize("lists", [[SONNET], [SONNET, HAIKU]])
+def test_a_conversation_leaves_a_model_that_anthropic_no_longer_offers(talk: Talk, lists: list[str]) -> None:
+    assert routed(talk, chat(user(COMPLEX)))[0] == OPUS
+    talk.services.catalogue.update({"id": name, "created_at": "2026-01-01T00:00:00Z"} for name in lists)
+    assert routed(talk, chat(user(COMPLEX), assistant("A plan."), user("Go on."))) == (SONNET, "complex")
+
+
 def router(folder: Path, body: str) -> Path:
     file = folder / "router.py"
     file.write_text(f"def route(question):\n    {body}\n", encoding="utf-8")
@@ -173,11 +190,65 @@ def test_a_router_of_the_users_own_has_the_last_word(tmp_path: Path) -> None:
     talk.close()
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('no')", "return 'gpt-nobody'", "return 7", "return 'fable'"])
-def test_a_router_that_fails_or_names_what_may_not_be_used_changes_nothing(tmp_path: Path, body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise ValueError('no')",
+        "raise SystemExit(question.words)",
+        "return 'gpt-nobody\\r\\nx: y'",
+        "return question.words * 1000",
+        "return ''",
+        "return question",
+        "return 7",
+        "return 'fable'",
+        "__import__('time').sleep(0.2) or 1; return 'opus'",
+    ],
+)
+def test_a_router_that_fails_or_names_what_may_not_be_used_changes_nothing(
+    tmp_path: Path, body: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(own_router, "PATIENCE_SECONDS", 0.02)
     talk = Talk(tmp_path, SmartRouting, router=router(tmp_path, body))
     allowed = Policy(denied=("fable",))
     assert routed(talk, chat(user("Add a flag.")), policy=allowed) == (SONNET, "ordinary")
+    talk.close()
+    assert "your router" in caplog.text
+    assert "an agent that works on" not in caplog.text
+    assert len(caplog.messages[0]) < 200
+
+
+def test_a_router_that_hangs_is_asked_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(own_router, "PATIENCE_SECONDS", 0.01)
+    hangs = threading.Event()
+    monkeypatch.setattr(own_router, "hangs", hangs, raising=False)
+    body = "__import__('sidecar.own_router').own_router.hangs.wait()"
+    talk = Talk(tmp_path, SmartRouting, router=router(tmp_path, body))
+    for number in range(own_router.MOST_HANGING + 2):
+        assert routed(talk, chat(user(f"Add a flag {number}."))) == (SONNET, "ordinary")
+    assert sum("asked no more" in message for message in caplog.messages) == 1
+    hangs.set()
+    talk.close()
+
+
+def test_an_asynchronous_router_is_not_waited_for_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_router, "PATIENCE_SECONDS", 0.01)
+    file = tmp_path / "later.py"
+    file.write_text("import asyncio\nasync def route(question):\n    await asyncio.sleep(3600)\n", encoding="utf-8")
+    talk = Talk(tmp_path, SmartRouting, router=file)
+    assert routed(talk, chat(user("Add a flag."))) == (SONNET, "ordinary")
+    talk.close()
+
+
+def test_a_router_may_be_asynchronous_and_a_conversation_leaves_a_model_whose_window_it_outgrew(tmp_path: Path) -> None:
+    file = tmp_path / "later.py"
+    file.write_text("async def route(question):\n    return 'claude-haiku-4-5'\n", encoding="utf-8")
+    talk = Talk(tmp_path, SmartRouting, router=file)
+    first = user("Add a flag.")
+    assert routed(talk, chat(first)) == ("claude-haiku-4-5", "own router")
+    large = [first, assistant("Done."), user("Now read this: " + "lorem ipsum " * 100_000)]
+    assert routed(talk, chat(*large)) == (SONNET, "ordinary")
     talk.close()
 
 

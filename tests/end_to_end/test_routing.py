@@ -138,7 +138,7 @@ def test_what_was_routed_falls_back_by_the_chain_of_the_model_that_was_chosen(
         assert f"chosen was {HAIKU}" not in told
         again = post(sidecar, CHAT, f"{HARD} 5")
         assert again.headers["x-cache"] == "MISS"  # Opus is to answer once it is back
-        for number in range(6):  # the breaker of the model that the name alone means opens: that is another one's affair
+        for number in range(6):  # now that of the model opens which the name alone means
             post(sidecar, CHAT, f"{WORK} {number}")
         errand = post(sidecar, CHAT, WORK, system=TITLE)
         assert errand.headers["x-gateway-route"].startswith(f"{HAIKU}; reason=errand")

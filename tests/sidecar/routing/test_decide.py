@@ -115,11 +115,18 @@ def test_only_models_that_may_be_used_are_chosen_and_the_same_again(subject: Sub
 def test_a_conversation_changes_its_model_for_trouble_or_money_alone(subject: Subject, situation: Situation) -> None:
     route, standing = decide(subject, situation, TABLE), situation.standing
     begun = standing is not None and standing.wish == situation.wish and standing.model in situation.candidates
-    if begun and standing is not None and route.keep is not None and route.keep.model != standing.model:
-        assert route.reason in ("trouble", "cheaper") or standing.model != route.model
-        assert not (subject.results and (subject.thinks or standing.thought))
-    if route.lane == "errand":
-        assert route.keep is None
+    looping = subject.results and (subject.thinks or (standing is not None and standing.thought))
+    if looping and situation.last is not None:
+        assert (route.model, route.reason) == (situation.last, "tool loop")
+    if begun and standing is not None and route.keep is not None:
+        if standing.model not in (route.model, route.keep.model):
+            assert route.reason in ("trouble", "cheaper")
+            assert not looping
+        if route.reason == "tool loop":
+            assert route.keep == standing
+        else:
+            assert route.keep.model == route.model
+    assert (route.keep is None) == (route.lane == "errand") or route.reason == "tool loop"
 
 
 @given(SUBJECTS, situations())
@@ -177,6 +184,17 @@ def test_what_went_up_a_second_time_stays_up() -> None:
         models.append(route.model)
     assert models == [OPUS, SONNET, OPUS, OPUS]
     assert "in trouble 2 times" in route.why
+
+
+def test_a_loop_that_another_model_thinks_in_stays_with_that_one_and_the_conversation_with_its_own() -> None:
+    standing = Standing(OPUS, "complex", "complex", "auto", 3, "00", thought=True)
+    result = Subject(client="cline", tools=3, first=False, results=True)
+    loop = routed(result, standing=standing, last=SONNET)  # a fallback, or one that the client named
+    assert (loop.model, loop.reason, loop.keep) == (SONNET, "tool loop", standing)
+    again = routed(replace(result, results=False), standing=standing, last=SONNET)
+    assert (again.model, again.reason) == (OPUS, "sticky")
+    other = routed(result, standing=replace(standing, wish="best"))
+    assert (other.model, other.reason) == (OPUS, "tool loop")
 
 
 def test_going_up_shows_what_it_costs() -> None:
