@@ -11,6 +11,8 @@ from sidecar.dialects import anthropic_messages, openai
 from sidecar.endpoints.endpoint import Endpoint, json_response
 from sidecar.errors import invalid_request
 from sidecar.intake import Intake
+from sidecar.models.catalogue import Resolution
+from sidecar.projects.policy import Policy
 from sidecar.projects.project import check_model
 
 
@@ -27,8 +29,7 @@ class Models:
     async def list_models(self, request: Request) -> Response:
         project = await self._intake.admit(request)
         catalogue = self._intake.gateway.catalogue
-        allows = project.policy.allows  # told of real ids: a listed card may carry an alias
-        cards = [card for card in catalogue.listed() if allows(catalogue.card(card.id).id, card.line)]
+        cards = [card for card in catalogue.listed() if _may_ask(project.policy, catalogue.resolve(card.id))]
         if _is_native(request):
             listed = anthropic_messages.encode_models(cards, **_page(request))
         else:
@@ -39,13 +40,21 @@ class Models:
 
     async def show_model(self, request: Request) -> Response:
         project = await self._intake.admit(request)
-        card = self._intake.gateway.catalogue.shown(request.path_params["model"])
-        check_model(project.name, project.policy, self._intake.gateway.catalogue.card(card.id))
+        catalogue = self._intake.gateway.catalogue
+        card = catalogue.shown(request.path_params["model"])
+        resolution = catalogue.resolve(card.id)
+        if not _may_ask(project.policy, resolution):
+            check_model(project.name, project.policy, resolution.card)
         native = _is_native(request)
         return json_response(
             anthropic_messages.encode_model(card) if native else openai.encode_model(card),
             self._intake.limiter.headers(project),
         )
+
+
+def _may_ask(policy: Policy, resolution: Resolution) -> bool:
+    """Whether the name may be asked for: one that leaves the model to us is answered by whatever may be used."""
+    return resolution.wish is not None or policy.allows(resolution.card.id, resolution.card.line)
 
 
 MOST = 1_000

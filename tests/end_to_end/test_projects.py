@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger.database import Database
+from sidecar.models.catalogue import WISHES
 from sidecar.projects.policy import Policy
 from sidecar.projects.project import Project
 from sidecar.projects.store import ProjectStore
@@ -217,17 +218,19 @@ def test_a_project_uses_only_its_models(team: Team, claude: Simulator) -> None:
         with pytest.raises(openai.PermissionDeniedError, match="may not use claude-sonnet") as refused:
             sdk.chat.completions.create(model="sonnet", messages=HELLO)
         assert refused.value.code == "model_not_allowed"
-        assert all("haiku" in model.id for model in sdk.models.list())
-        assert "haiku" in sdk.models.retrieve("haiku").id
+        listed = {model.id for model in sdk.models.list()}
+        assert {name for name in listed if "haiku" not in name} == set(WISHES)  # what it may use answers those
+        assert [sdk.models.retrieve(name).id for name in ("haiku", "auto")] == ["haiku", "auto"]
         with pytest.raises(openai.PermissionDeniedError):
             sdk.models.retrieve("opus")
-        assert "haiku" in sdk.chat.completions.create(model="haiku", messages=HELLO).model
+        for name in ("haiku", "auto", "auto:best"):
+            assert "haiku" in sdk.chat.completions.create(model=name, messages=HELLO).model
     for path in ("/v1/chat/completions", "/v1/messages"):
         answer = httpx2.post(
             team.gateway.url + path, json={"max_tokens": 50, "messages": HELLO}, headers={"x-api-key": key}, timeout=60
         )
         assert "haiku" in answer.json()["model"]
-    assert all("haiku" in json.loads(row.body)["model"] for row in claude.ledger.wait(3))
+    assert all("haiku" in json.loads(row.body)["model"] for row in claude.ledger.wait(5))
 
 
 def test_an_addon_cannot_choose_a_model_that_the_project_may_not_use(

@@ -157,10 +157,10 @@ def get(url: str) -> dict[str, Any]:
     return told
 
 
-def ask(url: str, key: str) -> http.client.HTTPResponse:
+def ask(url: str, key: str, model: str = "sonnet") -> http.client.HTTPResponse:
     request = urllib.request.Request(
         f"{url}/v1/chat/completions",
-        json.dumps({"model": "sonnet", "messages": [{"role": "user", "content": "hello there"}]}).encode(),
+        json.dumps({"model": model, "messages": [{"role": "user", "content": "hello there"}]}).encode(),
         {"authorization": f"Bearer {key}", "content-type": "application/json"},
     )
     answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=GIVE_UP_SECONDS)
@@ -255,6 +255,13 @@ def test_an_empty_key_is_none(user: User) -> None:
     ran = user.cgw("up", "--headless", "--port", "0", ANTHROPIC_API_KEY="")
     assert ran.code == 1
     assert "There is no Anthropic API key" in one_sentence(ran.err)
+
+
+def test_a_router_that_cannot_be_used_is_one_sentence(user: User, tmp_path: Path) -> None:
+    (tmp_path / "router.py").write_text("raise SystemExit(0)")
+    ran = user.cgw("up", "--headless", "--port", "0", "--router", str(tmp_path / "router.py"))
+    assert ran.code == 1
+    assert "router.py: it cannot be loaded" in one_sentence(ran.err)
 
 
 def test_an_addon_file_that_is_not_there_is_one_sentence(user: User) -> None:
@@ -361,12 +368,14 @@ def test_a_tied_child_ends_cleanly_when(user: User, how: str) -> None:
     assert not user.is_running()
 
 
-def test_a_host_a_key_and_addons_of_the_users_own_count(user: User, tmp_path: Path) -> None:
+def test_a_host_a_key_addons_and_a_router_of_the_users_own_count(user: User, tmp_path: Path) -> None:
     addon = tmp_path / "stamp.py"
     addon.write_text(
         "class Stamp:\n    def request(self, exchange):\n        exchange.response_headers['x-stamp'] = 'seen'\n"
     )
-    arguments = ("--host", "0.0.0.0", "--port", "0", "--addon", str(addon))
+    router = tmp_path / "router.py"
+    router.write_text("def route(question):\n    return 'opus' if 'hello' in question.words else None\n")
+    arguments = ("--host", "0.0.0.0", "--port", "0", "--addon", str(addon), "--router", str(router))
     started = user.cgw("up", "--detach", *arguments, GATEWAY_API_KEY="my own key")
     assert (started.code, started.err) == (0, "")
     assert 'export OPENAI_API_KEY="$GATEWAY_API_KEY"' in started.out
@@ -374,6 +383,9 @@ def test_a_host_a_key_and_addons_of_the_users_own_count(user: User, tmp_path: Pa
     assert url.startswith("http://127.0.0.1:")
     with ask(url, "my own key") as answer:
         assert answer.headers["x-stamp"] == "seen"
+        assert "reason=alias" in answer.headers["x-gateway-route"]
+    with ask(url, "my own key", "auto") as answer:
+        assert answer.headers["x-gateway-route"].startswith("claude-opus-5-5; reason=own router; the rules said")
     assert not (user.home / "gateway_key").exists()
     log = (user.home / "logs" / "cgw.log").read_text()
     assert "WARNING Listening on 0.0.0.0: other machines can reach this sidecar" in log

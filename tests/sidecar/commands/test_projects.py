@@ -83,6 +83,13 @@ def test_the_life_of_a_project(owner: Owner) -> None:
     back = owner.projects("set", "ci", "--rpm", "default", "--inherit", "enforce_diff_first", "--json").json
     assert (back["rpm"], back["switches"], back["tpm"]) == (60, {}, 1000)
 
+    assert owner.projects("set", "ci", "--deny", "opus", "--deny", "claude-fable-*", "--json").json["denied"] == [
+        "opus",
+        "claude-fable-*",
+    ]
+    assert "not opus, not claude-fable-*" in owner.projects("list").out
+    assert owner.projects("set", "ci", "--deny", "none", "--json").json == back
+
     rotated = owner.projects("rotate-key", "ci", "--json").json
     assert rotated["key"] != key
     assert [project["name"] for project in owner.projects("list", "--json").json] == ["ci", "default"]
