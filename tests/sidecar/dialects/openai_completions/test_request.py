@@ -1,5 +1,6 @@
 """Completions requests: prompts, holes to fill, where to stop, and what Claude cannot honour."""
 
+import re
 from typing import Any
 
 import pytest
@@ -52,6 +53,22 @@ def test_a_hole_in_any_template_is_asked_for_like_a_suffix(template: str) -> Non
 def test_other_files_before_a_template_stay_before_the_hole(template: str) -> None:
     prompt = template.format(before_all="# other.py\n", before="a = ", after="b")
     assert hole_in(prompt) == ("# other.py\na = ", "b")
+
+
+WORDS = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "[SUFFIX]", "[PREFIX]", "<PRE> ", " <SUF>", " <MID>", "a", " ")
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=9))
+def test_a_hole_is_where_the_templates_words_come_first(words: list[str]) -> None:
+    prompt = "".join(words)
+    patterns = [re.sub(r"\\{(\w+)\\}", r"(?P<\1>.*?)", re.escape(template)) for template in TEMPLATES]
+    found = next((match for pattern in patterns if (match := re.fullmatch(pattern, prompt, re.DOTALL))), None)
+    assert hole_in(prompt) == (found and (found["before_all"] + found["before"], found["after"]))
+
+
+def test_a_prompt_full_of_the_templates_words_is_read_once() -> None:
+    """A pattern would take minutes for it, and nothing else would be served meanwhile."""
+    assert hole_in("<fim_prefix>" * 2_000 + "<fim_suffix>" * 2_000 + "<fim_middle>" * 2_000 + "x") is None
 
 
 @given(st.text(max_size=40))
