@@ -45,12 +45,13 @@ class Turns:
         self._answering = True
         """Whether anything came since the last assistant turn; what comes now belongs to its answers."""
 
-    def call(self, blocks: list[Json], path: str) -> None:
-        """The assistant said this. `tool_use` blocks come with the client's names and ids (None where it has none)."""
-        follows_answers = self._answering
+    def call(self, blocks: list[Json], path: str, *, goes_on: bool = False) -> None:
+        """The assistant said this. `tool_use` blocks come with the client's names and ids (None where it has none).
+        `goes_on` says that it is of the turn before, whatever results stand between them."""
+        follows_answers = self._answering and not (goes_on and self._calls and not self._said)
         if follows_answers:
             self._close_answers()
-            self._answering = False
+        self._answering = False
         for block in blocks:
             if block["type"] == "tool_use":
                 self._open(block, path)
@@ -76,6 +77,15 @@ class Turns:
             self._said[-1]["content"] += blocks
         else:
             self._said.append({"role": role, "content": blocks})
+
+    def hear(self, blocks: list[Json], path: str) -> None:
+        """A message of the user. Some clients send results in it, as Claude's own API has them."""
+        said = [block for block in blocks if block["type"] != "tool_result"]
+        for block in blocks:
+            if block["type"] == "tool_result":
+                self.answer(block, f"{path}.content")
+        if said or not blocks:
+            self.say("user", said)
 
     def answer(self, result: Json, path: str, *, function: str | None = None) -> None:
         """A `tool_result` with the client's id of the call; or, in the older form, of the call to this `function`."""

@@ -65,16 +65,7 @@ def _read_system(turns: Turns, message: Json, path: str, notes: Notes) -> None:
 
 
 def _read_user(turns: Turns, message: Json, path: str, notes: Notes) -> None:
-    blocks = _blocks(message, "user", path, notes)
-    if type(message.get("content")) is str:
-        turns.say("user", blocks)
-        return
-    said = [block for block in blocks if block["type"] != "tool_result"]
-    for block in blocks:
-        if block["type"] == "tool_result":
-            turns.answer(block, f"{path}.content")
-    if said or not blocks:
-        turns.say("user", said)
+    turns.hear(_blocks(message, "user", path, notes), path)
 
 
 def _read_assistant(turns: Turns, message: Json, path: str, notes: Notes) -> None:

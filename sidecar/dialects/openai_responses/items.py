@@ -18,12 +18,13 @@ import orjson
 
 from sidecar.dialects.openai.content import blocks_of, result_content
 from sidecar.dialects.openai.notes import Notes
-from sidecar.dialects.openai.reading import mapping, text, text_of
+from sidecar.dialects.openai.reading import array, mapping, text, text_of
 from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT, arguments_of
 from sidecar.dialects.openai.tool_names import ToolNames
 from sidecar.dialects.openai.turns import Turns
 from sidecar.dialects.openai_responses.client_tools import ITEMS, arguments_in
 from sidecar.dialects.openai_responses.reasoning import is_signed, opened
+from sidecar.dialects.openai_responses.stored import response_of
 from sidecar.dialects.openai_responses.tools import name_in
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
@@ -42,6 +43,7 @@ NOT_FOR_CLAUDE: Final = {
     "mcp_approval_response": "Claude calls no MCP servers here",
     "mcp_call": "Claude calls no MCP servers here",
     "compaction": "only OpenAI can read it",
+    "context_compaction": "only OpenAI can read it",
     "compaction_trigger": "send the whole conversation",
     "configuration_update": "Claude's configuration is that of the request",
     "tool_search_call": "Claude is told of all tools at once",
@@ -84,6 +86,8 @@ class _Items:
         self._thoughts: list[Json] = []
         """Thinking that waits for what it led to: Claude refuses a turn that ends with it."""
         self._thought_at = ""
+        self._came_from: str | None = None
+        """The response that the last item of the assistant's was in; None where that is not known."""
         self._is_torn = False
         """Whether something is missing in the assistant's turn: Claude takes its thinking with the whole of it only."""
 
@@ -123,18 +127,27 @@ class _Items:
         content = item.get("content")
         if role == "assistant":
             if blocks := blocks_of(content, "assistant", path, self._notes):
-                self._assistant(blocks, path)
+                self._assistant(item, blocks, path)
             return
         self._let_go()
         if role == "user":
             self._leading = False
-            self._turns.say("user", blocks_of(content, "user", path, self._notes))
+            self._turns.hear(blocks_of(content, "user", path, self._notes), path)
             return
         blocks = blocks_of(content, "system", path, self._notes)
         if self._leading:
             self._system += blocks
         elif blocks:
             self._turns.say("system", blocks)
+
+    def agent_message(self, item: Json, path: str) -> None:
+        """What one of Codex's agents tells another, which is to act on it: as if a user said it."""
+        parts = [mapping(part, path) for part in array(item.get("content") or [], f"{path}.content")]
+        readable = [part for part in parts if part.get("type") != "encrypted_content"]
+        if len(readable) < len(parts):
+            self._notes.add(f"{path}.content", "dropped", "only OpenAI can read it")
+        if readable:
+            self.message({"role": "user", "content": readable}, path)
 
     def pass_over(self, item: Json, path: str) -> None:
         """Read elsewhere."""
@@ -183,11 +196,16 @@ class _Items:
 
     def _call(self, item: Json, name: str, value: Json, path: str) -> None:
         block = {"type": "tool_use", "id": _call_id(item, path), "name": name, "input": value}
-        self._assistant([block], path)
+        self._assistant(item, [block], path)
 
-    def _assistant(self, blocks: list[Json], path: str) -> None:
+    def _assistant(self, item: Json, blocks: list[Json], path: str) -> None:
+        """Some clients put each result right behind its call: calls of one answer are one turn all the same, which
+        Claude's thinking belongs to as a whole."""
         self._leading = False
-        self._turns.call(self._thoughts + blocks, path)
+        item_id = item.get("id")
+        came_from = response_of(item_id) if type(item_id) is str else None
+        self._turns.call(self._thoughts + blocks, path, goes_on=came_from is not None and came_from == self._came_from)
+        self._came_from = came_from
         self._thoughts = []
 
     def _stop_thinking(self, path: str) -> None:
@@ -215,6 +233,7 @@ _RESULT: Final = _CALL | {"output"}
 
 READERS: Final[dict[str, tuple[Callable[[_Items, Json, str], None], frozenset[str]]]] = {
     "message": (_Items.message, frozenset()),
+    "agent_message": (_Items.agent_message, frozenset({"author", "recipient"})),
     "additional_tools": (_Items.pass_over, frozenset({"tools"})),
     "reasoning": (_Items.reasoning, frozenset({"summary", "encrypted_content"})),
     "function_call": (_Items.function_call, _CALL | {"arguments"}),

@@ -53,6 +53,13 @@ def said(text: str) -> Json:
     return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
 
 
+def test_what_codexs_agents_tell_each_other_is_said_as_far_as_it_can_be_read() -> None:
+    parts = [{"type": "input_text", "text": "Look at main.py."}, {"type": "encrypted_content", "encrypted_content": "x"}]
+    made = decoded({"type": "agent_message", "author": "/root", "recipient": "/root/a", "content": parts})
+    assert made.request["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Look at main.py."}]}]
+    assert noted(made) == {"input[0].content=dropped"}
+
+
 def test_a_string_is_a_message_of_the_user() -> None:
     assert decode({"model": "sonnet", "input": "hello"}).request["messages"] == [
         {"role": "user", "content": [{"type": "text", "text": "hello"}]}
@@ -73,6 +80,46 @@ def test_a_loop_becomes_turns_with_the_thinking_in_front_of_what_it_led_to() -> 
     ]
     assert result.request["messages"][1]["content"][0] == THOUGHT
     assert noted(result) == set()
+
+
+def test_calls_of_one_answer_are_one_turn_also_where_each_result_stands_behind_its_call() -> None:
+    first, second = "a" * 32, "b" * 32
+    made = decoded(
+        HELLO,
+        reasoning(THOUGHT, id=f"rs_{first}0000"),
+        call(1, id=f"fc_{first}0001"),
+        output(1),
+        call(2, id=f"fc_{first}0002"),
+        output(2),
+        call(3, id=f"fc_{second}0000"),
+        output(3),
+        call(4),
+        output(4),
+        call(5),
+        output(5),
+        tools=[SHELL],
+    )
+    assert turns(made) == [
+        ("user", ["text"]),
+        ("assistant", ["thinking", "tool_use", "tool_use"]),
+        ("user", ["tool_result", "tool_result"]),
+        *[("assistant", ["tool_use"]), ("user", ["tool_result"])] * 3,
+    ]
+    assert not made.notes
+
+
+def test_what_the_user_says_ends_the_turn_of_an_answer() -> None:
+    key = "a" * 32
+    made = decoded(HELLO, call(1, id=f"fc_{key}0000"), output(1), HELLO, call(2, id=f"fc_{key}0001"), output(2))
+    assert [role for role, _ in turns(made)] == ["user", "assistant", "user", "assistant", "user"]
+
+
+def test_a_message_of_the_user_may_have_results_in_claudes_form() -> None:
+    use = {"type": "tool_use", "id": "toolu_1", "name": "shell", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}
+    made = decoded(HELLO, {"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}, tools=[SHELL])
+    assert turns(made) == [("user", ["text"]), ("assistant", ["tool_use"]), ("user", ["tool_result"])]
+    assert not made.notes
 
 
 def test_leading_system_text_is_hoisted_and_later_text_stays() -> None:
