@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
+import orjson
+
 from sidecar.dialects.openai_responses import Stored, history_of, response_of
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from sidecar.store.shelves import Shelf
+
+log = logging.getLogger(__name__)
 
 NAMESPACE: Final = "responses"
 SIZE_LIMIT_BYTES: Final = 512 * 1024 * 1024
@@ -39,8 +44,14 @@ class ResponseShelf:
         self.bytes_in_memory = 0
 
     def keep(self, project: str, stored: Stored) -> None:
-        told = stored.to_bytes()
-        if not self._kept_seconds or len(told) > LARGEST_BYTES:
+        if not self._kept_seconds:
+            return
+        try:
+            told = stored.to_bytes()
+        except orjson.JSONEncodeError as error:  # the answer is there and paid for: it goes to its client all the same
+            log.warning("response %s is not kept: its input is nested too deep (%s)", stored.id, error)
+            return
+        if len(told) > LARGEST_BYTES:
             return
         key = _key(project, stored.id)
         self._remember(key, stored, len(told))

@@ -43,6 +43,17 @@ async def test_what_is_kept_is_found_at_once_and_by_the_next_process(shelf: Shel
     assert await ResponseShelf(shelf, kept_seconds=DAY).find("web", stored(1).id, NOW) == stored(1)
 
 
+async def test_what_is_nested_too_deep_to_be_written_is_not_kept_and_does_no_harm(shelf: Shelf) -> None:
+    deep: Json = {}
+    for _ in range(300):
+        deep = {"inside": deep}
+    kept, response = ResponseShelf(shelf, kept_seconds=DAY), stored(1)
+    kept.keep("web", Stored(response.response, [{"type": "web_search_call", "action": deep}]))
+    with pytest.raises(GatewayError) as raised:
+        await kept.find("web", response.id, NOW)
+    assert raised.value.status == 404
+
+
 async def test_no_project_sees_another_ones(shelf: Shelf) -> None:
     kept = ResponseShelf(shelf, kept_seconds=DAY)
     kept.keep("web", stored(1))
