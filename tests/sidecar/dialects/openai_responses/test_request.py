@@ -54,8 +54,11 @@ def said(text: str) -> Json:
 
 
 def test_what_codexs_agents_tell_each_other_is_said_as_far_as_it_can_be_read() -> None:
-    parts = [{"type": "input_text", "text": "Look at main.py."}, {"type": "encrypted_content", "encrypted_content": "x"}]
-    made = decoded({"type": "agent_message", "author": "/root", "recipient": "/root/a", "content": parts})
+    parts = [
+        {"type": "input_text", "text": "Look at main.py."},
+        {"type": "encrypted_content", "encrypted_content": "x"},
+    ]
+    made = decoded({"type": "agent_message", "author": "root", "recipient": "scout", "content": parts})
     assert made.request["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Look at main.py."}]}]
     assert noted(made) == {"input[0].content=dropped"}
 
