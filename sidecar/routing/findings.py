@@ -28,10 +28,10 @@ FAILED_TEST: Final = re.compile(
     r"^(?:FAILED (?P<pytest>\S+::\S+)"
     r"|--- FAIL: (?P<go>\S+)"
     r"|test (?P<cargo>\S+) \.\.\. FAILED"
-    r"|\s*● (?P<jest>\S.{2,120}?)$"
-    r"|\s*[✕✗×] (?P<spec>\S.{2,120}?)(?: \(\d+ ?m?s\))?$"
+    r"|[^\S\n]*● (?P<jest>\S.{2,120}?)$"
+    r"|[^\S\n]*[✕✗×] (?P<spec>\S.{2,120}?)(?: \(\d+ ?m?s\))?$"
     r"|(?:FAIL|ERROR): (?P<unittest>\w+ \([\w.]+\))"
-    r"|\s*FAIL +(?P<vitest>\S+\.(?:test|spec)\.\w+)"
+    r"|[^\S\n]*FAIL +(?P<vitest>\S+\.(?:test|spec)\.\w+)"
     r"|\[ERROR\] +(?P<surefire>[\w.]+\.\w+:\d+)"
     r"|(?P<place>[\w./-]+\.\w+:\d+): (?:\w*Error|\w*Exception|Failed)\b)",
     re.MULTILINE,

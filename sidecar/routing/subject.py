@@ -25,7 +25,7 @@ HEAD, TAIL = 4_000, 2_000
 """Characters of the user's own words that are looked at, from either end."""
 DIFF_LINE: Final = re.compile(r"^[+-](?![+-]{2} )", re.MULTILINE)
 IS_DIFF: Final = re.compile(r"^(?:diff --git |@@ -\d+)", re.MULTILINE)
-STEP: Final = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*] \[ \]|(?:step|phase) \d+\b)", re.MULTILINE | re.IGNORECASE)
+STEP: Final = re.compile(r"^[^\S\n]*(?:\d{1,2}[.)]|[-*] \[ \]|(?:step|phase) \d+\b)", re.MULTILINE | re.IGNORECASE)
 
 SWITCHED: Final = "I switched to a new code base. Please don't consider the above files"
 """Ends aider's worked example, which every one of its conversations begins with."""

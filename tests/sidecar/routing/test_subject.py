@@ -169,3 +169,18 @@ def test_no_key_is_shared_by_projects_or_sessions() -> None:
         key_of("a", None, ("", "")),
     }
     assert len(keys) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("1. Do it." + "\n" * 150_000 + "2. Test it.", 2),
+        ("<rules>" * 28_000 + "\n1. Do it.", 1),
+        ("<rules " * 28_000 + "\n1. Do it.", 1),
+        ("<files><rules></files>" * 9_000 + "\n1. Do it.", 1),
+        ("```\n1. Do it.\n" * 14_000, 14_000),
+    ],
+)
+def test_a_text_made_to_be_slow_is_read_in_one_pass(text: str, steps: int) -> None:
+    assert seen(user(text)).steps == steps
+    assert trouble(user(result("1", "\n" * 5_000 + "  ● adds numbers" + "\n" * 2_000))) == Trouble()
