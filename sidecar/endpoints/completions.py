@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sidecar.answers import ChoicesAnswer
-from sidecar.dialects import openai_chat, openai_completions
-from sidecar.dialects.openai_completions import CompletionStream, Decoded
-from sidecar.endpoints.chat import ChatVoice
+from sidecar.dialects import openai_completions
+from sidecar.dialects.openai_completions import CompletionStream, Decoded, Shape
 from sidecar.endpoints.endpoint import Endpoint
 from sidecar.exchange import Exchange, Json
 from sidecar.intake import Intake
@@ -29,19 +28,16 @@ class Completions:
         ]
 
     async def completions(self, request: Request) -> Response:
-        decoded, exchanges = await self._asked(request)
-        completion_id = f"cmpl-{exchanges[0].id.removeprefix('req_')}"
-        voice = CompletionVoice(decoded, id=completion_id, created=int(time.time()))
-        return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
+        return await self._answer(request, "cmpl", openai_completions.TEXT)
 
     async def fill_in(self, request: Request) -> Response:
         """Asked like a completion, answered like a chat: so Mistral does it, and so editors read it."""
+        return await self._answer(request, "chatcmpl", openai_completions.CHAT)
+
+    async def _answer(self, request: Request, prefix: str, shape: Shape) -> Response:
         decoded, exchanges = await self._asked(request)
-        as_chat = openai_chat.Decoded(
-            request={}, notes=[], tool_names={}, stream=decoded.stream, include_usage=decoded.include_usage, n=decoded.n
-        )
-        chat_id = f"chatcmpl-{exchanges[0].id.removeprefix('req_')}"
-        voice = ChatVoice(as_chat, id=chat_id, created=int(time.time()))
+        completion_id = f"{prefix}-{exchanges[0].id.removeprefix('req_')}"
+        voice = CompletionVoice(decoded, shape, id=completion_id, created=int(time.time()))
         return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
 
     async def _asked(self, request: Request) -> tuple[Decoded, list[Exchange]]:
@@ -59,16 +55,18 @@ class Completions:
 
 
 class CompletionVoice:
-    """Claude's answers as text completions: those to the first prompt first."""
+    """Claude's answers as completions: those to the first prompt first."""
 
-    def __init__(self, decoded: Decoded, *, id: str, created: int) -> None:  # noqa: A002 - the field's name on the wire
+    def __init__(self, decoded: Decoded, shape: Shape, *, id: str, created: int) -> None:  # noqa: A002 - the field's name on the wire
         self._decoded = decoded
+        self._shape = shape
         self._id = id
         self._created = created
 
     def whole(self, message: Json, index: int) -> Json:
         return openai_completions.encode_message(
             message,
+            shape=self._shape,
             id=self._id,
             created=self._created,
             index=index,
@@ -78,6 +76,7 @@ class CompletionVoice:
 
     def streamed(self, model: str, index: int) -> CompletionStream:
         return CompletionStream(
+            shape=self._shape,
             id=self._id,
             created=self._created,
             model=model,

@@ -77,10 +77,11 @@ def test_an_overload_is_an_error_before_and_in_the_stream(sdk: openai.OpenAI, cl
 
 
 def test_the_fill_in_route_answers_in_chunks_of_a_chat(gateway: RunningSidecar, claude: Simulator) -> None:
-    claude.script(Answer("b):"), Answer("b):"))
+    claude.script(Answer("b):\n    pass"), Answer("b):\n    pass"))
+    ask = HOLE | {"stop": "\n"}
     url, headers = f"{gateway.url}/v1/fim/completions", {"x-api-key": gateway.key}
-    streamed = httpx2.post(url, json=HOLE | {"stream": True}, headers=headers)
+    streamed = httpx2.post(url, json=ask | {"stream": True}, headers=headers)
     chunks = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == "b):"
-    whole = httpx2.post(url, json=HOLE, headers=headers).json()
+    whole = httpx2.post(url, json=ask, headers=headers).json()
     assert whole["choices"][0]["message"]["content"] == "b):"

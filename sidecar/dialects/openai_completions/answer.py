@@ -1,8 +1,10 @@
-"""Claude's answer as a `text_completion`, whole and streamed: both have the same shape."""
+"""Claude's answer as a completion, whole and streamed: in the shape of OpenAI's `text_completion`, or of a chat, as
+Mistral answers what is to be filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -14,9 +16,31 @@ from sidecar.exchange import Json, Usage
 from sidecar.sse import ServerSentEvent
 
 
+class Shape(NamedTuple):
+    """How a choice of an answer looks."""
+
+    whole: str
+    """The `object` of the whole answer."""
+    chunk: str
+    """And of one piece."""
+    said: Callable[[str], Json]
+    """Where the text of the whole stands."""
+    piece: Callable[[str], Json]
+
+
+TEXT: Final = Shape("text_completion", "text_completion", lambda text: {"text": text}, lambda text: {"text": text})
+CHAT: Final = Shape(
+    "chat.completion",
+    "chat.completion.chunk",
+    lambda text: {"message": {"role": "assistant", "content": text, "refusal": None}},
+    lambda text: {"delta": {"role": "assistant", "content": text}},
+)
+
+
 def encode_message(
     message: Json,
     *,
+    shape: Shape = TEXT,
     id: str,  # noqa: A002 - the field's name on the wire
     created: int,
     index: int,
@@ -29,10 +53,10 @@ def encode_message(
     reason = "stop" if ending.ended else finish_reason(message.get("stop_reason"))
     return {
         "id": id,
-        "object": "text_completion",
+        "object": shape.whole,
         "created": created,
         "model": message["model"],
-        "choices": [_choice(index, echoed + text + ending.rest(), reason)],
+        "choices": [_choice(index, shape.said(echoed + text + ending.rest()), reason)],
         "usage": usage(message.get("usage") or {}),
     }
 
@@ -43,6 +67,7 @@ class CompletionStream:
     def __init__(
         self,
         *,
+        shape: Shape = TEXT,
         id: str,  # noqa: A002 - the field's name on the wire
         created: int,
         model: str,
@@ -51,7 +76,8 @@ class CompletionStream:
         echoed: str = "",
         cut: Iterable[str] = (),
     ) -> None:
-        self._head: Json = {"id": id, "object": "text_completion", "created": created, "model": model}
+        self._head: Json = {"id": id, "object": shape.chunk, "created": created, "model": model}
+        self._shape = shape
         self.include_usage = include_usage
         self.usage = Usage()
         """What Claude counted so far."""
@@ -95,7 +121,7 @@ class CompletionStream:
     def _chunk(self, text: str, reason: str | None = None) -> bytes:
         if not text and reason is None:
             return b""
-        body = {**self._head, "choices": [_choice(self._index, text, reason)]}
+        body = {**self._head, "choices": [_choice(self._index, self._shape.piece(text), reason)]}
         return _event({**body, "usage": None} if self.include_usage else body)
 
 
@@ -107,8 +133,8 @@ def end_of(completions: Sequence[CompletionStream]) -> bytes:
     return first.usage_chunk(total_usage(usage(one.usage) for one in completions)) + DONE
 
 
-def _choice(index: int, text: str, reason: str | None) -> Json:
-    return {"text": text, "index": index, "logprobs": None, "finish_reason": reason}
+def _choice(index: int, said: Json, reason: str | None) -> Json:
+    return {**said, "index": index, "logprobs": None, "finish_reason": reason}
 
 
 def _event(body: Json) -> bytes:
