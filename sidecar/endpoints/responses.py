@@ -12,11 +12,18 @@ from starlette.responses import Response
 from sidecar.dialects import openai_responses
 from sidecar.dialects.openai_responses import Decoded, Stored
 from sidecar.endpoints.endpoint import Endpoint, json_response
-from sidecar.errors import invalid_request
+from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
 from sidecar.intake import Intake
 from sidecar.response_shelf import ResponseShelf
 from sidecar.responses_answer import ResponsesAnswer
+
+INSTEAD: Final = {
+    "input_tokens": "Count with Claude's own /v1/messages/count_tokens, or read `usage` of an answer.",
+    "compact": "Send the whole conversation: Claude's prompt cache keeps it cheap. Once it is too long for the model, "
+    "ask for a summary by /v1/responses and go on from that.",
+}
+"""What stands below /responses and is no id, and what to do instead."""
 
 MOST_LISTED: Final = 100
 USUALLY_LISTED: Final = 20
@@ -34,6 +41,7 @@ class Responses:
             Endpoint("DELETE", "/responses/{response_id}", self.delete),
             Endpoint("GET", "/responses/{response_id}/input_items", self.list_input),
             Endpoint("POST", "/responses/{response_id}/cancel", self.cancel),
+            *(Endpoint("POST", f"/responses/{word}", self.refuse) for word in INSTEAD),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -111,6 +119,15 @@ class Responses:
             "Only answers in the background can be cancelled, and cgw has none: close the connection instead, which "
             "ends the answer at once.",
             code="not_cancellable",
+        )
+
+    async def refuse(self, request: Request) -> Response:
+        await self._intake.admit(request)
+        path = request.url.path
+        raise GatewayError(
+            "not_found_error",
+            f"cgw does not serve {path}. {INSTEAD[path.rpartition('/')[2]]}",
+            code="unknown_url",
         )
 
     async def _stored(self, request: Request) -> Stored:

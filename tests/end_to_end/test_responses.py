@@ -343,6 +343,13 @@ def test_cancelling_says_how_to(sdk: openai.OpenAI) -> None:
         sdk.responses.cancel("resp_1")
 
 
+def test_counting_and_compacting_say_what_to_use_instead(sdk: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="/v1/messages/count_tokens"):
+        sdk.responses.input_tokens.count(model="sonnet", input="hello")
+    with pytest.raises(openai.NotFoundError, match="summary"):
+        sdk.responses.compact(model="sonnet", input="hello")
+
+
 def test_what_is_left_out_is_reported(gateway: RunningSidecar, claude: Simulator) -> None:
     answer = post(gateway, input="hello", truncation="auto", max_tool_calls=3, tools=[{"type": "image_generation"}])
     report = answer.headers["x-gateway-report"]
