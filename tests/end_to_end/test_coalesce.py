@@ -29,7 +29,8 @@ from tests.support.sidecar import RunningSidecar
 from tests.support.ways import RICH, WAYS, Heard
 
 WORDS: Any = {"model": "sonnet", "max_tokens": 4000, "messages": [{"role": "user", "content": "hello"}]}
-CHAT, NATIVE = "/v1/chat/completions", "/v1/messages"
+CHAT, NATIVE, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
+RESPONSES_WORDS: Any = {"model": "sonnet", "max_output_tokens": 4000, "input": "hello", "store": False}
 AN_HOUR = 3600.0
 """So long a pause ends when the gate is opened."""
 SAID = "some words, " * 30
@@ -117,7 +118,8 @@ class Client:
         client = await self._stack.enter_async_context(
             httpx2.AsyncClient(base_url=self._gateway.url, timeout=60, verify=False)
         )
-        body = {**self._words, "stream": self._stream}
+        words = RESPONSES_WORDS if self._path == RESPONSES else self._words
+        body = {**words, "stream": self._stream}
         request = client.stream("POST", self._path, json=body, headers=self._headers)
         self.answer = await self._stack.enter_async_context(request)
         self._chunks = self.answer.aiter_raw()
@@ -142,6 +144,8 @@ class Client:
         events = map(orjson.loads, lines)
         if self._path == CHAT:
             return "".join(c["delta"].get("content") or "" for event in events for c in event["choices"])
+        if self._path == RESPONSES:
+            return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
         return "".join(event["delta"]["text"] for event in events if event["type"] == "content_block_delta")
 
     @property
@@ -183,7 +187,10 @@ def test_whoever_asks_how_all_hear_the_same_of_one_call(
     assert len(calls_to(claude)) == 1
 
 
-@pytest.mark.parametrize(("first", "late"), [*product((CHAT, NATIVE), (CHAT, NATIVE))])
+@pytest.mark.parametrize(
+    ("first", "late"),
+    [*product((CHAT, NATIVE), (CHAT, NATIVE)), (RESPONSES, RESPONSES), (RESPONSES, CHAT), (NATIVE, RESPONSES)],
+)
 async def test_who_joins_in_mid_stream_hears_at_once_what_was_said_and_then_the_rest(
     gateway: RunningSidecar, claude: RunningSimulator, gate: Gate, first: str, late: str
 ) -> None:

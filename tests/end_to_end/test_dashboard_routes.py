@@ -116,6 +116,28 @@ async def test_a_watcher_sees_a_request_begin_stream_and_end(watched: RunningSid
     assert last["saved_picos"] == last["baseline_picos"] - last["cost_picos"] == sum(last["saved_by"].values())
 
 
+async def test_a_responses_request_is_of_its_dialect_and_client_in_the_feed_and_in_the_ledger(
+    watched: RunningSidecar, claude: Simulator
+) -> None:
+    claude.script("one", Failure(529))
+    codex = {"x-api-key": watched.key, "user-agent": "codex_exec/0.169.0 (Linux)", "originator": "codex_exec"}
+    async with (
+        aiohttp.ClientSession(headers={"x-api-key": watched.key}) as session,
+        session.get(f"{watched.url}/admin/events", read_bufsize=2**22) as response,
+    ):
+        watching, shown = Watching(response), []
+        for _ in range(2):
+            body = {"model": "sonnet", "input": "hello"}
+            await asyncio.to_thread(httpx2.post, f"{watched.url}/v1/responses", json=body, headers=codex)
+            batch = await watching.until(lambda name, content: name == "batch" and content.get("ended"))
+            shown += batch["ended"]
+    rows = await asyncio.to_thread(settled, watched, 2)
+    for row in (*shown, *rows):
+        assert (row["dialect"], row["client"]) == ("openai_responses", "codex")
+    assert [row["status"] for row in shown] == [200, 529]
+    assert sorted(row["status"] for row in rows) == [200, 529]
+
+
 async def test_a_watcher_that_comes_later_begins_with_what_was(watched: RunningSidecar, claude: Simulator) -> None:
     claude.script("one", Failure(529))
     for _ in range(2):
