@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import orjson
 
 from sidecar.dialects.openai.errors import encode_error, refusal_text
+from sidecar.dialects.openai.feeding import fed
 from sidecar.dialects.openai.server_tools import cited
 from sidecar.dialects.openai.tool_calls import custom_input
 from sidecar.dialects.openai_chat.answer import finish_reason, total_usage, url_citations, usage
@@ -104,16 +105,7 @@ class ChatStream:
                 opening = self.feed_all([*Events(before)]) if before else b""
                 chunks = b"".join([self._spelled(*one) for one in found])
                 return opening + chunks + (self.feed_all([*Events(behind)]) if behind else b"")
-        feed, loads = self.feed, orjson.loads
-        try:
-            return b"".join([feed(loads(event.data)) for event in events if event.data])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise GatewayError(
-                "api_error",
-                "Claude's answer makes no sense: an event in it is not what its type says.",
-                status=502,
-                code="upstream_broken",
-            ) from error
+        return fed(self.feed, events)
 
     def _spelled(self, index: bytes, kind: bytes, text: bytes) -> bytes:
         """The chunk of one delta whose text is JSON already."""

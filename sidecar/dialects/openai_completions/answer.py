@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from sidecar.dialects.openai.feeding import fed
 from sidecar.dialects.openai_chat.answer import finish_reason, total_usage, usage
 from sidecar.dialects.openai_chat.stream import DONE
 from sidecar.dialects.openai_completions.cut import Cut
-from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
 from sidecar.sse import ServerSentEvent
 
@@ -88,15 +88,7 @@ class CompletionStream:
 
     def feed_all(self, events: Iterable[ServerSentEvent]) -> bytes:
         """The chunks of some unparsed events, together. Raises GatewayError for an event that makes no sense."""
-        try:
-            return b"".join([self._feed(orjson.loads(event.data)) for event in events if event.data])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise GatewayError(
-                "api_error",
-                "Claude's answer makes no sense: an event in it is not what its type says.",
-                status=502,
-                code="upstream_broken",
-            ) from error
+        return fed(self._feed, events)
 
     def usage_chunk(self, total: Json) -> bytes:
         return _event({**self._head, "choices": [], "usage": total})

@@ -17,6 +17,7 @@ import orjson
 
 from sidecar.dialects.anthropic_messages import stream_of
 from sidecar.dialects.openai.errors import encode_error, refusal_text
+from sidecar.dialects.openai.feeding import fed
 from sidecar.dialects.openai_responses.answer import STATUSES, TIERS, Envelope, usage
 from sidecar.dialects.openai_responses.events import Events
 from sidecar.dialects.openai_responses.open_items import (
@@ -74,16 +75,7 @@ class ResponseStream:
     def feed_all(self, events: Iterable[ServerSentEvent]) -> bytes:
         """The events of some unparsed ones, together. Raises GatewayError for an event that is not JSON, or not what
         its type says."""
-        feed, loads = self.feed, orjson.loads
-        try:
-            return b"".join([feed(loads(event.data)) for event in events if event.data])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise GatewayError(
-                "api_error",
-                "Claude's answer makes no sense: an event in it is not what its type says.",
-                status=502,
-                code="upstream_broken",
-            ) from error
+        return fed(self.feed, events)
 
     def fail(self, error: GatewayError) -> bytes:
         """The end of an answer that broke off. OpenAI's SDKs raise at `error`; who reads on finds the response."""
