@@ -358,7 +358,6 @@ def test_the_routes_stand_without_v1_too(gateway: RunningSidecar, claude: Simula
         (b"{}", "model"),
         (b'{"messages": [{"role": "user", "content": "hi"}]}', "model"),
         (b'{"model": "sonnet", "messages": []}', "messages"),
-        (b'{"model": "sonnet", "input": "hi"}', "Responses API"),
         (b'{"model": "sonnet", "messages": [{"role": "user", "content": NaN}]}', "not valid JSON"),
     ],
 )
