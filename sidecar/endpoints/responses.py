@@ -75,12 +75,13 @@ class Responses:
             self._shelf.keep(project, Stored(response, decoded.input))
 
     async def show(self, request: Request) -> Response:
+        stored = await self._stored(request)
         if request.query_params.get("stream") == "true":
             raise invalid_request(
                 "stream: only answers in the background can be streamed later, and cgw has none; leave it out.",
                 param="stream",
             )
-        return json_response((await self._stored(request)).response)
+        return json_response(stored.response)
 
     async def delete(self, request: Request) -> Response:
         project = await self._intake.admit(request)

@@ -289,6 +289,19 @@ def test_stored_responses_are_shown_listed_and_deleted(sdk: openai.OpenAI, claud
     assert (raised.value.code, raised.value.param) == ("previous_response_not_found", "previous_response_id")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", ""), ("POST", "/input_tokens"), ("POST", "/compact"), ("GET", "/resp_1"),
+        ("GET", "/resp_1?stream=true"), ("DELETE", "/resp_1"),
+        ("GET", "/resp_1/input_items?limit=0"), ("POST", "/resp_1/cancel"),
+    ],
+)  # fmt: skip
+def test_nothing_is_told_without_a_key(gateway: RunningSidecar, claude: Simulator, method: str, path: str) -> None:
+    assert httpx2.request(method, f"{gateway.url}/v1/responses{path}").status_code == 401
+    assert claude.ledger.messages == []
+
+
 def test_what_is_not_to_be_stored_is_not(sdk: openai.OpenAI, claude: Simulator) -> None:
     answer = sdk.responses.create(model="sonnet", input="hello", store=False)
     with pytest.raises(openai.NotFoundError, match="store"):
