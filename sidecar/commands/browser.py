@@ -7,6 +7,7 @@ to this machine is refused.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import shlex
@@ -18,7 +19,8 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from textual_serve.server import Server
+from textual_serve import server
+from textual_serve.app_service import AppService
 
 from sidecar.user_errors import UserError
 
@@ -31,23 +33,54 @@ POLICY: Final = {"x-frame-options": "DENY", "referrer-policy": "no-referrer", "c
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Browser(Server):
+class Page(AppService):
+    """The dashboard behind one page. It is waited for until its process has ended, not only its output."""
+
+    async def run(self) -> None:
+        await super().run()
+        if self._process is not None:
+            await self._process.wait()
+
+
+server.AppService = Page  # type: ignore[attr-defined]  # the server has no other way to be given one
+
+
+class Browser(server.Server):
     """Serves one dashboard for each page that opens the link."""
 
     def __init__(self, arguments: list[str], port: int, say: Callable[[str], None]) -> None:
         """`arguments` are those of the `cgw` that runs behind each page; `port` 0 takes a free one. Raises UserError
         where the port is taken."""
-        port = _free(port)
+        self._socket = _listening(port)
+        port = self._socket.getsockname()[1]
         super().__init__(_command_line([sys.executable, "-P", "-m", "sidecar", *arguments]), HOST, port, title=TITLE)
         self._secret = secrets.token_urlsafe(32)
         self._say = say
+        self._pages: set[asyncio.Task[object]] = set()
 
     @property
     def link(self) -> str:
         return f"{self.public_url}/?key={self._secret}"
 
-    def initialize_logging(self) -> None:
-        """The command has its own."""
+    def serve(self, debug: bool = False) -> None:
+        """Until Ctrl-C, on the socket that listens already: whoever reads the link is never refused a connection."""
+        web.run_app(self._make_app(), sock=self._socket, access_log=None, print=lambda *_: None)
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        page = asyncio.current_task()
+        assert page is not None, "aiohttp runs every handler in a task"
+        self._pages.add(page)
+        try:
+            return await super().handle_websocket(request)
+        finally:
+            self._pages.discard(page)
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        """Ends the dashboards of all open pages, which else would hold up the end for a minute."""
+        pages = [*self._pages]
+        for page in pages:
+            page.cancel()
+        await asyncio.gather(*pages, return_exceptions=True)
 
     async def on_startup(self, app: web.Application) -> None:
         self._say(f"The dashboard is at {self.link}\nWho has this link can use it. Ctrl-C ends it.")
@@ -80,17 +113,11 @@ class Browser(Server):
         return request.headers.get("origin", self.public_url) != self.public_url
 
 
-def _free(port: int) -> int:
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind((HOST, port))
-        except OSError as error:
-            raise UserError(
-                f"Port {port} is taken ({error.strerror}): choose another with --port, 0 for any."
-            ) from error
-        free: int = taken.getsockname()[1]
-    return free
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise UserError(f"Port {port} is taken ({error.strerror}): choose another with --port, 0 for any.") from error
 
 
 def _command_line(command: list[str]) -> str:
