@@ -104,7 +104,7 @@ async def _one(gateway: Any, number: int) -> None:
 class Clocked:
     """Runs the real dashboard on this terminal, with a task beside it that does `work`."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, rows: int) -> None:
         from tui import app
 
         clocked = self
@@ -121,7 +121,7 @@ class Clocked:
                 if clocked.awaited is not None and clocked.awaited[0]() and not clocked.awaited[1].done():
                     clocked.awaited[1].set_result(time.perf_counter())
 
-        self.app = Watched(url, key, "")
+        self.app = Watched(url, key, "", rows=rows)
 
     async def run(self, work: Callable[[Clocked], Any], result: Path) -> None:
         async def beside() -> None:
@@ -253,13 +253,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--requests", type=int)
     args = parser.parse_args()
+    from tui.request_log import MOST_ROWS
+
     work = {
         "keys": lambda clocked: keys(clocked, args.seconds),
         "rows": lambda clocked: rows(clocked, ROWS),
         "soak": lambda clocked: soak(clocked, args.requests),
     }
     asyncio.run(
-        run_stage(args.home) if args.part == "stage" else Clocked(args.url, args.key).run(work[args.part], args.result)
+        run_stage(args.home)
+        if args.part == "stage"
+        else Clocked(args.url, args.key, ROWS if args.part == "rows" else MOST_ROWS).run(work[args.part], args.result)
     )
 
 

@@ -6,22 +6,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Literal
 
 from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
-from tui.request_log import RequestLog
+from tui.asking import asked, is_there
+from tui.request_log import MOST_ROWS, RequestLog
 from tui.sidecar_client import SidecarClient, SidecarError
 from tui.themes import THEMES, first_theme, next_theme
 from tui.views import VIEWS, View
 from tui.widgets.banner import Banner
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.top_bar import TopBar
 
 TICK_SECONDS = 0.25
@@ -61,14 +61,14 @@ class Dashboard(App[Ending]):
         Binding("q", "quit", "Quit", tooltip="end the dashboard; asks what becomes of its sidecar"),
     ]
 
-    def __init__(self, url: str, key: str, connect: str, *, owns_sidecar: bool = False) -> None:
+    def __init__(self, url: str, key: str, connect: str, *, owns_sidecar: bool = False, rows: int = MOST_ROWS) -> None:
         """`key` opens the admin routes. With `owns_sidecar` its user is asked at the end whether the sidecar goes
-        on."""
+        on. `rows` is how many requests it remembers."""
         super().__init__()
         self.url = url
         self.connect = connect
         self.client = SidecarClient(url, key)
-        self.log_of_requests = RequestLog()
+        self.log_of_requests = RequestLog(most=rows)
         self.state: Mapping[str, Any] | None = None
         """The newest state that the sidecar told."""
         self.lost = False
@@ -86,7 +86,7 @@ class Dashboard(App[Ending]):
         yield TopBar([row.title for row in VIEWS])
         yield Banner()
         yield ContentSwitcher(id="views")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     async def on_mount(self) -> None:
         await self.client.open()
@@ -103,6 +103,8 @@ class Dashboard(App[Ending]):
     async def follow(self) -> None:
         """Take what the sidecar tells, for as long as the dashboard runs."""
         async for name, content in self.client.events():
+            if not is_there(self):
+                return
             if name == "hello":
                 await self._meet(content)
             elif name == "batch":
@@ -137,18 +139,17 @@ class Dashboard(App[Ending]):
     async def load_history(self) -> None:
         """What happened before: the table begins with the ledger's newest."""
         try:
-            found = await self.client.get(f"requests?limit={HISTORY}")
+            found = await asked(self, self.client.get(f"requests?limit={HISTORY}"))
         except SidecarError:
             return  # the live rows are there all the same
         self.log_of_requests.history(found["rows"])
 
     def _tick(self) -> None:
         log = self.log_of_requests
-        if self.paused or (log.version == self._shown_version and not log.running):
+        if not is_there(self) or self.paused or (log.version == self._shown_version and not log.running):
             return
         self._shown_version = log.version
-        with suppress(NoMatches):  # where the dashboard is ending, its widgets go before its timer does
-            self.view.tick()
+        self.view.tick()
 
     def _show_banner(self, reason: str) -> None:
         if self.lost:
@@ -215,7 +216,7 @@ class Dashboard(App[Ending]):
     async def action_bypass(self) -> None:
         on = not (self.state or {}).get("bypass", False)
         try:
-            self._take_state(await self.client.post("bypass", {"on": on}))
+            self._take_state(await asked(self, self.client.post("bypass", {"on": on})))
         except SidecarError as error:
             self.notify(str(error), severity="error")
 
@@ -227,7 +228,7 @@ class Dashboard(App[Ending]):
         if not await self.push_screen_wait(Confirm(question, yes="Clear the cache")):
             return
         try:
-            cleared = (await self.client.delete("cache"))["cleared"]
+            cleared = (await asked(self, self.client.delete("cache")))["cleared"]
         except SidecarError as error:
             self.notify(str(error), severity="error")
         else:
@@ -239,7 +240,7 @@ class Dashboard(App[Ending]):
         keeps = (self.state or {}).get("keeps_bodies", 0)
         self._kept_bodies = keeps or self._kept_bodies
         try:
-            self._take_state(await self.client.post("bodies", {"keep": 0 if keeps else self._kept_bodies}))
+            self._take_state(await asked(self, self.client.post("bodies", {"keep": 0 if keeps else self._kept_bodies})))
         except SidecarError as error:
             self.notify(str(error), severity="error")
             return

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from tui.request_row import RequestRow, row_from_wire
 
-MOST_ROWS: Final = 100_000
-SLACK: Final = 5_000
+MOST_ROWS: Final = 20_000
+SLACK: Final = 1_000
 """How many rows too many may come together before the oldest are let go at once."""
 REFUSALS: Final = 200
 UNSEEN: Final = "its end was not seen: the sidecar was gone"

@@ -36,4 +36,7 @@ def watch(url: str, home: Home, settings: Settings, *, owns_sidecar: bool = Fals
     from tui.app import Dashboard
 
     lines = connection_lines(url, key_file(home, settings))
-    return Dashboard(url, owners_key(home, settings), lines, owns_sidecar=owns_sidecar).run() or "stop"
+    dashboard = Dashboard(
+        url, owners_key(home, settings), lines, owns_sidecar=owns_sidecar, rows=settings.dashboard_rows
+    )
+    return dashboard.run() or "stop"

@@ -111,9 +111,9 @@ def test_the_demo_shows_money_requests_details_and_help_and_gives_the_terminal_b
     terminal.press("Escape")
     terminal.wait_for("filter:")
     terminal.press("?")
-    terminal.wait_for("Keys everywhere")
+    terminal.wait_for("Keys here", "Follow")  # the rest is further down
     terminal.press("Escape")  # what follows it too soon would be taken for one key with it
-    terminal.until(lambda: "Keys everywhere" not in terminal.screen(), "the end of the help")
+    terminal.until(lambda: "Keys here" not in terminal.screen(), "the end of the help")
     terminal.press("/")
     terminal.tmux("send-keys", "-l", "~m nothing")
     terminal.wait_for("0 of ")

@@ -58,6 +58,7 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("MAX_BODY_BYTES", "1000", 1000),
     ("MAX_IN_FLIGHT", "8", 8),
     ("KEEP_BODIES", "0", 0),
+    ("DASHBOARD_ROWS", "100000", 100_000),
     ("PING_SECONDS", "2.5", 2.5),
     ("UPSTREAM_TIMEOUT_SECONDS", "30", 30.0),
     ("UPSTREAM_PROXY", "http://proxy:8080", "http://proxy:8080"),

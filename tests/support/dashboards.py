@@ -15,15 +15,18 @@ from tui.app import Dashboard, Ending
 
 GIVE_UP_SECONDS = 60.0
 """Only so that a hang ends."""
+POLL_SECONDS = 0.03
 CONNECT = 'export OPENAI_API_KEY="$(cat [x]/key)"'
 
 
 @asynccontextmanager
 async def watching(
-    sidecar: ToldSidecar, *keys: str, size: tuple[int, int] = (120, 40), owns_sidecar: bool = False
+    sidecar: ToldSidecar, *keys: str, size: tuple[int, int] = (120, 40), owns_sidecar: bool = False, rows: int = 1_000
 ) -> AsyncIterator[tuple[Dashboard, Pilot[Ending]]]:
-    """Connected, and with these keys pressed."""
-    app = Dashboard(sidecar.url, KEY, CONNECT, owns_sidecar=owns_sidecar)
+    """Connected, and with these keys pressed. What it notifies of stays, so that a slow machine sees it too."""
+    app = Dashboard(sidecar.url, KEY, CONNECT, owns_sidecar=owns_sidecar, rows=rows)
+    notify = app.notify
+    app.notify = lambda message, **named: notify(message, **{**named, "timeout": GIVE_UP_SECONDS})  # type: ignore[method-assign]
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: len(app.log_of_requests) >= len(sidecar.rows) and app.state is not None)
         for key in keys:
@@ -36,9 +39,8 @@ async def until(pilot: Pilot[Ending], holds: Callable[[], object]) -> None:
     """Wait for what is to come."""
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        await pilot.pause()
-        await asyncio.sleep(0.02)
+        assert time.monotonic() < deadline, f"it never came; the screen is\n{shown(pilot)}"
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def settled(pilot: Pilot[Ending]) -> None:

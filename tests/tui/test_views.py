@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def written(folder: Path, pattern: str) -> list[Path]:
 
 async def test_the_overview_puts_money_first(sidecar: ToldSidecar) -> None:
     async with watching(sidecar) as (app, pilot):
-        await until(pilot, lambda: "spent" in shown(pilot))
+        for word in ("88% of $50.00", "! web: 88%", "$0.2600: what had", "upstream    ● ok", "+$7.00"):
+            await until(pilot, lambda word=word: word in shown(pilot))  # type: ignore[misc]
         screen = shown(pilot)
         assert [card.span for card in app.query(MoneyCard)] == ["today", "week", "month"]
         assert "$1.53 spent of $10.65" in screen
@@ -245,8 +247,11 @@ async def test_a_hundred_thousand_rows_are_there_and_only_the_screens_are_drawn(
         drawn += 1
         return render_line(table, y)
 
-    async with watching(sidecar, "2") as (app, pilot):
-        app.log_of_requests.history([row(number, id=f"old_{number}", time=float(number)) for number in range(100_000)])
+    async with watching(sidecar, "2", rows=100_000) as (app, pilot):
+        log = app.log_of_requests
+        for number in range(100_000 - len(log)):
+            log.put(replace(log.rows[0], id=f"old_{number}"))
+        log.version += 1
         table = app.query_one(RequestTable)
         await until(pilot, lambda: len(table.rows) == 100_000)
         await settled(pilot)
@@ -287,6 +292,7 @@ async def test_every_tab_of_a_request_says_its_part(sidecar: ToldSidecar) -> Non
 
 async def test_why_the_cache_missed_stands_in_the_head(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "2", "home", "down", "down", "down", "enter") as (_, pilot):
+        await until(pilot, lambda: "cache missed" in said(pilot, "#summary"))
         assert "cache missed: 41,200 tokens, $0.2600: the system prompt changed" in said(pilot, "#summary")
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: "cgw itself" in said(pilot, "#summary"))
@@ -342,7 +348,7 @@ async def test_keys_of_the_views_do_nothing_on_a_request(sidecar: ToldSidecar) -
 
 async def test_a_conversation_tells_its_misses_what_cgw_caused_first(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "3") as (app, pilot):
-        assert "! 1 ours, 2" in shown(pilot)
+        await until(pilot, lambda: "! 1 ours, 2" in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ConversationDetail))
         await until(pilot, lambda: "miss," in said(pilot, "#misses"))
@@ -365,7 +371,7 @@ async def test_a_request_leads_to_its_conversation(sidecar: ToldSidecar) -> None
 async def test_a_table_is_sorted_narrowed_and_exported(sidecar: ToldSidecar, tmp_path: Path) -> None:
     async with watching(sidecar, "3") as (app, pilot):
         table = app.view.query_one(DataTable)
-        assert table.row_count == 2
+        await until(pilot, lambda: table.row_count == 2)
         await pilot.press("slash", *"cline", "enter")
         await until(pilot, lambda: table.row_count == 1)
         await pilot.press("e")
@@ -381,16 +387,20 @@ async def test_a_table_is_sorted_narrowed_and_exported(sidecar: ToldSidecar, tmp
 
 async def test_files_tell_what_was_sent_again_and_what_that_saved(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "4") as (_, pilot):
+        await until(pilot, lambda: "src/parser.py" in shown(pilot))
         line = next(line for line in shown(pilot).splitlines() if "src/parser.py" in line)
         assert all(word in line for word in ("3.8k", "15", "52.6k", "49.6k"))
 
 
 async def test_a_switch_of_a_project_goes_on_off_and_back(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "5") as (app, pilot):
+        await until(pilot, lambda: "88%" in shown(pilot))
         assert "! " in next(line for line in shown(pilot).splitlines() if "88%" in line)
         assert app.view.query_one(OptionList).option_count == 2
         for _ in range(3):
+            asked = len(sidecar.asked)
             await pilot.press("space")
+            await until(pilot, lambda asked=asked: len(sidecar.asked) > asked)  # type: ignore[misc]
             await settled(pilot)
         assert [content["switches"] for _, _, content in sidecar.asked] == [
             {"enable_response_cache": True},
@@ -404,6 +414,7 @@ async def test_a_switch_of_a_project_goes_on_off_and_back(sidecar: ToldSidecar) 
 
 async def test_findings_are_told_gravest_first_with_what_to_do(sidecar: ToldSidecar, tmp_path: Path) -> None:
     async with watching(sidecar, "6") as (_, pilot):
+        await until(pilot, lambda: "Python" in said(pilot, "#findings"))
         told = said(pilot, "#findings")
         assert told.index("There is no key.") < told.index("Others may read it.") < told.index("Python")
         assert "→ `cgw doctor --fix`." in told

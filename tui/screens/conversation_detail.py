@@ -10,12 +10,14 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
+from tui.asking import asked
 from tui.request_row import RequestRow, row_from_wire
 from tui.sidecar_client import SidecarError
 from tui.text import clock, dollars, percent, sparkline, tokens
 from tui.widgets.exchange_texts import miss_line
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.request_columns import Cell, cache, count, models, saved, short_model
 from tui.widgets.stacked_plot import Series, StackedPlot
 
@@ -66,7 +68,7 @@ class ConversationDetail(Screen[None]):
         yield Static(id="misses", markup=False)
         yield StackedPlot("The prompt, turn by turn", tokens)
         yield DataTable(cursor_type="row")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(DataTable).focus()
@@ -76,7 +78,7 @@ class ConversationDetail(Screen[None]):
     async def load(self) -> None:
         """Ask the ledger, which knows a request half a second after its end."""
         try:
-            found = await self.dashboard.client.get(f"conversations/{self._conversation}")
+            found = await asked(self, self.dashboard.client.get(f"conversations/{self._conversation}"))
         except SidecarError as error:
             self.query_one("#head", Static).update(str(error))
             return

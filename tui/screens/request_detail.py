@@ -12,13 +12,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static, TabbedContent, TabPane, TextArea
+from textual.widgets import Input, Static, TabbedContent, TabPane, TextArea
 
+from tui.asking import asked
 from tui.request_row import RequestRow, row_from_wire
 from tui.screens.confirm import Confirm
 from tui.sidecar_client import SidecarError
 from tui.text import dollars
 from tui.widgets import exchange_texts
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import Dashboard
@@ -85,7 +87,7 @@ class RequestDetail(Screen[None]):
                     else:
                         with VerticalScroll():
                             yield Static(id=f"{name}-text", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.load()
@@ -99,7 +101,7 @@ class RequestDetail(Screen[None]):
         if row is not None:
             self._tell_row(row)
         try:
-            found = await self.dashboard.client.get(f"exchanges/{self._request_id}")
+            found = await asked(self, self.dashboard.client.get(f"exchanges/{self._request_id}"))
         except SidecarError as error:
             why = f"{error}\nThe line above is what is left of it." if row is not None else str(error)
             for name, _ in TABS:
@@ -220,7 +222,7 @@ class RequestDetail(Screen[None]):
         if not await self.app.push_screen_wait(Confirm(question, yes="Send it")):
             return
         try:
-            sent = await self.dashboard.client.post(f"exchanges/{self._request_id}/replay")
+            sent = await asked(self, self.dashboard.client.post(f"exchanges/{self._request_id}/replay"))
         except SidecarError as error:
             self.app.notify(str(error), severity="error")
         else:

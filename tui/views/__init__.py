@@ -33,6 +33,9 @@ class View(Widget):
     def dashboard(self) -> Dashboard:
         return cast("Dashboard", self.app)
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """No style of a view, nor of what is in it, asks for it: nothing is styled anew."""
+
     def show(self) -> None:
         """It is on the screen now: load what it needs."""
 

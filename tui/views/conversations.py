@@ -41,7 +41,7 @@ class Conversations(TableView):
     )
 
     async def fetch(self) -> Sequence[Json]:
-        found: Sequence[Json] = (await self.dashboard.client.get("conversations?limit=500"))["conversations"]
+        found: Sequence[Json] = (await self.dashboard.client.get("conversations?limit=200"))["conversations"]
         return found
 
     def key_of(self, line: Json) -> str:

@@ -13,6 +13,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui import csv_file
+from tui.asking import asked
 from tui.sidecar_client import SidecarError
 from tui.text import clock
 from tui.views import View
@@ -53,7 +54,7 @@ class Doctor(View):
     @work(exclusive=True)
     async def load(self) -> None:
         try:
-            found = await self.dashboard.client.get("doctor")
+            found = await asked(self, self.dashboard.client.get("doctor"))
         except SidecarError as error:
             self.query_one("#findings", Static).update(str(error))
             return

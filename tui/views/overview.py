@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from rich.table import Table
@@ -13,9 +12,9 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.css.query import NoMatches
 from textual.widgets import Static
 
+from tui.asking import asked
 from tui.sidecar_client import SidecarError
 from tui.text import bar, cut, dollars, meter, moment, percent, tokens
 from tui.views import View
@@ -74,6 +73,7 @@ class Overview(View, can_focus=True):
         self._range: int | None = None
         self._asked = 0.0
         self._asking = False
+        self._width = 0
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False):
@@ -133,7 +133,10 @@ class Overview(View, can_focus=True):
         self.load()
 
     def on_resize(self) -> None:
-        self.load()
+        """Also when it comes back to the screen as it was."""
+        if self._width != self.size.width:
+            self._width = self.size.width
+            self.load()
 
     def _refresh_if_shown(self) -> None:
         if self.display and not self.dashboard.paused:
@@ -150,14 +153,13 @@ class Overview(View, can_focus=True):
         self._asked = time.monotonic()
         span = self.span
         try:
-            found = await self.dashboard.client.get(f"overview?range={span}")
+            found = await asked(self, self.dashboard.client.get(f"overview?range={span}"))
         except SidecarError:
             return  # what is shown stays
         finally:
             self._asking = False
         if span == self.span:
-            with suppress(NoMatches):  # where the dashboard is ending
-                self._tell(found)
+            self._tell(found)
 
     def _tell(self, found: Mapping[str, Any]) -> None:
         nothing_yet = not found["month"]["requests"] and not found["week"]["requests"]

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.asking import asked
 from tui.sidecar_client import SidecarError
 from tui.text import dollars, meter, percent
 from tui.widgets.request_columns import Cell
@@ -112,7 +113,8 @@ class Projects(TableView):
         own = line["switches"][name] if name in line["overridden"] else None
         wanted = NEXT[own]
         try:
-            changed = await self.dashboard.client.patch(f"projects/{line['name']}", {"switches": {name: wanted}})
+            change = {"switches": {name: wanted}}
+            changed = await asked(self, self.dashboard.client.patch(f"projects/{line['name']}", change))
         except SidecarError as error:
             self.app.notify(str(error), severity="error")
             return

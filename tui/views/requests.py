@@ -58,6 +58,9 @@ class Requests(View):
     Requests #card { height: 6; padding: 0 1; border: round $foreground 25%; border-title-color: $primary; }
     """
 
+    _told_of: RequestRow | None = None
+    """What the card is about."""
+
     def compose(self) -> ComposeResult:
         with Horizontal(id="bar"):
             yield Input(placeholder="/ filter: ~m opus & ~c miss & ~p web, or any words; ? tells all", id="filter")
@@ -113,6 +116,9 @@ class Requests(View):
     def _tell_card(self) -> None:
         """What there is to say of the request under the cursor, without asking the sidecar."""
         card, row = self.query_one("#card", Static), self.table.under_cursor
+        if row == self._told_of:
+            return
+        self._told_of = row
         card.border_title = "" if row is None else f"{row.id} · Enter opens it"
         card.update("" if row is None else exchange_texts.card(row, self.app.theme_variables), layout=False)
 

@@ -133,7 +133,7 @@ COLUMNS: Final[Sequence[Column]] = (
     Column("Spared", 6, 6, 8, _spared, spared_share, right=True),
     Column("Out", 5, 6, 3, lambda row: count(row.output_tokens), lambda row: row.output_tokens, right=True),
     Column("Cache", 5, 5, 3, cache, lambda row: cache(row)[0]),
-    Column("Cost", 7, 9, 2, _cost, lambda row: row.cost_picos, right=True),
+    Column("Cost", 8, 9, 2, _cost, lambda row: row.cost_picos, right=True),
     Column("Saved", 8, 9, 2, saved, lambda row: row.saved_picos, right=True),
     Column(
         "First", 6, 7, 10, lambda row: (text.milliseconds(row.first_byte_ms), "dim"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -27,6 +27,8 @@ from tui.widgets.request_columns import COLUMNS, Column, fitting
 
 SLICE: Final = 4_000
 """Rows that are looked at before a key press may come in between."""
+MOST_DRAWN: Final = 500
+"""Lines that are kept as they were drawn."""
 
 Matches = Callable[[RequestRow], bool]
 
@@ -79,6 +81,14 @@ class RequestTable(ScrollView, can_focus=True):
         self._cursor: str | None = None
         self._columns: list[tuple[Column, int]] = []
         self._styles: dict[str, Style] = {}
+        self._under = Style(bold=True)
+        """Of the line under the cursor."""
+        self._base: Style | None = None
+        self._drawn: dict[str, tuple[RequestRow, bool, Strip]] = {}
+        """Lines by request, each with its row and whether the cursor was on it: a row that is the same is not written
+        anew."""
+        self._picture: list[RequestRow] = []
+        """The rows on the screen when they were drawn last."""
 
     # --- what is shown
 
@@ -126,7 +136,7 @@ class RequestTable(ScrollView, can_focus=True):
         self._take(fresh)
         if self._matches is not None and changed:
             self._recheck(changed)
-        self._show()
+        self._show(only_changes=True)
 
     @work(exclusive=True, group="arrange")
     async def put_in_order(self) -> None:
@@ -183,12 +193,23 @@ class RequestTable(ScrollView, can_focus=True):
                 if place not in self._places[-SLICE:]:
                     insort(self._places, place)
 
-    def _show(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._places) + 1)
+    def _show(self, *, only_changes: bool = False) -> None:
+        """With `only_changes` nothing is drawn where the rows on the screen are as they were."""
+        height = len(self._places) + 1
+        if height != self.virtual_size.height:  # set past Textual, which would lay out the whole screen anew
+            self.set_reactive(RequestTable.virtual_size, Size(self.size.width, height))
+            self.vertical_scrollbar.window_virtual_size = height
         if self.following:
             self.scroll_end(animate=False, immediate=True)
-        self.refresh()
+        picture = self._on_screen()
+        if not only_changes or picture != self._picture or any(row.running for row in picture):
+            self.refresh()
+        self._picture = picture
         self.post_message(self.Changed(len(self._places), len(self._log.rows)))
+
+    def _on_screen(self) -> list[RequestRow]:
+        top = self.scroll_offset.y
+        return [self._log.rows[place] for place in self._places[top : top + max(0, self.size.height - 1)]]
 
     # --- drawing
 
@@ -197,44 +218,74 @@ class RequestTable(ScrollView, can_focus=True):
         self._recolour()
 
     def on_resize(self, event: Resize) -> None:
-        self._columns = fitting(event.size.width - 1)
+        columns = fitting(event.size.width - 1)
+        if columns != self._columns:
+            self._columns = columns
+            self._drawn.clear()
         self._show()
+
+    def notify_style_update(self) -> None:
+        """Other colours: every line is written anew."""
+        super().notify_style_update()
+        self._base = None
+        self._drawn.clear()
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """No style asks for it."""
 
     def _recolour(self) -> None:
         variables = self.app.theme_variables
         names = ("primary", "success", "warning", "error", "accent")
         self._styles = {name: Style(color=Color.parse(variables[name]).rich_color) for name in names}
         self._styles |= {"": Style(), "dim": Style(dim=True)}
+        self._under = Style(bgcolor=Color.parse(variables["panel-lighten-2"]).rich_color, bold=True)
+        self._drawn.clear()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.rich_style
+        base = self._base = self._base or self.rich_style
         if y == 0:
             return self._head(width, base)
         index = self.scroll_offset.y + y - 1
         if index >= len(self._places):
             return Strip.blank(width, base)
-        row = self._log.now(self._places[index])
-        if row.id == self.cursor_id:
-            base += Style(bgcolor=Color.parse(self.app.theme_variables["panel-lighten-2"]).rich_color, bold=True)
+        place = self._places[index]
+        row = self._log.rows[place]
+        under = row.id == self.cursor_id
+        if (drawn := self._drawn.get(row.id)) is not None and drawn[0] is row and drawn[1] == under:
+            return drawn[2]
+        if row.running:
+            return self._line(self._log.now(place), under, width, base)
+        strip = self._line(row, under, width, base)
+        if len(self._drawn) >= MOST_DRAWN:
+            self._drawn.clear()
+        self._drawn[row.id] = row, under, strip
+        return strip
+
+    def _line(self, row: RequestRow, under: bool, width: int, base: Style) -> Strip:
+        """Neighbours of one colour are one piece."""
+        if under:
+            base += self._under
         elif row.running:
             base += Style(bold=True)
-        segments = []
+        pieces: list[tuple[str, str]] = []
         for column, size in self._columns:
             said, colour = column.cell(row)
-            shown = fit(said, size, right=column.right)
-            segments.append(Segment(f"{shown} ", base + self._styles.get(colour, Style())))
+            shown = f"{fit(said, size, right=column.right)} "
+            if pieces and pieces[-1][1] == colour:
+                shown = pieces.pop()[0] + shown
+            pieces.append((shown, colour))
+        segments = [Segment(shown, base + self._styles.get(colour, Style())) for shown, colour in pieces]
         return Strip(segments).adjust_cell_length(width, base)
 
     def _head(self, width: int, base: Style) -> Strip:
         head = base + Style(bold=True, underline=True)
-        segments = []
+        said = ""
         for column, size in self._columns:
             mark = ("▼" if self._descending else "▲") if column is self._sort else ""
-            name = fit(column.name.strip() + mark, size, right=column.right)
-            segments.append(Segment(f"{name} ", head))
-        return Strip(segments).adjust_cell_length(width, head)
+            said += f"{fit(column.name.strip() + mark, size, right=column.right)} "
+        return Strip([Segment(said, head)]).adjust_cell_length(width, head)
 
     # --- keys and mouse
 
@@ -244,8 +295,11 @@ class RequestTable(ScrollView, can_focus=True):
         place = self._log.place(wanted) if wanted is not None else None
         if place is None or not self._places:
             return len(self._places) - 1
+        if self._sort is None:
+            at = bisect_left(self._places, place)
+            return at if at < len(self._places) and self._places[at] == place else len(self._places) - 1
         try:
-            return len(self._places) - 1 - self._places[::-1].index(place)
+            return self._places.index(place)
         except ValueError:
             return len(self._places) - 1
 
@@ -253,11 +307,12 @@ class RequestTable(ScrollView, can_focus=True):
         """The cursor onto a row of the screen's order; its request."""
         if not self._places:
             return None
-        index = max(0, min(len(self._places) - 1, index))
+        index, before = max(0, min(len(self._places) - 1, index)), self._index()
         self._cursor = self._log.rows[self._places[index]].id
         self.following = False
         self.scroll_to_region(Region(0, index, 1, 2), animate=False, immediate=True)
-        self.refresh()
+        for line in (before, index):  # scrolling draws all of them, but mostly only these two have changed
+            self.refresh_line(line + 1)
         self.post_message(self.Changed(len(self._places), len(self._log.rows)))
         return self._cursor
 

@@ -110,7 +110,8 @@ class StackedPlot(Widget):
         """With amounts, where there is room for them."""
         amounts = [self._say(sum(max(0, value) for value in one.values)) for one in self._series]
         whole = sum(len(one.name) + 5 + len(amount) for one, amount in zip(self._series, amounts, strict=True))
-        legend = Text(" " * AXIS_WIDTH, no_wrap=True)
+        least = sum(len(one.name) + 4 for one in self._series) - 2
+        legend = Text(" " * max(0, min(AXIS_WIDTH, AXIS_WIDTH + width - least)), no_wrap=True)
         shades = SHADES if self.app.theme == NO_COLOUR.name else ("■", "■", "■")
         for place, one in enumerate(self._series):
             legend.append(f"{shades[place % len(shades)]} ", style=Style(color=self._colour(place)))

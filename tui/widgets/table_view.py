@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -16,6 +17,7 @@ from textual.containers import Horizontal
 from textual.widgets import DataTable, Input, Static
 
 from tui import csv_file
+from tui.asking import asked
 from tui.sidecar_client import SidecarError
 from tui.views import View
 from tui.widgets.request_columns import Cell
@@ -80,6 +82,7 @@ class TableView(View):
         self._sort: TableColumn | None = None
         self._ascending = False
         self._columns: list[TableColumn] = []
+        self._width = 0
 
     @abstractmethod
     async def fetch(self) -> Sequence[Json]:
@@ -115,17 +118,22 @@ class TableView(View):
         self.table.focus()
 
     def on_resize(self) -> None:
-        self._draw()
+        """Also when it comes back to the screen as it was."""
+        if self._width != self.size.width:
+            self._width = self.size.width
+            self._draw()
 
     @work(exclusive=True)
     async def load(self) -> None:
         """Ask the sidecar. What is shown stays where it does not answer."""
         try:
-            self._lines = await self.fetch()
+            lines = await asked(self, self.fetch())
         except SidecarError as error:
             self.app.notify(str(error), severity="error")
             return
-        self._draw()
+        if lines != self._lines:
+            self._lines = lines
+            self._draw()
 
     def replace_line(self, line: Json) -> None:
         """One line is another now."""
@@ -194,11 +202,13 @@ class TableView(View):
         self._columns = [one for one in self.COLUMNS if not (narrow and one.wide)]
         table = self.table
         table.clear(columns=True)
-        for one in self._columns:
-            mark = (" ▲" if self._ascending else " ▼") if one is column else ""
-            table.add_column(Text(one.name + mark, justify="right" if one.right else "left"))
-        for line in lines:
-            table.add_row(*(self._cell(one, line) for one in self._columns))
+        headings = [one.name + ((" ▲" if self._ascending else " ▼") if one is column else "") for one in self._columns]
+        cells = [[self._cell(one, line) for one in self._columns] for line in lines]
+        for number, (one, heading) in enumerate(zip(self._columns, headings, strict=True)):
+            # Said here: a table that measures for itself may be drawn before it has.
+            width = max(cell_len(heading), *(row[number].cell_len for row in cells), 1)
+            table.add_column(Text(heading, justify="right" if one.right else "left"), width=width)
+        table.add_rows(cells)
         if kept is not None:
             row = next((row for row, line in enumerate(lines) if self.key_of(line) == kept), 0)
             table.move_cursor(row=row, animate=False)

@@ -62,12 +62,12 @@ class TopBar(Horizontal):
         upstream = state["upstream"]
         sign, colour = SIGNS.get(upstream["state"], SIGNS["unknown"])
         told = Text(no_wrap=True, overflow="ellipsis")
-        if in_flight := state["in_flight"]:
-            told.append(f"▶ {in_flight} ")
         told.append(f"{sign} ", style=self.app.theme_variables.get(colour, ""))
         told.append(f"Claude {upstream['state']}")
         if state["ledger"].get("state") not in {"ok", "starting"}:
             told.append(f"  ! ledger {state['ledger'].get('state')}")
+        if in_flight := state["in_flight"]:
+            told.append(f"  ▶ {in_flight}")
         told.append(f"  up {duration(state['uptime_seconds'])}")
         self.query_one("#how", Static).update(told, layout=False)
 
