@@ -25,7 +25,7 @@ from sidecar.server import sidecar_app
 from sidecar.simulator.errors import ApiError
 from sidecar.simulator.thinking_rules import ResponseMemory
 from sidecar.simulator.validation import validate
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import Events, EventSplitter
 from sidecar.upstream import Upstream
 from tests.support.events import block_start, block_stop, sse, text_delta
 
@@ -64,8 +64,8 @@ class Sentence:
     async def body(self) -> bytes:
         return self._body
 
-    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
-        yield EVENTS
+    async def events(self) -> AsyncIterator[Events]:
+        yield Events.of(EVENTS)
 
 
 class Heard(NamedTuple):
