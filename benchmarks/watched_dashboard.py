@@ -169,7 +169,7 @@ async def keys(clocked: Clocked, seconds: float) -> Any:
     moves: list[float] = []
     while time.perf_counter() - begun < seconds:
         before = table.cursor_id
-        key = "up" if len(moves) % 20 < 15 else "pageup"
+        key = "up" if len(moves) % 20 < 15 else "pageup" if len(moves) % 20 < 19 else "end"  # never up to the first
         moves.append(await clocked.press(key, lambda before=before: table.cursor_id != before))  # type: ignore[misc]
         await asyncio.sleep(0.09)
     found["up and page up in the table"] = moves

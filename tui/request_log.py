@@ -85,6 +85,7 @@ class RequestLog:
                 self.put(row_from_wire(wire))
         fresh = {wire["id"]: row_from_wire(wire) for wire in wires if wire["id"] not in self._places}
         if fresh:
+            self.seen += len(fresh)
             self.rows = sorted([*self.rows, *fresh.values()], key=lambda row: row.time)[-self._most :]
             self._index()
 

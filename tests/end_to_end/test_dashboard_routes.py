@@ -18,7 +18,7 @@ from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 CHAT, NATIVE = "/v1/chat/completions", "/v1/messages"
 SECRET = "sk-ant-very-secret-1234567890"
 
