@@ -38,6 +38,8 @@ ROUTES: Final = (
     "DELETE /responses/*",
     "GET /responses/*/input_items",
     "POST /responses/*/cancel",
+    "POST /responses/input_tokens",
+    "POST /responses/compact",
     "POST /messages",
     "POST /messages/count_tokens",
     "GET /models",

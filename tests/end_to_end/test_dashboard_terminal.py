@@ -32,14 +32,14 @@ class Terminal:
     """One terminal of so many columns and lines, which remembers how its command ended."""
 
     def __init__(self, folder: Path, columns: int, lines: int) -> None:
-        self._server = f"cgw-{uuid.uuid4().hex[:12]}"
+        self._server = ""
         self._size = (str(columns), str(lines))
         self._ended = folder / "ended"
         self._environ = {
             **{
                 name: value
                 for name, value in os.environ.items()
-                if name not in map(environment_name, Settings.model_fields)
+                if name not in {*map(environment_name, Settings.model_fields), "COLUMNS", "LINES"}
             },
             "CGW_HOME": str(folder / "home"),
             "CGW_PORT": "0",
@@ -57,6 +57,7 @@ class Terminal:
         return ran.stdout
 
     def start(self, *command: str, **environ: str) -> None:
+        self._server = f"cgw-{uuid.uuid4().hex[:12]}"  # the one before may still be ending
         self._ended.unlink(missing_ok=True)
         given = [f"{name}={value}" for name, value in environ.items()]
         line = f"{shlex.join(['env', *given, *command])}; echo $? > {self._ended}; echo the shell is back; sleep 600"
