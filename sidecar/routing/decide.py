@@ -22,9 +22,6 @@ from sidecar.routing.subject import Subject
 ERRAND_OUTPUT, TURN_OUTPUT = 300, 1_000
 """Tokens of an answer, where its limit is not less: measured turns of coding agents have about 1,000."""
 
-MOST_DESCENTS: Final = 1
-"""How often a conversation comes down again. The economy takes it that it stays down; one that did not will not."""
-
 MONEY: Final = frozenset({"errand", "cheaper"})
 """Reasons that are reasons only where the model costs no more than staying."""
 
@@ -117,7 +114,7 @@ def _chosen(
         return _first(at, subject, table, signals)
     if table.reaches("trouble", signals) and standing.lane != "complex":
         up = at.lanes["complex"][0]
-        kept = replace(standing, model=up, lane="complex", lifts=standing.lifts + 1)
+        kept = replace(standing, model=up, lane="complex")
         if up != standing.model:
             trade = _trade(at, subject, standing.model, up)
             return Route(up, "trouble", "complex", _by(signals, "trouble"), stay=standing.model, trade=trade, keep=kept)
@@ -182,9 +179,6 @@ def _down(at: Situation, subject: Subject, standing: Standing) -> Route:
     back = replace(standing, model=model, lane=standing.base)
     if model == standing.model:
         return Route(model, "sticky", standing.base, "the conversation keeps its model", keep=back)
-    if standing.lifts > MOST_DESCENTS:
-        again = f"it was in trouble {standing.lifts} times, and each way down and up writes the whole prompt anew"
-        return Route(standing.model, "sticky", standing.lane, again, stay=standing.model, keep=standing)
     trade = _trade(at, subject, standing.model, model)
     if trade.pays:
         return Route(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
@@ -32,8 +32,6 @@ class Standing:
     """Whether nobody had answered yet."""
     thought: bool = False
     """Whether Claude thought before it answered that request."""
-    lifts: int = 0
-    """How often trouble has lifted it so far."""
 
 
 def key_of(project: str, session: str | None, opening: tuple[str, str]) -> str:
@@ -59,7 +57,8 @@ def with_branch(branches: Sequence[Standing], new: Standing) -> list[Standing]:
 
 
 def encode(branches: Iterable[Standing]) -> bytes:
-    return orjson.dumps([astuple(one) for one in branches])
+    rows = [[one.model, one.lane, one.base, one.wish, one.until, one.link, one.first, one.thought] for one in branches]
+    return orjson.dumps(rows)
 
 
 def decode(kept: bytes | None) -> list[Standing]:
@@ -71,10 +70,9 @@ def decode(kept: bytes | None) -> list[Standing]:
 
 
 def _read(
-    model: str, lane: Lane, base: Lane, wish: Wish, until: int, link: str, first: bool, thought: bool, lifts: int
+    model: str, lane: Lane, base: Lane, wish: Wish, until: int, link: str, first: bool, thought: bool
 ) -> Standing:
     known = lane in LANES and base in LANES and wish in WISHES
-    counts = type(until) is int and until > 0 and type(lifts) is int
-    if not (known and counts and isinstance(model, str) and isinstance(link, str)):
+    if not (known and isinstance(model, str) and isinstance(link, str) and type(until) is int and until > 0):
         raise ValueError("no standing")
-    return Standing(model, lane, base, wish, until, link, bool(first), bool(thought), lifts)
+    return Standing(model, lane, base, wish, until, link, bool(first), bool(thought))

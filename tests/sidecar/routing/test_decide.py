@@ -173,19 +173,6 @@ def test_when_the_trouble_is_over_it_comes_down_only_where_that_pays() -> None:
     assert stays.trade.move_cost > stays.trade.stay_cost
 
 
-def test_what_went_up_a_second_time_stays_up() -> None:
-    calm, wrong = Subject(client="cline", tools=3, first=False), Trouble(complaints=1)
-    standing, models = Standing(SONNET, "ordinary", "ordinary", "auto", 3, "00"), []
-    for trouble in (wrong, Trouble(), wrong, Trouble()):
-        at = {standing.model: 48_000}
-        route = routed(replace(calm, trouble=trouble), standing=standing, last=standing.model, further=16, **at)
-        assert route.keep is not None
-        standing = route.keep
-        models.append(route.model)
-    assert models == [OPUS, SONNET, OPUS, OPUS]
-    assert "in trouble 2 times" in route.why
-
-
 def test_a_loop_that_another_model_thinks_in_stays_with_that_one_and_the_conversation_with_its_own() -> None:
     standing = Standing(OPUS, "complex", "complex", "auto", 3, "00", thought=True)
     result = Subject(client="cline", tools=3, first=False, results=True)
