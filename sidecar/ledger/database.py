@@ -7,6 +7,7 @@ SQLite runs in WAL mode with synchronous=NORMAL: whatever was committed survives
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from sidecar.ledger.rows import LedgerRow
 FILE_NAME: Final = "ledger.sqlite3"
 SQLITE_BUSY_SECONDS = 0.25
 """How long a write waits for another process's lock; after that the row is kept elsewhere and tried again."""
+SQLITE_START_SECONDS = 5.0
+"""How long the first use of a file waits while another gateway creates it or brings its schema up to date."""
 POSTGRES_CONNECTION: Final[dict[str, str]] = {
     "connect_timeout": "3",
     "tcp_user_timeout": "3000",
@@ -90,7 +93,7 @@ class Database:
                 self._migrated = migrations.is_current(connection)
             if self._migrated:
                 return
-            with self._transaction(writes=True) as connection:
+            with self._transaction(writes=True, busy_seconds=SQLITE_START_SECONDS) as connection:
                 if self.kind == "postgresql":
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
                 migrations.upgrade(connection)
@@ -135,11 +138,12 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+    def _transaction(self, *, writes: bool, busy_seconds: float = SQLITE_BUSY_SECONDS) -> Iterator[Connection]:
         try:
             if self.kind == "sqlite":
                 _create_private(Path(self._engine.url.database or ""))
-            with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
+            options = {"writes": writes, "busy_seconds": busy_seconds}
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 if writes and self.kind == "postgresql":
                     connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
                 yield connection
@@ -166,20 +170,37 @@ class Database:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+    engine = create_engine(url)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the event below says when a transaction begins, not the driver
-        connection.execute("PRAGMA journal_mode = WAL")
+        _turn_on_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {options['busy_seconds'] * 1000:.0f}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options["writes"] else "BEGIN")
 
     return engine
+
+
+def _turn_on_wal(connection: sqlite3.Connection) -> None:
+    """The mode is kept in the file, so only the first gateway changes it. SQLite refuses the change while anyone else
+    has the file open in a transaction, without waiting as a write would.
+    """
+    deadline = time.monotonic() + SQLITE_START_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _postgres_engine(url: URL) -> Engine:

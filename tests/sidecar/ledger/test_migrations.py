@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -15,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from sidecar.ledger import migrations, schema
-from sidecar.ledger.database import Database
+from sidecar.ledger.database import FILE_NAME, SQLITE_BUSY_SECONDS, Database
 from sidecar.ledger.migrations import SCRIPTS, SchemaTooNewError, newest_version, stored_version
 from tests.support.ledger_rows import row
 
@@ -129,3 +131,16 @@ def test_many_gateways_may_start_at_once_on_an_empty_database(open_database: Cal
         assert list(pool.map(start, gateways)) == [1] * len(gateways)
     with gateways[0].read() as connection:
         assert connection.execute(text("SELECT count(*) FROM ledger_requests")).scalar() == len(gateways)
+
+
+def test_a_first_start_waits_for_another_gateway_that_is_creating_the_ledger(tmp_path: Path) -> None:
+    """Turning WAL on is refused at once while the file is locked; a gateway must not give its first rows up for it."""
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = Timer(4 * SQLITE_BUSY_SECONDS, other.rollback)
+    release.start()
+    database = Database.open(None, tmp_path)
+    assert database.write([row()]) == 1
+    release.join()
+    database.close()
+    other.close()
