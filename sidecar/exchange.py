@@ -24,6 +24,9 @@ Json = dict[str, Any]
 """A parsed JSON object."""
 
 Dialect = Literal["openai_chat", "openai_responses", "openai_completions", "anthropic_messages"]
+Via = Literal["base_url", "interceptor"]
+"""By which door a request came in: the tool's own base URL, or mitmproxy."""
+VIA_HEADER = "x-cgw-via"
 
 FALLBACK = "fallback"
 """`route_reason` of a model that answers in place of another."""
@@ -320,6 +323,10 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self.now = self.now or self.started.timestamp()
+
+    @property
+    def via(self) -> Via:
+        return "interceptor" if self.client_headers.get(VIA_HEADER) == "interceptor" else "base_url"
 
     @property
     def goes_upstream(self) -> bool:

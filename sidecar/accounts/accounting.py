@@ -254,6 +254,7 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         cache_miss=cache_miss(exchange),
         removed_tokens=exchange.removed_tokens,
         route=None if exchange.route is None else route_of(exchange),
+        via=exchange.via,
         **({} if exchange.miss is None else _miss(exchange.miss)),
     )
 

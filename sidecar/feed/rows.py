@@ -21,7 +21,6 @@ what was expected, and why it was not there); or it only took something in; or n
 BYTES_A_TOKEN: Final = 4
 """For output that still streams: an estimate until Claude says it."""
 
-VIA_HEADER: Final = "x-cgw-via"
 CLIENT_LEFT: Final = 499
 
 
@@ -69,7 +68,7 @@ def row_of(exchange: Exchange, *, has_body: bool = False) -> Json:
         if miss is None
         else {"ours": miss.ours, "cause": miss.cause, "tokens": miss.tokens, "cost_picos": miss.cost_picos},
         "has_body": has_body,
-        "via": "interceptor" if exchange.client_headers.get(VIA_HEADER) == "interceptor" else "base_url",
+        "via": exchange.via,
     }
 
 
@@ -118,7 +117,7 @@ def row_of_ledger(row: LedgerRow, *, has_body: bool = False) -> Json:
             "cost_picos": row.miss_picos,
         },
         "has_body": has_body,
-        "via": "base_url",
+        "via": row.via,
     }
 
 

@@ -70,6 +70,7 @@ _STORED: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("miss_tokens", "miss_tokens", "count"),
     ("miss_usd", "miss_picos", "money"),
     ("route", "route", "text"),
+    ("via", "via", "text"),
 )
 """Name in the export, column of the table, kind."""
 

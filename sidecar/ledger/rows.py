@@ -57,6 +57,7 @@ _TEXTS = (
     "cache_miss",
     "miss_cause",
     "route",
+    "via",
 )
 _COUNTS = (
     "input_tokens",
@@ -139,6 +140,8 @@ class LedgerRow:
     """What that cost more, in pico-dollars."""
     route: str | None = None
     """Where the model was the gateway's to choose: by which signals, and what each would have cost."""
+    via: str = "base_url"
+    """By which door it came: `interceptor` or the tool's own base URL."""
     cost_picos: int = field(init=False, repr=False, compare=False)
     """The money once more, as the databases keep it."""
     baseline_picos: int = field(init=False, repr=False, compare=False)

@@ -63,6 +63,7 @@ requests = Table(
     Column("miss_tokens", BigInteger, nullable=False, server_default="0"),
     Column("miss_picos", BigInteger, nullable=False, server_default="0"),
     Column("route", Text),
+    Column("via", Text, nullable=False, server_default="base_url"),
     Index("ledger_requests_by_time", "time_us", "id"),
     Index("ledger_requests_by_project", "project", "time_us", "id"),
     Index("ledger_requests_by_conversation", "conversation", "time_us"),

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config import Settings
-from sidecar.feed.rows import VIA_HEADER
+from sidecar.exchange import VIA_HEADER
 from sidecar.listener import BASES, Listener
 
 with warnings.catch_warnings():

@@ -226,6 +226,7 @@ def test_the_dashboard_is_told_through_which_door_a_request_came(
     intercepted = through.post(f"{OPENAI}/v1/chat/completions", json=ask)
     direct = httpx2.post(f"{gateway.url}/v1/chat/completions", json=ask, headers=directly, timeout=60)
     assert (door_of(behind, intercepted), door_of(gateway, direct)) == ("interceptor", "base_url")
+    assert kept_door_of(behind, intercepted) == "interceptor"
 
 
 def door_of(sidecar: RunningSidecar, answer: httpx2.Response) -> str:
@@ -236,6 +237,16 @@ def door_of(sidecar: RunningSidecar, answer: httpx2.Response) -> str:
         if found.status_code == 200:
             return str(found.json()["row"]["via"])
     raise TimeoutError(found.text)
+
+
+def kept_door_of(sidecar: RunningSidecar, answer: httpx2.Response) -> str:
+    """As the ledger keeps it."""
+    for _ in range(3000):
+        listed = httpx2.get(f"{sidecar.url}/admin/requests", headers={"x-api-key": sidecar.key}, timeout=60)
+        for kept in listed.json()["rows"]:
+            if kept["id"] == answer.headers["x-request-id"]:
+                return str(kept["via"])
+    raise TimeoutError(listed.text)
 
 
 def test_whatever_mitmproxy_writes_is_its_users_alone(interceptor: RunningInterceptor) -> None:

@@ -39,7 +39,7 @@ def rows(draw: st.DrawFn, **fields: Any) -> LedgerRow:
             "saved": draw(st.dictionaries(LAYER_NAMES, AMOUNTS, max_size=4)),
             "project": draw(TEXTS),
             **{name: draw(TEXTS) for name in ("client", "dialect", "conversation", "model_requested", "model")},
-            **{name: draw(TEXTS) for name in ("route_reason", "cache")},
+            **{name: draw(TEXTS) for name in ("route_reason", "cache", "via")},
             **{name: draw(st.none() | TEXTS) for name in ("stop_reason", "error_class", "miss_cause", "route")},
             **{name: draw(COUNTS) for name in ("input_tokens", "cache_read_tokens", "cache_write_5m_tokens")},
             **{name: draw(COUNTS) for name in ("cache_write_1h_tokens", "output_tokens", "thinking_tokens")},

@@ -65,6 +65,7 @@ COLUMNS_AFTER_LAYERS = [
     "miss_tokens",
     "miss_usd",
     "route",
+    "via",
 ]
 
 

@@ -27,7 +27,8 @@ PROMISED = (
     "time, request_id, project, client, conversation, model_requested, model, route_reason, input_tokens, "
     "cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, thinking_tokens, cost_usd, "
     "baseline_usd, saved_usd, {layers}, cache, status, stop_reason, ttft_ms, duration_ms, overhead_ms, retries, "
-    "cancelled, estimated, holdout, cache_miss, removed_tokens, miss_cause, miss_ours, miss_tokens, miss_usd, route"
+    "cancelled, estimated, holdout, cache_miss, removed_tokens, miss_cause, miss_ours, miss_tokens, miss_usd, route, "
+    "via"
 )
 PROMISED_COLUMNS = PROMISED.format(layers=", ".join(f"saved_{layer}_usd" for layer in LAYERS)).split(", ")
 MICRO = Decimal("0.000001")
@@ -74,7 +75,7 @@ def test_a_request_reads_as_it_was(database: Database) -> None:
         "saved_prompt_cache_usd": "0.0000035", "saved_keep_warm_usd": "-0.00000001", "cache": "MISS", "status": "200",
         "stop_reason": "end_turn", "ttft_ms": "312.046", "duration_ms": "", "overhead_ms": "", "cancelled": "true",
         "estimated": "false", "holdout": "false", "cache_miss": "",
-        "miss_cause": "", "miss_ours": "false", "route": "",
+        "miss_cause": "", "miss_ours": "false", "route": "", "via": "base_url",
     }  # fmt: skip
     assert line == wanted
     (same,) = read_jsonl(exported(database, "jsonl"))
