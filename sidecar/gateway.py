@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
 
@@ -284,7 +284,7 @@ class Gateway:
 
     async def _ask(self, exchange: Exchange, call: Call) -> None:
         guard = guard_of(exchange)
-        async with self._post(exchange) as answer:
+        async with _Posted(self, exchange) as answer:
             body = await answer.body()
         incoming.read_answer(exchange, body)
         if exchange.answer is not None and guard is not None:
@@ -300,7 +300,7 @@ class Gateway:
 
     async def _ask_for_stream(self, exchange: Exchange, call: Call) -> None:
         try:
-            async with self._post(exchange) as answer:
+            async with _Posted(self, exchange) as answer:
                 if not answer.is_stream:
                     raise GatewayError(
                         "api_error", "Claude's address sent no event stream: is ANTHROPIC_BASE_URL right?", status=502
@@ -420,39 +420,64 @@ class Gateway:
         else:
             call.body = orjson.dumps(exchange.answer)
 
-    @asynccontextmanager
-    async def _post(self, exchange: Exchange) -> AsyncIterator[UpstreamAnswer]:
+    async def post(self, exchange: Exchange) -> UpstreamAnswer:
+        """Claude's answer to what the exchange has become; to be released."""
         if exchange.timing.upstream_sent is None:
             await self.pay(exchange)
             exchange.timing.upstream_sent = perf_counter()
-        try:
-            async with AsyncExitStack() as stack:
-                answer = await self._answer(exchange, stack)
-                exchange.upstream_headers = answer.headers
-                yield answer
-        except GatewayError as error:
-            exchange.upstream_headers = exchange.upstream_headers or error.headers
-            raise
-        finally:
-            exchange.timing.upstream_ended = perf_counter()
+        return await self._answer(exchange)
 
-    async def _answer(self, exchange: Exchange, stack: AsyncExitStack) -> UpstreamAnswer:
+    async def _answer(self, exchange: Exchange) -> UpstreamAnswer:
         try:
-            return await stack.enter_async_context(self._sent(exchange))
+            return await self._sent(exchange)
         except GatewayError as error:
             if not second_chance(exchange, error):
                 raise
             log.info("request %s is sent once more without what Claude refused: %s", exchange.id, error.message)
-            return await stack.enter_async_context(self._sent(exchange))
+            return await self._sent(exchange)
 
-    def _sent(self, exchange: Exchange) -> AbstractAsyncContextManager[UpstreamAnswer]:
+    def _sent(self, exchange: Exchange) -> Coroutine[Any, Any, UpstreamAnswer]:
         exchange.upstream_body = _serialised(exchange.request) if exchange.edited else exchange.client_body
-        return self.upstream.post(
+        return self.upstream.ask(
+            "POST",
             PATHS[exchange.kind],
             exchange.upstream_body,
             for_upstream(exchange.client_headers, exchange.dialect),
             query=exchange.query if exchange.dialect == "anthropic_messages" else "",
         )
+
+
+class _Posted:
+    """One request to Claude, up to the end of its answer: `async with` it."""
+
+    __slots__ = ("_answer", "_exchange", "_gateway")
+
+    def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
+        self._gateway = gateway
+        self._exchange = exchange
+        self._answer: UpstreamAnswer | None = None
+
+    async def __aenter__(self) -> UpstreamAnswer:
+        exchange = self._exchange
+        try:
+            self._answer = answer = await self._gateway.post(exchange)
+        except BaseException as error:
+            self._ended(error)
+            raise
+        exchange.upstream_headers = answer.headers
+        return answer
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        assert self._answer is not None
+        self._answer.release()
+        self._ended(error)
+
+    def _ended(self, error: BaseException | None) -> None:
+        exchange = self._exchange
+        if isinstance(error, GatewayError):
+            exchange.upstream_headers = exchange.upstream_headers or error.headers
+        if exchange.timing.upstream_sent is not None:
+            exchange.timing.upstream_ended = perf_counter()
 
 
 def _stopped() -> GatewayError:

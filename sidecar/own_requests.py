@@ -60,7 +60,7 @@ class OwnRequests:
             headers[CLOCK_HEADER] = f"{at:.3f}"
         own.timing.upstream_sent = perf_counter()
         try:
-            async with self._upstream.post("/v1/messages", orjson.dumps(request), headers) as answer:
+            async with self._upstream.send("POST", "/v1/messages", orjson.dumps(request), headers) as answer:
                 own.upstream_headers = answer.headers
                 told = orjson.loads(await answer.body())
         except (GatewayError, orjson.JSONDecodeError) as error:

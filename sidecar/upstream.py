@@ -1,8 +1,8 @@
 """Claude's HTTP API: bytes out, raw event bytes in.
 
 aiohttp carries the bytes, since it costs a tenth of the SDK's own data plane; the SDK says how to sign them
-(`credentials`). Leaving a `post` block, however it happens, closes the connection unless the answer was read to its
-end, so cancelling the task cancels the request at Anthropic's side.
+(`credentials`). Releasing an answer closes the connection unless all of it came, so cancelling the task cancels the
+request at Anthropic's side.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 
 from sidecar import __version__
+from sidecar.connections import Connections, Received
 from sidecar.credentials import wire_headers
 from sidecar.dialects.anthropic_messages import decode_upstream_error
 from sidecar.errors import GatewayError
@@ -27,6 +28,8 @@ CONNECT_SECONDS = 10.0
 ANSWER_BYTES = 32 * 1024 * 1024
 REFUSAL_BYTES = 1024 * 1024
 """What a whole answer, and the body of an error, may be at most."""
+
+OURS = {"user-agent": f"cgw/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
 
 HOP_BY_HOP = frozenset(
     {
@@ -49,28 +52,29 @@ HOP_BY_HOP = frozenset(
 
 
 class UpstreamAnswer:
-    """A 2xx answer whose body has not been read yet."""
+    """A 2xx answer whose body has not been read yet. `release` it, read or not."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers = _end_to_end(response)
+    def __init__(self, received: Received) -> None:
+        self._received = received
+        self.status = received.status
+        self.headers = _end_to_end(received.headers)
 
     @property
     def is_stream(self) -> bool:
-        return self._response.content_type == "text/event-stream"
+        kind, _, _ = self._received.headers.get("content-type", "").partition(";")
+        return kind.strip().lower() == "text/event-stream"
 
     async def body(self) -> bytes:
         """The whole body. Raises GatewayError when the connection breaks first, or too much comes."""
         try:
-            return await _bounded(self._response, ANSWER_BYTES)
+            return await self._received.body(ANSWER_BYTES)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises GatewayError when it breaks off."""
         try:
-            async for chunk in self._response.content.iter_any():
+            async for chunk in self._received.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
@@ -79,11 +83,15 @@ class UpstreamAnswer:
         """The events of each network read, together. Raises GatewayError when the stream breaks off."""
         splitter = EventSplitter()
         try:
-            async for chunk in self._response.content.iter_any():
+            async for chunk in self._received.content.iter_any():
                 if (events := splitter.take(chunk)) is not None:
                     yield events
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
+
+    def release(self) -> None:
+        """Closes the connection where the answer was not read to its end."""
+        self._received.release()
 
 
 class Upstream:
@@ -103,20 +111,17 @@ class Upstream:
         self._api_key = api_key
         self._api_version = api_version
         self._sdk_headers = sdk_headers
-        self._proxy = proxy
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout_seconds)
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections(
+            self.base_url,
+            proxy=proxy,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout_seconds),
+        )
         self._signing: asyncio.Task[dict[str, str]] | None = None
+        self._signed: dict[str, str] | None = None
+        """What every request carries that has no header of the same name."""
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            timeout=self._timeout,
-            trust_env=False,
-            auto_decompress=True,
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"cgw/{__version__}", "Accept-Encoding": "identity"},
-        )
+        await self._connections.__aenter__()
         self._signing = asyncio.create_task(
             wire_headers(self._api_key, self.base_url, remembered=self._sdk_headers), name="ask the anthropic SDK"
         )
@@ -125,52 +130,52 @@ class Upstream:
     async def __aexit__(self, *_: object) -> None:
         if self._signing is not None:
             self._signing.cancel()
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.__aexit__()
 
     async def api_version(self) -> str:
         """The `anthropic-version` that requests carry when the client names none."""
-        return (await self._signed())["anthropic-version"]
-
-    def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], *, query: str = ""
-    ) -> AbstractAsyncContextManager[UpstreamAnswer]:
-        """`send` for what has a body."""
-        return self.send("POST", path, body, headers, query=query)
+        return (self._signed or await self._sign())["anthropic-version"]
 
     @asynccontextmanager
     async def send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
     ) -> AsyncIterator[UpstreamAnswer]:
-        """One request to `path` (`/v1/messages`).
+        """`ask`, and the answer is released at the end of the block."""
+        answer = await self.ask(method, path, body, headers, query=query)
+        try:
+            yield answer
+        finally:
+            answer.release()
+
+    async def ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
+    ) -> UpstreamAnswer:
+        """One request to `path` (`/v1/messages`), whose answer is to be released.
 
         `headers` are the client's that may go on; the credential is ours. Raises GatewayError for any status but 2xx
         (with the upstream's own body in `raw`) and for a connection that cannot be made or breaks.
         """
-        assert self._session is not None, "use Upstream as a context manager"
-        signed = {**await self._signed(), **headers}
+        told = {**(self._signed or await self._sign()), **headers}
         if body is not None:
-            signed["content-type"] = "application/json"
-        url = f"{self.base_url}{path}?{query}" if query else self.base_url + path
+            told["content-type"] = "application/json"
         try:
-            response = await self._session.request(
-                method, url, data=body, headers=signed, proxy=self._proxy, allow_redirects=False
-            )
+            received = await self._connections.ask(method, path, query, told, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
+        if 200 <= received.status < 300:
+            return UpstreamAnswer(received)
         try:
-            if not 200 <= response.status < 300:
-                raise await _refusal(response)
-            yield UpstreamAnswer(response)
+            raise await _refusal(received)
         finally:
-            if not response.content.at_eof():
-                response.close()
-            response.release()
+            received.release()
 
-    async def _signed(self) -> dict[str, str]:
+    async def _sign(self) -> dict[str, str]:
         assert self._signing is not None, "use Upstream as a context manager"
-        signed = await asyncio.shield(self._signing)
-        return signed | {"anthropic-version": self._api_version} if self._api_version else signed
+        signed = {**OURS, **await asyncio.shield(self._signing)}
+        if self._api_version:
+            signed["anthropic-version"] = self._api_version
+        self._signed = signed
+        return signed
 
     def _unreachable(self, error: Exception) -> GatewayError:
         code = "upstream_unreachable"
@@ -191,31 +196,19 @@ class Upstream:
         )
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> GatewayError:
+async def _refusal(received: Received) -> GatewayError:
     try:
-        body = await _bounded(response, REFUSAL_BYTES)
+        body = await received.body(REFUSAL_BYTES)
     except (aiohttp.ClientError, TimeoutError, ValueError):
         body = b""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    error = decode_upstream_error(response.status, body, headers)
-    error.headers = _end_to_end(response)
+    headers = {name.lower(): value for name, value in received.headers.items()}
+    error = decode_upstream_error(received.status, body, headers)
+    error.headers = _end_to_end(received.headers)
     return error
 
 
-async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The whole body, unpacked. Raises ValueError for one of more than `most` bytes: a few packed ones may hold
-    gigabytes."""
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > most:
-            raise ValueError(f"more than {most:,} bytes came")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _end_to_end(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name: value for raw, value in response.headers.items() if (name := raw.lower()) not in HOP_BY_HOP}
+def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for raw, value in headers.items() if (name := raw.lower()) not in HOP_BY_HOP}
 
 
 def _first_line(text: str) -> str:

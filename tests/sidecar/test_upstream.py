@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,12 +42,12 @@ def answers(*pieces: bytes) -> Serve:
 
 
 async def body_of(upstream: Upstream) -> bytes:
-    async with upstream.post("/v1/messages", b"{}", {}) as answer:
+    async with upstream.send("POST", "/v1/messages", b"{}", {}) as answer:
         return await answer.body()
 
 
 async def events_of(upstream: Upstream) -> list[bytes]:
-    async with upstream.post("/v1/messages", b"{}", {}) as answer:
+    async with upstream.send("POST", "/v1/messages", b"{}", {}) as answer:
         return [event.data async for batch in answer.events() for event in batch]
 
 
@@ -155,7 +155,7 @@ async def test_leaving_the_block_early_closes_the_connection() -> None:
         closed.set()
 
     async with upstream_of(endless) as upstream:
-        async with upstream.post("/v1/messages", b"{}", {}):
+        async with upstream.send("POST", "/v1/messages", b"{}", {}):
             pass
         await asyncio.wait_for(closed.wait(), 10)
 
@@ -167,6 +167,52 @@ async def test_a_refusal_brings_claudes_own_headers() -> None:
         with pytest.raises(GatewayError) as refusal:
             await body_of(upstream)
     assert refusal.value.headers == {"request-id": "req_9"}
+
+
+async def test_a_proxy_is_asked_for_the_whole_address_and_told_who_asks() -> None:
+    heard: list[bytes] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            heard.append(await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(2))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(once, "127.0.0.1", 0) as server:
+        proxy = f"http://me:s3cret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Upstream(base_url="http://claude.invalid", api_key="k", proxy=proxy) as upstream:
+            assert [await body_of(upstream), await body_of(upstream)] == [b"{}", b"{}"]
+    for head in heard:
+        assert head.startswith(b"POST http://claude.invalid/v1/messages HTTP/1.1\r\nhost: claude.invalid\r\n")
+        assert b"\r\nproxy-authorization: Basic bWU6czNjcmV0\r\n" in head
+        assert head.endswith(b"{}")
+
+
+async def test_a_connection_is_used_again_where_the_answer_was_read_to_its_end() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                await reader.readexactly(2)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Upstream(base_url=f"http://127.0.0.1:{port}", api_key="k") as upstream:
+            for _ in range(3):
+                assert await body_of(upstream) == b"{}"
+            assert connections == 1
+
+
+async def test_a_head_cannot_be_forged_by_a_value_of_two_lines() -> None:
+    async with upstream_of(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as upstream:
+        with pytest.raises(ValueError, match="line end"):
+            async with upstream.send("POST", "/v1/messages", b"{}", {"x-note": "a\r\nx-api-key: b"}):
+                pass
 
 
 async def test_the_password_of_a_proxy_that_refuses_is_not_told() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -66,6 +65,9 @@ class Sentence:
 
     async def events(self) -> AsyncIterator[Events]:
         yield Events.of(EVENTS)
+
+    def release(self) -> None:
+        pass
 
 
 class Heard(NamedTuple):
@@ -174,10 +176,10 @@ class InProcess:
         sent = self.sent
 
         class Claude(Upstream):
-            @asynccontextmanager
-            async def post(
-                self, path: str, body: bytes, headers: Mapping[str, str], *, query: str = ""
-            ) -> AsyncIterator[Any]:
+            async def ask(
+                self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
+            ) -> Any:
+                assert body is not None
                 sent[:] = [body]
                 asked = orjson.loads(body)
                 told = {"anthropic-version": await self.api_version(), **headers}
@@ -190,9 +192,8 @@ class InProcess:
                         "invalid_request_error", str(refused), status=refused.status, upstream=True
                     ) from None
                 if path.endswith("count_tokens"):
-                    yield Sentence(b'{"input_tokens":7}', is_stream=False)
-                else:
-                    yield Sentence(WHOLE, is_stream=asked.get("stream") is True)
+                    return Sentence(b'{"input_tokens":7}', is_stream=False)
+                return Sentence(WHOLE, is_stream=asked.get("stream") is True)
 
         return Claude
 
