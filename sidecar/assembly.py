@@ -1,6 +1,9 @@
-"""The last step before the user's own addons: what the layers decided becomes the request."""
+"""The last steps before the user's own addons: what the layers decided becomes the request, and theirs to write to."""
 
 from __future__ import annotations
+
+import marshal
+from typing import Any
 
 from sidecar.exchange import Exchange
 from sidecar.models.catalogue import Catalogue
@@ -22,3 +25,15 @@ class Assembly:
         if assembled is not exchange.request:
             exchange.request = assembled
             exchange.edited = True
+
+
+class OwnCopy:
+    """A request shares its objects with earlier ones of its conversation. A user's addon may write to all of it."""
+
+    def request(self, exchange: Exchange) -> None:
+        exchange.request = _copied(exchange.request)
+
+
+def _copied(value: Any) -> Any:
+    """Of JSON; a tenth of what `deepcopy` takes."""
+    return marshal.loads(marshal.dumps(value))  # noqa: S302 - its own bytes, just written

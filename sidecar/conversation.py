@@ -10,7 +10,7 @@ Pure values: nothing here knows a store or a server. Sizes are bytes of compact 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from typing import Final, Literal, NamedTuple
@@ -243,27 +243,81 @@ class Match:
 ZONES: Final = ("tools", "system", "messages")
 
 
-def positions_of(request: Json) -> list[Position] | None:
-    """The request flattened; None for one whose shape is not Anthropic's, or that is nested deeper than can be written:
-    the API is to judge it as it is."""
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A request as positions, and what stands in them."""
+
+    positions: list[Position]
+    chain: list[bytes]
+    """The rolling hash behind each position."""
+    head: int
+    """How many positions are tools and system text."""
+    ends: list[int]
+    """Behind the last position of each message."""
+    marks: dict[int, str]
+    """The client's own cache markers."""
+    thinks: bool
+    """Whether there is thinking in it."""
+    tools: object
+    system: object
+    """As they were written."""
+
+
+def flattened(request: Json, project: str, before: Flat | None = None, known: int = 0) -> Flat | None:
+    """The request as positions; None for one whose shape is not Anthropic's, or that is nested deeper than can be
+    written: the API is to judge it as it is.
+
+    `before` is an earlier request of the same project, of which the first `known` messages are the very same objects.
+    """
     try:
         orjson.dumps({name: value for name, value in request.items() if name not in ZONES})
-        return [*_flattened(request)]
+        return _flattened(request, project, before, known)
     except (KeyError, TypeError, AttributeError, orjson.JSONEncodeError):
         return None
 
 
-def _flattened(request: Json) -> Iterator[Position]:
-    for tool in request.get("tools") or ():
-        yield _position("tools", "", -1, tool)
-    for block in _blocks(request.get("system")):
-        yield _position("system", "", -1, block)
-    for number, message in enumerate(request["messages"] or ()):
+def positions_of(request: Json) -> list[Position] | None:
+    flat = flattened(request, "")
+    return None if flat is None else flat.positions
+
+
+def _flattened(request: Json, project: str, before: Flat | None, known: int) -> Flat:
+    tools, system, messages = request.get("tools"), request.get("system"), request["messages"] or ()
+    if before is not None and tools is before.tools and system is before.system:
+        positions, chain = before.positions[: before.head], before.chain[: before.head]
+    else:
+        positions = [_position("tools", "", -1, tool) for tool in tools or ()]
+        positions += [_position("system", "", -1, block) for block in _blocks(system)]
+        chain = rolling(project, [at.digest for at in positions])
+    head, ends, thinks = len(positions), [], False
+    if before is not None and known and head == before.head and chain[-1:] == before.chain[head - 1 : head]:
+        ends = before.ends[:known]
+        positions += before.positions[head : ends[-1]]
+        chain += before.chain[head : ends[-1]]
+        marks = {index: ttl for index, ttl in before.marks.items() if head <= index < ends[-1]}
+        thinks = before.thinks and holds_thinking(positions)
+    else:
+        known, marks = 0, {}
+    start = len(positions)
+    for number, message in enumerate(messages[known:], known):
         role = message.get("role")
         if not isinstance(role, str):
             raise TypeError("a message without a role")
         for block in _blocks(message.get("content")):
-            yield _position("messages", role, number, block)
+            positions.append(_position("messages", role, number, block))
+        ends.append(len(positions))
+    new = positions[start:]
+    chain += rolling_on(chain[-1] if chain else seed(project), [at.digest for at in new])
+    marks = {
+        **{index: at.ttl for index, at in enumerate(positions[:head]) if at.ttl is not None},
+        **marks,
+        **{index: at.ttl for index, at in enumerate(new, start) if at.ttl is not None},
+    }
+    return Flat(positions, chain, head, ends, marks, thinks or holds_thinking(new), tools, system)
+
+
+def holds_thinking(positions: Iterable[Position]) -> bool:
+    return any(at.role == "assistant" and at.kind in THINKING for at in positions)
 
 
 def _blocks(content: object) -> Sequence[Json]:
@@ -336,7 +390,11 @@ def _link(link: bytes, digest: bytes) -> bytes:
 
 def rolling(project: str, digests: Iterable[bytes]) -> list[bytes]:
     """The hash of every prefix."""
-    link = seed(project)
+    return rolling_on(seed(project), digests)
+
+
+def rolling_on(link: bytes, digests: Iterable[bytes]) -> list[bytes]:
+    """The same behind a prefix whose hash is known."""
     return [link := _link(link, digest) for digest in digests]
 
 

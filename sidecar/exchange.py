@@ -15,6 +15,7 @@ from sidecar.errors import GatewayError
 
 if TYPE_CHECKING:
     from sidecar.accounts.account import Account
+    from sidecar.bodies import Known, Made
     from sidecar.call import Call, Reader
     from sidecar.prompt import Prompt
     from sidecar.routing.decide import Route
@@ -257,6 +258,10 @@ class Exchange:
     kind: Literal["generate", "count_tokens"] = "generate"
     choices: int = 1
     """How many answers the client wants to the same request (`n`); each is an exchange of its own."""
+    known: Known | None = None
+    """What of it was there in an earlier request."""
+    made: Made | None = None
+    """Where it is kept what is made of it, for a later one."""
     prompt: Prompt | None = None
     """The request position by position; None where there is nothing for layers to do: token counts, turns of a
     server-held thread, shapes that are the API's to judge."""

@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import Request
 
 from sidecar.admission import Admission
+from sidecar.bodies import Bodies, Known, Made, Read
 from sidecar.clients import recognise
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Dialect, Exchange, Json, Note, Timing
@@ -48,6 +49,8 @@ class Admitted:
     """`wire` has a model that `body` has not: the deployment of the path, or the project's default."""
     received: float
     """When its last byte was here, as `Timing` has it."""
+    read: Read
+    """What of `wire` was known, and where it is kept what is made of it."""
 
 
 class Intake:
@@ -67,6 +70,7 @@ class Intake:
         self.limiter = limiter
         self.limits = limits
         self._admission = admission
+        self._bodies = Bodies()
         self._bypass = bypass
 
     async def admit(self, request: Request) -> Project:
@@ -74,22 +78,42 @@ class Intake:
         request.state.project = project
         return project
 
-    async def admitted_body(self, request: Request) -> Admitted:
+    async def admitted_body(self, request: Request, *, keep: bool = True) -> Admitted:
+        """Reads what is new in the body. With `keep` the conversation's next request will find it again."""
         project = await self.admit(request)
         if self.gateway.in_flight >= self.limits.max_in_flight:
             raise _too_many(self.gateway.in_flight)
         body = await _read(request, self.limits.max_body_bytes)
         received = time.perf_counter()
-        wire = _parse(body)
+        read = self._read_json(project, body, keep=keep)
+        wire = read.wire
         named = request.path_params.get("deployment") or wire.get("model") or project.policy.default_model
         completed = named is not None and named != wire.get("model")
         if completed:
             wire["model"] = named
-        return Admitted(project, body, wire, completed, received)
+        return Admitted(project, body, wire, completed, received, read)
+
+    def _read_json(self, project: Project, body: bytes, *, keep: bool) -> Read:
+        try:
+            read = self._bodies.read(project.name, body, keep=keep)
+        except orjson.JSONDecodeError as error:
+            raise invalid_request(f"The body is not valid JSON: {error}.") from error
+        if not isinstance(read.wire, dict):
+            raise invalid_request(f"The body must be a JSON object, not {_kind_of(read.wire)}.")
+        return read
 
     def exchange(
-        self, request: Request, dialect: Dialect, admitted: Admitted, inner: Json, *, stream: bool
+        self,
+        request: Request,
+        dialect: Dialect,
+        admitted: Admitted,
+        inner: Json,
+        *,
+        stream: bool,
+        known: Known | None = None,
+        made: Made | None = None,
     ) -> Exchange:
+        """`known` and `made` are of `inner`, and not of the body that it was made of."""
         model = inner.get("model")
         if not isinstance(model, str) or not model:
             raise invalid_request(
@@ -114,6 +138,8 @@ class Intake:
             timing=Timing(admitted.received),
             bypass=headers.get("x-gateway-bypass") == "1" or self._bypass(),
             now=self._told_time(headers),
+            known=known,
+            made=made,
         )
         try:
             self.gateway.resolve(exchange)
@@ -149,11 +175,14 @@ class Intake:
         *,
         stream: bool,
         notes: Iterable[Note],
+        known: Known | None = None,
+        made: Made | None = None,
     ) -> list[Exchange]:
-        """One exchange for each answer that a translated request wants."""
+        """One exchange for each answer that a translated request wants. `known` and `made` are of each of them."""
         exchanges: list[Exchange] = []
         for index, one in enumerate(inner):
-            exchange = self.exchange(request, dialect, admitted, {**one, "stream": True}, stream=stream)
+            translated = {**one, "stream": True}
+            exchange = self.exchange(request, dialect, admitted, translated, stream=stream, known=known, made=made)
             if index:
                 exchange.id = f"{exchanges[0].id}-{index}"
             exchange.edited = True
@@ -240,16 +269,6 @@ def _too_large(limit: int) -> GatewayError:
     return GatewayError(
         "request_too_large", f"The request is larger than {limit:,} bytes (MAX_BODY_BYTES).", code="request_too_large"
     )
-
-
-def _parse(body: bytes) -> Json:
-    try:
-        wire = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise invalid_request(f"The body is not valid JSON: {error}.") from error
-    if not isinstance(wire, dict):
-        raise invalid_request(f"The body must be a JSON object, not {_kind_of(wire)}.")
-    return wire
 
 
 def _kind_of(value: object) -> str:

@@ -22,9 +22,9 @@ from sidecar.conversation import (
     Match,
     Position,
     common_prefix,
+    flattened,
     in_frozen_order,
     match,
-    positions_of,
     rolling,
 )
 from sidecar.conversations import session_of
@@ -47,7 +47,7 @@ MOST_ASKED: Final = 50_000
 GONE: Final = b""
 """The head of a line that must not come back: keys that nobody knows any more may still lead to it."""
 ON_THE_LOOP: Final = 256 * 1024
-"""Bytes of a request above which it is flattened and hashed in a thread."""
+"""Bytes of a request that are new, above which it is flattened and hashed in a thread."""
 
 
 class Kept(Protocol):
@@ -91,7 +91,8 @@ class ConversationMemory:
     async def request(self, exchange: Exchange) -> None:
         if exchange.kind != "generate" or exchange.request.get("thread") is not None:
             return
-        if len(exchange.client_body) > ON_THE_LOOP:
+        known = exchange.known.size if exchange.known is not None else 0
+        if len(exchange.client_body) - known > ON_THE_LOOP:
             prompt = await asyncio.to_thread(_flattened, exchange)
         else:
             prompt = _flattened(exchange)
@@ -298,8 +299,15 @@ def _read_line(kept: Kept, line_id: str) -> tuple[Line, int] | None:
 
 
 def _flattened(exchange: Exchange) -> Prompt | None:
-    positions = positions_of(exchange.request)
-    return Prompt(exchange.project, positions) if positions else None
+    known, before = 0, None
+    if exchange.known is not None:
+        known, before = exchange.known.messages, exchange.known.made.flat
+    flat = flattened(exchange.request, exchange.project, before, known)
+    if flat is None or not flat.positions:
+        return None
+    if exchange.made is not None:
+        exchange.made.flat = flat
+    return Prompt(exchange.project, flat.positions, flat)
 
 
 def _marks(exchange: Exchange, prompt: Prompt) -> dict[int, str]:

@@ -15,11 +15,13 @@ from sidecar.conversation import (
     THINKING,
     Changed,
     Edit,
+    Flat,
     Lifetime,
     Line,
     Match,
     Position,
     Sent,
+    holds_thinking,
     rolling,
 )
 from sidecar.exchange import Json
@@ -59,10 +61,11 @@ class Prompt:
     `frozen` leading positions went upstream before and go out as they did; editing one of them raises ValueError.
     """
 
-    def __init__(self, project: str, positions: list[Position]) -> None:
+    def __init__(self, project: str, positions: list[Position], flat: Flat | None = None) -> None:
+        """`flat` is what is known of the positions, where somebody has looked at them."""
         self.project = project
         self.positions = positions
-        self.chain = rolling(project, (position.digest for position in positions))
+        self.chain = rolling(project, (position.digest for position in positions)) if flat is None else flat.chain
         self.frozen = 0
         self.line: Line | None = None
         self.known = 0
@@ -78,7 +81,7 @@ class Prompt:
         """The first position that `take_back` changed."""
         self.marks: dict[int, Lifetime] = {}
         """Our own cache markers."""
-        self._written_marks: Mapping[int, str] = _marks_of(positions)
+        self._written_marks: Mapping[int, str] = _marks_of(positions) if flat is None else flat.marks
         self.client_marks = dict(self._written_marks)
         """The client's own, of which a layer may take away what is too many."""
         self._edits: dict[int, Edit] = {}
@@ -87,7 +90,7 @@ class Prompt:
         self._mended: dict[int, bytes] = {}
         """What repairs go on from, at positions that are live again and yet sent as they were."""
         self.reordered = False
-        self.thinks = any(at.role == "assistant" and at.kind in THINKING for at in positions)
+        self.thinks = holds_thinking(positions) if flat is None else flat.thinks
         """Whether the client itself returns signed thinking: it is bound to everything before it."""
         self.keeps_thinking = False
         """Whether what Claude thinks now will be put back when its answer comes back."""

@@ -25,7 +25,7 @@ from sidecar.accounts.bookkeeping import Books
 from sidecar.accounts.prices import Prices
 from sidecar.admin import AdminRoutes
 from sidecar.admission import Admission
-from sidecar.assembly import Assembly
+from sidecar.assembly import Assembly, OwnCopy
 from sidecar.batches import BatchBooks
 from sidecar.breaker import Breakers, Trips
 from sidecar.commands.sockets import reachable_url
@@ -235,12 +235,18 @@ async def sidecar_app(
         except ValueError as error:
             raise StartError(str(error)) from error
         persistence = Persistence(breakers, retry=settings.retry_enabled)
+        own_addons = user_addons(addon_files)
         switches, kept, feed = house.switches, house.kept, house.feed
         gateway = Gateway(
             catalogue=catalogue,
             upstream=upstream,
             pipeline=Pipeline(
-                [memory, *built_in_layers(BUILT_IN, services), Assembly(catalogue), *user_addons(addon_files)]
+                [
+                    memory,
+                    *built_in_layers(BUILT_IN, services),
+                    Assembly(catalogue),
+                    *([OwnCopy(), *own_addons] if own_addons else []),
+                ]
             ),
             default_max_tokens=settings.default_max_tokens,
             toll=meters.toll.pay,

@@ -23,13 +23,14 @@ class Messages:
     async def messages(self, request: Request) -> Response:
         admitted = await self._intake.admitted_body(request)
         wire = admitted.wire
+        known, made = admitted.read.known, admitted.read.made
         exchange = self._intake.exchange(
-            request, "anthropic_messages", admitted, wire, stream=wire.get("stream") is True
+            request, "anthropic_messages", admitted, wire, stream=wire.get("stream") is True, known=known, made=made
         )
         return NativeAnswer(self._intake.gateway, exchange, ping_seconds=self._intake.limits.ping_seconds)
 
     async def count_tokens(self, request: Request) -> Response:
-        admitted = await self._intake.admitted_body(request)
+        admitted = await self._intake.admitted_body(request, keep=False)
         exchange = self._intake.exchange(request, "anthropic_messages", admitted, admitted.wire, stream=False)
         exchange.kind = "count_tokens"
         return NativeAnswer(self._intake.gateway, exchange, ping_seconds=self._intake.limits.ping_seconds)

@@ -28,7 +28,7 @@ import orjson
 from sidecar.exchange import Exchange, Json
 from sidecar.prompt import Prompt
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Part of every key: raise it when the same key would mean something else."""
 KEY_BYTES: Final = 20
 
@@ -74,7 +74,7 @@ def request_key(exchange: Exchange, prompt: Prompt, *, upstream: str, api_versio
         exchange.effort_hint,
         routing and [exchange.wish, policy.models, policy.denied],
         prompt.chain[-1].hex(),
-        [*_shape(exchange.request)],
+        _shape(exchange).hex(),
         sorted(_fields(exchange.request)),
         sorted(_headers(exchange, api_version)),
         exchange.query,
@@ -82,14 +82,26 @@ def request_key(exchange: Exchange, prompt: Prompt, *, upstream: str, api_versio
     return blake2b(orjson.dumps(told), digest_size=KEY_BYTES).hexdigest()
 
 
-def _shape(request: Json) -> Iterator[list[Any]]:
+Shapes = list[bytes]
+"""A rolling hash over the messages of a request, see `_shape`."""
+
+
+def _shape(exchange: Exchange) -> bytes:
     """Where messages begin and end, and what they say beside their content: the chain knows only blocks."""
-    for message in request["messages"]:
+    known = exchange.known
+    shapes = known.made.shapes[: known.messages] if known is not None and known.made.shapes is not None else []
+    shape = shapes[-1] if shapes else b""
+    for message in exchange.request["messages"][len(shapes) :]:
         content = message.get("content")
         blocks = len(content) if isinstance(content, list) else content is not None
         plain = message.keys() <= WITHIN
         beside = {} if plain else {name: value for name, value in message.items() if name not in WITHIN}
-        yield [message["role"], int(blocks), beside]
+        told = orjson.dumps([message["role"], int(blocks), beside])
+        shape = blake2b(shape + told, digest_size=KEY_BYTES).digest()
+        shapes.append(shape)
+    if exchange.made is not None:
+        exchange.made.shapes = shapes
+    return shape
 
 
 def _fields(request: Json) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,321 @@
+"""Bodies of requests, read only as far as they are new.
+
+A conversation's next request repeats the last one byte for byte and goes on behind it. So what was read of the one is
+found again in the other by its bytes, and with the same objects comes whatever was made of them since (`Made`): their
+translation, their positions, their hashes. Nothing else finds it again, so that nothing can be found wrongly: what
+`read` gives is what reading the whole body would give, whatever is remembered.
+
+Belongs to the event loop; bounded in memory. Objects that were read once are other requests' too: nobody writes to
+them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from sidecar.exchange import Json
+
+if TYPE_CHECKING:
+    from sidecar.conversation import Flat
+    from sidecar.replies.request_key import Shapes
+
+MESSAGES: Final = "messages"
+SHORTEST: Final = 8 * 1024
+"""Bytes of a body that is worth it: a shorter one is read in less time than it takes to look for it."""
+HEAD: Final = 64
+"""Leading bytes that the bodies of one conversation have in common, whatever follows."""
+MOST_MEMORY: Final = 48 * 1024 * 1024
+MEMORY_A_BYTE: Final = 3
+"""Of a body: itself, as objects, and once more as the bytes of its positions."""
+MEMORY_A_MESSAGE: Final = 1_500
+STEP: Final = 64 * 1024
+"""Bytes that are compared at once."""
+
+LONGEST_SCANNED: Final = 64 * 1024
+"""Bytes of a body whose values are told apart one by one: a millisecond."""
+
+_ARRAY: Final = re.compile(rb'"messages"\s*:\s*\[\s*')
+_FIRST_KEYS: Final = frozenset({"role", "content"})
+_MESSAGE: Final = re.compile(rb'\{"(?:role|content)"')
+_ESCAPED_KEY: Final = re.compile(rb'\{\s*"[a-z]*\\u')
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+"""What tells where a value ends, in JSON that was read."""
+_STAND_IN: Final = secrets.token_hex(16)
+"""What nobody writes."""
+BLANKS: Final = b" \t\n\r"
+_QUOTE, _OPENING, _CLOSING = b'"', b"[{", b"]}"
+
+
+@dataclass(slots=True)
+class Made:
+    """What was made of one request, for the next one that begins like it."""
+
+    flat: Flat | None = None
+    shapes: Shapes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a request has of an earlier one: the very same objects."""
+
+    made: Made
+    """Of the earlier request."""
+    messages: int
+    """How many leading messages are the same."""
+    beside: bool
+    """Whether all the rest is the same too."""
+    size: int
+    """Bytes of the body that were found again."""
+
+
+class Read(NamedTuple):
+    """A body as JSON, whatever it is."""
+
+    wire: Any
+    known: Known | None = None
+    made: Made | None = None
+    """Where it is kept what is made of it."""
+
+
+@dataclass(eq=False, slots=True)
+class Body:
+    """One body that was read."""
+
+    raw: bytes
+    wire: Json
+    made: Made = field(default_factory=Made)
+    _start: int = -1
+    """Where the first message begins; -1 until somebody asked."""
+    _ends: list[int] = field(default_factory=list)
+    """Behind each message, as far as they were looked for."""
+    _close: int = -1
+    """Where their array ends."""
+    is_plain: bool = True
+    """False where this body's messages cannot be told by their bytes."""
+
+    @property
+    def memory(self) -> int:
+        return MEMORY_A_BYTE * len(self.raw) + MEMORY_A_MESSAGE * len(self.wire[MESSAGES])
+
+    def going_on(self, raw: bytes, wire: Json, known: int) -> Body:
+        """The body of a later request, of which `known` messages are these."""
+        return Body(raw, wire, _start=self._start, _ends=self._ends[:known])
+
+    def messages_in(self, size: int) -> int:
+        """How many messages stand in so many leading bytes."""
+        return bisect_right(self._ends, size) if self._look_through() else 0
+
+    def read_on(self, raw: bytes, known: int) -> tuple[Json, bool] | None:
+        """Another body that begins with `known` of these messages, and whether all beside its messages is the same.
+        None where that cannot be told by parts: then it is to be read as a whole."""
+        begin, beside = self._ends[known - 1], True
+        close = len(raw) - (len(self.raw) - self._close)
+        wire: Json
+        if close >= begin and raw.endswith(memoryview(self.raw)[self._close :]):
+            wire = self.wire
+        else:
+            beside = False
+            *_, close = _ends_of_values(raw, begin)
+            wire = _without_messages(raw, self._start, close)
+        new = raw[begin:close].strip(BLANKS)
+        if new and (new[:1] != b"," or not new[1:].strip(BLANKS)):
+            return None
+        # As deep as it stands in the whole body: what is nested too deep there is so here. Two arrays are one that was
+        # closed in between.
+        if len(read := orjson.loads(b"[[%b]]" % new[1:])) != 1:
+            return None
+        return {**wire, MESSAGES: [*self.wire[MESSAGES][:known], *read[0]]}, beside
+
+    def size_of(self, messages: int) -> int:
+        """Bytes up to the end of so many messages."""
+        return self._ends[messages - 1]
+
+    def _look_through(self) -> bool:
+        """Find where the messages stand; False where they cannot be told by their bytes."""
+        if self._close < 0 and self.is_plain:
+            try:
+                if self._start < 0:
+                    self._start, self._ends = _first_places(self.raw, self.wire[MESSAGES])
+                    self._close = self._ends.pop()
+                    _without_messages(self.raw, self._start, self._close)
+                else:
+                    *ends, self._close = _ends_of_values(self.raw, self._ends[-1])
+                    self._ends += ends
+            except ValueError:
+                self.is_plain = False
+            self.is_plain = self.is_plain and len(self._ends) == len(self.wire[MESSAGES])
+        return self.is_plain
+
+
+class Bodies:
+    """The newest bodies of each project, by what they begin with."""
+
+    def __init__(self, most_memory: int = MOST_MEMORY) -> None:
+        self._most_memory = most_memory
+        self._memory = 0
+        self._kept: OrderedDict[int, tuple[tuple[str, bytes], Body]] = OrderedDict()
+        """By the id of the body, the least recently used first."""
+        self._alike: dict[tuple[str, bytes], list[Body]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that they take, about."""
+        return self._memory
+
+    def read(self, project: str, raw: bytes, *, keep: bool = True) -> Read:
+        """Raises orjson.JSONDecodeError. With `keep` it is remembered for the next of its conversation."""
+        if len(raw) < SHORTEST:
+            return Read(orjson.loads(raw))
+        place = project, raw[:HEAD]
+        before, known = self._nearest(place, raw)
+        if before is not None and (found := _read_on(before, raw, known)) is not None:
+            wire, beside = found
+            body = before.going_on(raw, wire, known)
+            if keep:
+                self._replace(place, before, body, known)
+            return Read(_own(wire), Known(before.made, known, beside, before.size_of(known)), body.made)
+        wire = orjson.loads(raw)
+        if not isinstance(wire, dict) or not isinstance(messages := wire.get(MESSAGES), list) or not messages:
+            return Read(wire)
+        body = Body(raw, wire)
+        if keep:
+            self._keep(place, body)
+        return Read(_own(wire), None, body.made)
+
+    def _nearest(self, place: tuple[str, bytes], raw: bytes) -> tuple[Body | None, int]:
+        """The body that begins most like this one, and how many messages they share."""
+        best: Body | None = None
+        size = 0
+        for body in reversed(self._alike.get(place, ())):
+            if raw.startswith(memoryview(body.raw)[: size + 1]) and len(body.raw) > size:
+                best, size = body, _common_bytes(body.raw, raw)
+        if best is None:
+            return None, 0
+        if known := best.messages_in(size):
+            return best, known
+        if not best.is_plain:
+            self._forget(id(best))  # nothing will ever be found in it
+        return None, 0
+
+    def _replace(self, place: tuple[str, bytes], before: Body, body: Body, known: int) -> None:
+        """The later body takes the place of the earlier one, which it holds but for its end: whoever goes on from that
+        finds what both share. One that goes back to the beginning is another conversation."""
+        if 2 * known >= len(before.wire[MESSAGES]):
+            self._forget(id(before))
+        else:
+            self._kept.move_to_end(id(before))
+        self._keep(place, body)
+
+    def _keep(self, place: tuple[str, bytes], body: Body) -> None:
+        if 2 * body.memory > self._most_memory:
+            return
+        self._kept[id(body)] = place, body
+        self._alike.setdefault(place, []).append(body)
+        self._memory += body.memory
+        while self._memory > self._most_memory:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, key: int) -> None:
+        if (kept := self._kept.pop(key, None)) is None:
+            return
+        place, body = kept
+        self._memory -= body.memory
+        alike = self._alike[place]
+        alike.remove(body)
+        if not alike:
+            del self._alike[place]
+
+
+def _own(wire: Json) -> Json:
+    """For one request, which may be completed: what is remembered stays as it was read."""
+    return {**wire, MESSAGES: [*wire[MESSAGES]]}
+
+
+def _read_on(before: Body, raw: bytes, known: int) -> tuple[Json, bool] | None:
+    """Whatever is wrong with it, reading the whole body says so in its own words."""
+    try:
+        return before.read_on(raw, known)
+    except ValueError:
+        return None
+
+
+def _common_bytes(one: bytes, other: bytes) -> int:
+    """How many leading bytes are the same."""
+    view, low, end = memoryview(one), 0, min(len(one), len(other))
+    while low < end and other.startswith(view[low : min(low + STEP, end)], low):
+        low = min(low + STEP, end)
+    high = min(low + STEP, end)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if other.startswith(view[low:middle], low):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _first_places(raw: bytes, messages: list[Any]) -> tuple[int, list[int]]:
+    """Where the messages begin, where each ends, and at last where their array does. Raises ValueError.
+
+    A quote that opens a key behind a brace stands in no string, where it would be escaped. So where each message opens
+    with one of two keys, and no more objects do than there are messages, those are the messages.
+    """
+    if (opening := _ARRAY.search(raw)) is None:
+        raise ValueError("there are no messages")
+    start = opening.end()
+    begins = [found.start() for found in _MESSAGE.finditer(raw, start)]
+    opens = (type(one) is dict and next(iter(one), None) in _FIRST_KEYS for one in messages)
+    if len(begins) == len(messages) and begins[0] == start and all(opens) and _ESCAPED_KEY.search(raw, start) is None:
+        before = [_end_before(raw, begin) for begin in begins[1:]]
+        return start, [*before, *_ends_of_values(raw, begins[-1])]
+    if len(raw) > LONGEST_SCANNED:
+        raise ValueError("it would take too long")
+    return start, [*_ends_of_values(raw, start)]
+
+
+def _end_before(raw: bytes, begin: int) -> int:
+    """Where the message ends behind which another begins."""
+    end = begin - 2 if raw[begin - 1 : begin] == b"," else begin - 3
+    if raw[end:begin].rstrip() != b"},":
+        raise ValueError("something else stands between two messages")
+    return end + 1
+
+
+def _ends_of_values(raw: bytes, at: int) -> Iterator[int]:
+    """Where the objects of an array end that goes on `at`, and at last where the array itself does. Raises
+    ValueError."""
+    depth = 0
+    for found in _TOKEN.finditer(raw, at):
+        token = found[0]
+        if token[:1] == _QUOTE:
+            continue
+        if token in _OPENING:
+            depth += 1
+            continue
+        depth -= 1
+        if depth < 0:
+            yield found.start()
+            return
+        if not depth:
+            yield found.end()
+    raise ValueError("the array does not end")
+
+
+def _without_messages(raw: bytes, start: int, close: int) -> Json:
+    """All else that a body says. Raises ValueError where what stands between is not the messages that count: of two
+    fields of one name JSON's last one does."""
+    wire: Json = orjson.loads(b'%b"%b"%b' % (raw[:start], _STAND_IN.encode(), raw[close:]))
+    if wire.get(MESSAGES) != [_STAND_IN]:
+        raise ValueError("the messages stand elsewhere")
+    return wire
