@@ -10,17 +10,15 @@ from sidecar.headers import printable
 from sidecar.projects.directory import Directory
 from sidecar.projects.project import DEFAULT, Project
 
-KEY_HEADERS = ("x-api-key", "api-key")
+KEY_HEADERS = (b"x-api-key", b"api-key")
 """Where a key may stand besides `Authorization: Bearer` (Anthropic's SDKs, Azure's clients)."""
 
 
 def presented_keys(raw_headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     """Every key a request shows. An empty or scheme-less `Authorization` counts as none."""
-    headers: Mapping[str, str] = {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers
-    }
-    keys = [headers[name].strip() for name in KEY_HEADERS if headers.get(name, "").strip()]
-    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    headers: Mapping[bytes, bytes] = {name.lower(): value for name, value in raw_headers}
+    keys = [key for name in KEY_HEADERS if (key := headers.get(name, b"").decode("latin-1").strip())]
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         keys.append(token.strip())
     return keys

@@ -16,7 +16,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Exchange, Json
 from sidecar.gateway import Gateway
 from sidecar.headers import for_anyone, for_client
-from sidecar.relay import EventStream, cancelled_when_gone
+from sidecar.relay import CancelledWhenGone, EventStream, send_whole
 from sidecar.sse import ServerSentEvent, raw_of
 
 
@@ -41,20 +41,19 @@ class NativeAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream if self._exchange.stream else self._whole
-        async with cancelled_when_gone(receive):
+        async with CancelledWhenGone(receive):
             try:
-                await answer(scope, receive, send)
+                await answer(send)
             except GatewayError as error:
                 await error_response(error, "anthropic_messages", self._exchange)(scope, receive, send)
 
-    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _whole(self, send: Send) -> None:
         async with self._gateway.account(self._exchange):
             await self._gateway.prepare(self._exchange)
             body = await self._gateway.whole(self._exchange)
-        response = Response(body, media_type="application/json", headers=for_client(self._exchange))
-        await response(scope, receive, send)
+        await send_whole(send, 200, for_client(self._exchange), body)
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, send: Send) -> None:
         exchange = self._exchange
         async with EventStream(send, lambda: for_client(exchange), ping_seconds=self._ping_seconds) as out:
 
@@ -107,16 +106,16 @@ class ChoicesAnswer[C: Choice](Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream if self._first.stream else self._whole
-        async with cancelled_when_gone(receive):
+        async with CancelledWhenGone(receive):
             try:
-                await answer(scope, receive, send)
+                await answer(send)
             except GatewayError as error:
                 await error_response(error, self._first.dialect, self._first)(scope, receive, send)
 
-    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _whole(self, send: Send) -> None:
         choices = await _all([self._choice(index) for index in range(len(self._exchanges))])
         body = orjson.dumps(openai_chat.merge_choices(choices))
-        await Response(body, media_type="application/json", headers=for_client(self._first))(scope, receive, send)
+        await send_whole(send, 200, for_client(self._first), body)
 
     async def _choice(self, index: int) -> Json:
         exchange = self._exchanges[index]
@@ -126,7 +125,7 @@ class ChoicesAnswer[C: Choice](Response):
             assert exchange.answer is not None
         return self._voice.whole(exchange.answer, index)
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, send: Send) -> None:
         async with EventStream(send, lambda: for_client(self._first), ping_seconds=self._ping_seconds) as out:
             try:
                 choices = await _all([self._streamed_choice(index, out) for index in range(len(self._exchanges))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sidecar.exchange import Json
 
@@ -54,16 +55,24 @@ FINGERPRINTS = (
     Fingerprint("curl", header=("user-agent", re.compile(r"^curl/"))),
 )
 
+HEADERS = tuple({row.header[0]: None for row in FINGERPRINTS if row.header is not None})
+CLIENTS = 256
+"""Of which it is remembered who they are: by their headers, the head of their system prompt and their tools."""
+
 SYSTEM_HEAD = 4_000
 """Characters of system text that are looked at."""
 
 
 def recognise(headers: Mapping[str, str], request: Json) -> str:
     """The client's name, or `unknown`. `request` is the inner form; header names are lower-case."""
-    system = _system_head(request)
-    names = _tool_names(request)
+    return _recognised(tuple(headers.get(name) for name in HEADERS), _system_head(request), _tool_names(request))
+
+
+@lru_cache(CLIENTS)
+def _recognised(told: tuple[str | None, ...], system: str, names: frozenset[str]) -> str:
+    headers = dict(zip(HEADERS, told, strict=True))
     for row in FINGERPRINTS:
-        if row.header is not None and not row.header[1].search(headers.get(row.header[0], "")):
+        if row.header is not None and not row.header[1].search(headers[row.header[0]] or ""):
             continue
         if row.system is not None and not (system and row.system.search(system)):
             continue

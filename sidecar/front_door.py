@@ -40,60 +40,72 @@ EXPOSED: Final = "x-request-id, x-cache, x-gateway-model, x-gateway-report, x-ga
 _TOKENS = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+(\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 
 
-class FrontDoor:
-    """ASGI middleware around the whole application."""
+class Gate:
+    """What this machine is called, and which pages may talk to it."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        refusal: Callable[[Request, GatewayError], Response],
-        hosts: Iterable[str] = (),
-        origins: Iterable[str] = (),
-        open_to_others: bool = False,
-    ) -> None:
+    def __init__(self, *, hosts: Iterable[str] = (), origins: Iterable[str] = (), open_to_others: bool = False) -> None:
         """`hosts` are more names of this machine, `origins` web origins that are allowed (`https://chat.example`,
         `null`). `open_to_others` says that the port is not on loopback: this machine's own name counts then."""
-        self._app = app
-        self._refusal = refusal
         self._hosts = OWN_NAMES | {_name(host.encode()) for host in hosts}
         if open_to_others:
             own = socket.gethostname().lower()
             self._hosts |= {own, f"{own.partition('.')[0]}.local"}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
+    def is_plain(self, scope: Scope) -> bool:
+        """Whether a request may pass and needs no word about it: it calls this machine by its name, and no page sent
+        it."""
+        told = _headers(scope)
+        return (
+            told.get(b"origin") is None
+            and told.get(b"sec-fetch-site") not in FROM_ANOTHER_SITE
+            and self.is_ours(told.get(b"host"))
+        )
+
+    def is_ours(self, host: bytes | None) -> bool:
+        """An address is always ours: only a name can be made to point here."""
+        name, is_address = _read_host(host or b"")
+        return is_address or name in self._hosts or name.endswith(".localhost")
+
+    def allows(self, origin: bytes | None) -> bool:
+        if origin is None:
+            return False
+        text = origin.decode("latin-1").lower()
+        return text in self._origins or text.partition("://")[0] in EDITOR_SCHEMES
+
+
+class FrontDoor:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, *, refusal: Callable[[Request, GatewayError], Response], gate: Gate) -> None:
+        self._app = app
+        self._refusal = refusal
+        self._gate = gate
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._gate.is_plain(scope):
             await self._app(scope, receive, send)
             return
-        told: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            told[name] = TWO_HOSTS if name == b"host" and name in told else value
+        told = _headers(scope)
         host, origin = told.get(b"host"), told.get(b"origin")
-        if not self._is_ours(host):
+        if not self._gate.is_ours(host):
             await self._refuse(scope, receive, send, _wrong_host(host))
-        elif origin is None and told.get(b"sec-fetch-site") not in FROM_ANOTHER_SITE:
-            await self._app(scope, receive, send)
-        elif not self._allows(origin):
+        elif not self._gate.allows(origin):
             await self._refuse(scope, receive, send, _wrong_origin(origin))
         elif scope["method"] == "OPTIONS" and b"access-control-request-method" in told:
             await _preflight(send, origin or b"", told)
         else:
             await self._app(scope, receive, _told(send, origin or b""))
 
-    def _is_ours(self, host: bytes | None) -> bool:
-        """An address is always ours: only a name can be made to point here."""
-        name, is_address = _read_host(host or b"")
-        return is_address or name in self._hosts or name.endswith(".localhost")
-
-    def _allows(self, origin: bytes | None) -> bool:
-        if origin is None:
-            return False
-        text = origin.decode("latin-1").lower()
-        return text in self._origins or text.partition("://")[0] in EDITOR_SCHEMES
-
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: GatewayError) -> None:
         await self._refusal(Request(scope), error)(scope, receive, send)
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    told: dict[bytes, bytes] = dict(scope["headers"])
+    if b"host" in told and sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        told[b"host"] = TWO_HOSTS
+    return told
 
 
 def _name(host: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from sidecar.exchange import Dialect, Exchange, Note
 
@@ -37,11 +38,17 @@ KEPT_HERE = frozenset(
 
 KEPT_HERE_PREFIXES = ("x-gateway-", "x-cgw-", "x-forwarded-", "sec-", "proxy-")
 
-TRANSLATED_ROUTE_PASSES = frozenset({"anthropic-beta", "anthropic-version"})
+TRANSLATED_ROUTE_PASSES = ("anthropic-beta", "anthropic-version")
 """An OpenAI client's own headers mean nothing to Anthropic; these are meant for it."""
 
 USE_MODEL, ROUTING = "x-gateway-use-model", "x-gateway-routing"
 """By these a client names another model than in its body, and keeps routing from choosing one."""
+
+HEADS, NAMES = 64, 512
+"""Of whole heads and of header names it is remembered what was made of them: clients say the same each time."""
+_LENGTH = b"content-length"
+"""All but this."""
+_CREDENTIALS = frozenset(name.encode() for name in CREDENTIALS)
 
 UPSTREAM_TELLS = ("request-id", "retry-after", "x-should-retry")
 UPSTREAM_TELLS_PREFIX = "anthropic-"
@@ -56,6 +63,21 @@ REPORT_LIMIT = 2_000
 def client_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """ASGI headers as a dict with lower-case names; repeated ones are joined as RFC 9110 says; credentials are left
     out."""
+    told, lengths = [], []
+    for pair in raw:
+        if pair[0] == _LENGTH:
+            lengths.append(pair)
+        elif pair[0] not in _CREDENTIALS:
+            told.append(pair)
+    return {**_read_before(tuple(told)), **_read(lengths)}
+
+
+@lru_cache(HEADS)
+def _read_before(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+    return _read(raw)
+
+
+def _read(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name = raw_name.decode("latin-1").lower()
@@ -69,12 +91,13 @@ def client_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def for_upstream(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
     """The client's headers that go to Anthropic."""
     if dialect != "anthropic_messages":
-        return {name: value for name, value in headers.items() if name in TRANSLATED_ROUTE_PASSES}
-    return {
-        name: value
-        for name, value in headers.items()
-        if name not in KEPT_HERE and name not in CREDENTIALS and not name.startswith(KEPT_HERE_PREFIXES)
-    }
+        return {name: headers[name] for name in TRANSLATED_ROUTE_PASSES if name in headers}
+    return {name: value for name, value in headers.items() if _goes_on(name)}
+
+
+@lru_cache(NAMES)
+def _goes_on(name: str) -> bool:
+    return name not in KEPT_HERE and name not in CREDENTIALS and not name.startswith(KEPT_HERE_PREFIXES)
 
 
 def new_request_id() -> str:
@@ -88,21 +111,25 @@ def for_anyone() -> dict[str, str]:
 
 def for_client(exchange: Exchange) -> dict[str, str]:
     """What every answer of a generation carries, plus what Claude's own headers say."""
-    headers = {
-        name: value
-        for name, value in exchange.upstream_headers.items()
-        if name in UPSTREAM_TELLS or name.startswith(UPSTREAM_TELLS_PREFIX)
-    }
-    headers |= {"x-gateway": "claude-gateway", "x-cache": exchange.cache, "x-request-id": exchange.id}
+    headers = {name: value for name, value in exchange.upstream_headers.items() if _is_told(name)}
+    headers["x-gateway"] = "claude-gateway"
+    headers["x-cache"] = exchange.cache
+    headers["x-request-id"] = exchange.id
     if exchange.retries:
         headers["x-gateway-retries"] = str(exchange.retries)
     if exchange.model:
         headers["x-gateway-model"] = printable(exchange.model)
     if route := route_of(exchange):
         headers["x-gateway-route"] = route
-    if report := report_of(exchange.notes):
-        headers["x-gateway-report"] = report
-    return headers | exchange.response_headers
+    if exchange.notes:
+        headers["x-gateway-report"] = report_of(exchange.notes)
+    headers.update(exchange.response_headers)
+    return headers
+
+
+@lru_cache(NAMES)
+def _is_told(name: str) -> bool:
+    return name in UPSTREAM_TELLS or name.startswith(UPSTREAM_TELLS_PREFIX)
 
 
 def route_of(exchange: Exchange) -> str:
@@ -132,4 +159,6 @@ def report_of(notes: Iterable[Note]) -> str:
 
 def printable(text: str) -> str:
     """`text` fit for a header or a log line: one line of ASCII, so that input cannot forge either."""
+    if text.isascii() and text.isprintable():
+        return text
     return re.sub(r"[^\x20-\x7e]", "?", text)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from sidecar.admission import Admission
 from sidecar.bodies import Bodies, Known, Made, Read
@@ -125,7 +125,7 @@ class Intake:
             id=new_request_id(),
             dialect=dialect,
             client_headers=headers,
-            query=request.url.query,
+            query=request.scope["query_string"].decode("utf-8", "replace"),
             client_body=admitted.body,
             request=inner,
             stream=stream,
@@ -208,7 +208,8 @@ MOST_DIGITS = 18
 async def _read(request: Request, limit: int) -> bytes:
     """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one, 408
     for one that does not go on."""
-    encoding = request.headers.get("content-encoding", "identity")
+    told = dict(request.scope["headers"])
+    encoding = told.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding.lower() != "identity":
         raise GatewayError(
             "invalid_request_error",
@@ -216,22 +217,25 @@ async def _read(request: Request, limit: int) -> bytes:
             status=415,
             code="unsupported_encoding",
         )
-    declared = request.headers.get("content-length", "")
+    declared = told.get(b"content-length", b"").decode("latin-1")
     if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > limit):
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(BODY_SECONDS) as patience:
-            async for chunk in request.stream():
+            while (message := await request.receive())["type"] == "http.request":
+                chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
                 chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return chunk if len(chunks) == 1 else b"".join(chunks)
                 patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
     except TimeoutError as error:
         raise _too_slow() from error
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    raise ClientDisconnect
 
 
 def _no_deployment(request: Request, error: GatewayError) -> GatewayError:

@@ -25,13 +25,13 @@ from sidecar.endpoints.not_served import not_served
 from sidecar.endpoints.responses import Responses
 from sidecar.errors import GatewayError
 from sidecar.exchange import Dialect, Json
-from sidecar.front_door import FrontDoor
+from sidecar.front_door import FrontDoor, Gate
 from sidecar.gateway import Gateway
 from sidecar.headers import for_anyone
 from sidecar.intake import Intake, ListenerLimits
 from sidecar.limits.limiter import Limiter
 from sidecar.live import log_refusal
-from sidecar.plain_routes import PlainRoutes
+from sidecar.plain_routes import PlainFirst
 from sidecar.response_shelf import ResponseShelf
 
 log = logging.getLogger(__name__)
@@ -79,15 +79,12 @@ class Listener:
         routes = [Route(base + path, answer, methods=[method]) for method, path, answer in endpoints for base in BASES]
         routes += [Route(base, self.root, methods=["GET"]) for base in ("/", PROJECT_BASE)]
         routes += self._more_routes
-        door = Middleware(
-            FrontDoor,
-            refusal=self._refusal,
-            hosts=self._intake.limits.allowed_hosts,
-            origins=self._intake.limits.allowed_origins,
-            open_to_others=self._intake.limits.open_to_others,
-        )
-        app = Starlette(
-            middleware=[door],
+        limits = self._intake.limits
+        gate = Gate(hosts=limits.allowed_hosts, origins=limits.allowed_origins, open_to_others=limits.open_to_others)
+        return PlainFirst(
+            routes,
+            is_plain=gate.is_plain,
+            middleware=[Middleware(FrontDoor, refusal=self._refusal, gate=gate)],
             exception_handlers={
                 GatewayError: self._refused,
                 HTTPException: self._http_error,
@@ -95,8 +92,6 @@ class Listener:
                 Exception: _failed_inside,
             },
         )
-        app.router = PlainRoutes(routes)
-        return app
 
     async def root(self, request: Request) -> Response:
         """Claude Code asks `HEAD /` before anything else; a person with a browser finds the way from here."""

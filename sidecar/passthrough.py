@@ -11,7 +11,7 @@ from sidecar.answers import error_response
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.headers import for_client, for_upstream
-from sidecar.relay import asgi_headers, cancelled_when_gone
+from sidecar.relay import CancelledWhenGone, asgi_headers
 from sidecar.upstream import Upstream, UpstreamAnswer
 
 Changed = Callable[[bytes], Awaitable[bytes]]
@@ -31,7 +31,7 @@ class Passthrough(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._exchange
-        async with cancelled_when_gone(receive):
+        async with CancelledWhenGone(receive):
             try:
                 async with self._upstream.send(
                     self._method,

@@ -4,13 +4,16 @@ moment."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from starlette.types import Receive, Send
 
 PING = b": ping\n\n"
 """An SSE comment: every client skips it (HTML standard, section 9.2.6)."""
+
+WATCHED_AFTER: Final = 0.05
+"""Seconds that an answer may take before anybody looks whether its client is still there."""
 
 SSE_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -81,28 +84,52 @@ class EventStream:
         self._timer = self._loop.call_at(due, self._listen_for_silence)
 
 
-@asynccontextmanager
-async def cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
-    """Cancels what runs inside as soon as the client disconnects, and swallows that cancellation at its edge."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
+class CancelledWhenGone:
+    """Cancels what runs inside as soon as the client disconnects, and swallows that cancellation at its edge. Use as an
+    async context manager.
 
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
+    Whoever watches is a task, and begins after `WATCHED_AFTER`: what is over by then needs none.
+    """
+
+    __slots__ = ("_gone", "_receive", "_task", "_timer", "_watcher")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._begin)
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        assert self._timer is not None
+        assert self._task is not None
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        return self._gone and isinstance(error, asyncio.CancelledError) and not self._task.uncancel()
+
+    def _begin(self) -> None:
+        self._watcher = asyncio.create_task(self._watch(), name="watch for a client that leaves")
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
+        self._gone = True
+        assert self._task is not None
+        self._task.cancel()
 
-    watcher = asyncio.create_task(watch(), name="watch for a client that leaves")
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone or task.uncancel() > 0:
-            raise
-    finally:
-        watcher.cancel()
+
+async def send_whole(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """An answer of JSON, in one piece."""
+    told = asgi_headers(headers)
+    told.append((b"content-type", b"application/json"))
+    told.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": told})
+    await send({"type": "http.response.body", "body": body})
 
 
 def asgi_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

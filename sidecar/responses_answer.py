@@ -15,7 +15,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.gateway import Gateway
 from sidecar.headers import for_client
-from sidecar.relay import EventStream, cancelled_when_gone
+from sidecar.relay import CancelledWhenGone, EventStream
 from sidecar.sse import ServerSentEvent
 
 
@@ -40,7 +40,7 @@ class ResponsesAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream if self._decoded.stream else self._whole
-        async with cancelled_when_gone(receive):
+        async with CancelledWhenGone(receive):
             try:
                 await answer(scope, receive, send)
             except GatewayError as error:

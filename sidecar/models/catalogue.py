@@ -96,6 +96,10 @@ class _Table:
     """The line that answers for a retired model, of which Anthropic's list may say that it has no line."""
 
 
+MOST_RESOLVED = 1_000
+"""Names of which it is remembered what they mean."""
+
+
 @dataclass
 class Catalogue:
     """Every model known, and every name it answers to.
@@ -109,6 +113,7 @@ class Catalogue:
         self._table = _snapshot()
         self._cards = dict(self._table.cards)
         self._offered: frozenset[str] | None = None
+        self._resolved: dict[str, Resolution] = {}
         self._overrides = {name.strip().lower(): target for name, target in self.overrides.items()}
 
     def update(self, infos: Iterable[Json]) -> None:
@@ -125,6 +130,7 @@ class Catalogue:
                 offered.add(model_id)
         if offered:
             self._cards, self._offered = cards, frozenset(offered)
+            self._resolved = {}
 
     def newest(self, line: Line) -> ModelCard:
         """The line's newest active model, or the newest deprecated one where none is active. Raises LookupError."""
@@ -185,9 +191,13 @@ class Catalogue:
 
     def resolve(self, asked: str) -> Resolution:
         """The model that `asked` means. Raises GatewayError (404, `model_not_found`) for one nobody knows."""
+        if (resolution := self._resolved.get(asked)) is not None:
+            return resolution
         resolution = self._find(asked, self._overrides)
         if resolution is None:
             raise self._not_found(asked)
+        if len(self._resolved) < MOST_RESOLVED:
+            self._resolved[asked] = resolution
         return resolution
 
     def _find(self, asked: str, overrides: Mapping[str, str]) -> Resolution | None:

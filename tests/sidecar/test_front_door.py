@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Scope
 
 from sidecar.errors import GatewayError
-from sidecar.front_door import FrontDoor
+from sidecar.front_door import FrontDoor, Gate
 
 Headers = list[tuple[bytes, bytes]]
 LOCAL = (b"host", b"127.0.0.1:4343")
@@ -23,7 +23,8 @@ def door(*, hosts: tuple[str, ...] = (), origins: tuple[str, ...] = (), open_to_
         return PlainTextResponse(f"{error.code}: {error.message}", error.status)
 
     room: ASGIApp = PlainTextResponse("come in")
-    return FrontDoor(room, refusal=refusal, hosts=hosts, origins=origins, open_to_others=open_to_others)
+    gate = Gate(hosts=hosts, origins=origins, open_to_others=open_to_others)
+    return FrontDoor(room, refusal=refusal, gate=gate)
 
 
 async def knock(front: FrontDoor, headers: Headers, method: str = "POST") -> tuple[int, dict[bytes, bytes], str]:
