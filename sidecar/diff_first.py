@@ -38,7 +38,7 @@ PASTED_LINES: Final = 10
 MOST_READ: Final = 400_000
 """Characters of a conversation that are looked through; one that begins longer is no plain question."""
 
-_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n`]*\n(.*?)^\1", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(`{3,}+|~{3,}+)([^\n]*)", re.MULTILINE)
 _CHANGE = re.compile(
     r"\b(add|adapt|adjust|change|convert|correct|delete|edit|extend|extract|fix|handle|implement|improve|inline|insert"
     r"|make|migrate|modify|move|optimi[sz]e|port|refactor|remove|rename|replace|rewrite|simplify|split|support|translate"
@@ -73,9 +73,18 @@ def edit_mode(client: str, request: Json) -> Mode:
 
 def asks_for_a_change(words: str) -> bool:
     """Whether a person pasted a file and wants it changed, but did not ask for all of it."""
-    pasted = any(found[2].count("\n") >= PASTED_LINES for found in _FENCE.finditer(words))
-    said = _FENCE.sub("", words)
-    return pasted and bool(_CHANGE.search(said)) and not _WHOLE.search(said)
+    longest, end = 0, 0
+    said: list[str] = []
+    opening: re.Match[str] | None = None
+    for fence in _FENCE.finditer(words):  # once through, however many there are
+        if opening is None:
+            opening = fence if "`" not in fence[2] else None
+        elif fence[1].startswith(opening[1]):
+            longest = max(longest, words.count("\n", opening.end() + 1, fence.start()))
+            said.append(words[end : opening.start()])
+            opening, end = None, fence.end(1)
+    around = "".join([*said, words[end:]])
+    return longest >= PASTED_LINES and bool(_CHANGE.search(around)) and not _WHOLE.search(around)
 
 
 def instructed(system_text: str) -> str:

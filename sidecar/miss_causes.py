@@ -32,7 +32,9 @@ BEFORE_CHANGE: Final = 12
 QUOTED: Final = 44
 LONGEST_TERM: Final = 60
 LONGEST_WORD: Final = 400
-_SECRET: Final = re.compile(r"(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{20,}|\bsk-[\w-]+")
+READ_AHEAD: Final = 4_000
+"""Characters of a line that are searched for secrets before its beginning is quoted."""
+_SECRET: Final = re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{20,}|\bsk-[\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +246,13 @@ def _quoted(old: str, new: str) -> str:
     at = _at(old, new) - 1
     text = new if at < len(new) else old
     start = max(text.rfind("\n", 0, at) + 1, at - LONGEST_WORD)
-    end = text.find("\n", at)
+    line_end = text.find("\n", at)
     word = at
     while word > start and not text[word - 1].isspace():  # at its beginning, so that no secret is shown by halves
         word -= 1
     lead = _safe(text[start:word])[-BEFORE_CHANGE:]
-    return f"`{lead}{_safe(text[word : end if end > at else word + LONGEST_WORD])[:QUOTED]}`"
+    end = word + LONGEST_WORD if line_end <= at else min(line_end, word + READ_AHEAD)
+    return f"`{lead}{_safe(text[word:end])[:QUOTED]}`"
 
 
 def _safe(text: str) -> str:

@@ -28,7 +28,10 @@ class ShownFile(NamedTuple):
 def files_in(reading: Reading, origin: Origin) -> Iterator[ShownFile]:
     """The files of one text, in order. A text of which only the call says which file it is shows one as a whole."""
     named = False
+    end = 0
     for shown in shown_files(reading.text):
+        if shown.start < end:  # what stands in a file is the file's, whatever it looks like
+            continue
         closing = reading.text.find(shown.closing, shown.start)
         end = len(reading.text) if closing < 0 else closing
         file = _file(reading, shown.path, bisect_left(reading.starts, shown.start), bisect_left(reading.starts, end))

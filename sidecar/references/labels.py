@@ -41,7 +41,9 @@ ENVELOPES: Final = (
     _envelope(
         r'<code_selection path="(?P<path>[^"\n]+)" lines="(?P<line>\d+)-\d+">', "</code_selection>", "<code_selection"
     ),  # Cursor
-    _envelope(r'<attachment [^\n>]*filePath="(?P<path>[^"\n]+)"[^\n>]*>', "</attachment>", 'filePath="'),  # Copilot
+    _envelope(
+        r'<attachment [^\n>]{0,400}?filePath="(?P<path>[^"\n]{1,1000})"[^\n>]*+>', "</attachment>", 'filePath="'
+    ),  # Copilot
     _envelope(r"`{3,}path=(?P<path>[^\s,`]+)(?:, lines=(?P<line>\d+)-\d+)?", "```", "```path="),  # Cursor until 2024
     _envelope(r"`{3,}(?P<line>\d+):\d+:(?P<path>[^\s`]+)", "```", "```"),  # Cursor's citations
     _envelope(

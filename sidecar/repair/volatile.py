@@ -12,7 +12,7 @@ _DURATION = (
     r"\d+(?:\.\d+)?\s?"
     r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?|years?)\b"
 )
-_AMOUNT = r"\d[\d,.]*\s?[kKM]?"
+_AMOUNT = r"(?<![\d,.])\d[\d,.]*+\s?[kKM]?"
 
 
 class Kind(NamedTuple):
@@ -40,7 +40,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind("cost", r"[$€£]\s?\d[\d,]*(?:\.\d+)?|\b\d+(?:\.\d+)?\s?(?:USD|EUR|GBP|cents?)\b"),
     Kind(
         "tokens",
-        rf"\b{_AMOUNT}(?:\s?(?:/|of|out of)\s?{_AMOUNT})?\s?tokens?\b(?:\s(?:used|left|remaining))?"
+        rf"{_AMOUNT}(?:\s?(?:/|of|out of)\s?{_AMOUNT})?\s?tokens?\b(?:\s(?:used|left|remaining))?"
         r"(?:\s?\(\d+(?:\.\d+)?%\))?",
     ),
     Kind("context used", r"\b\d+(?:\.\d+)?%(?=\s(?:of\s(?:the\s)?context|used|full|left|remaining|context))"),
@@ -50,8 +50,10 @@ KINDS: Final[tuple[Kind, ...]] = (
         r"\b\d+ (?:files? changed|insertions?\(\+\)|deletions?\(-\)|(?:files? )?(?:modified|untracked|(?:un)?staged))"
         r"(?!\w)|\b(?:ahead|behind)(?:\sof\s\S+)?(?:\sby)?\s\d+(?:\scommits?)?",
     ),
-    Kind("elapsed", rf"\b(?:{_DURATION}\s?)+ago\b"),
-    Kind("elapsed", rf"\b(?:elapsed|uptime|duration|(?:running|up|idle) for)\b[^\n\d]{{0,20}}(?:{_DURATION}\s?)+"),
+    Kind("elapsed", rf"\b(?:{_DURATION}\s?){{1,6}}ago\b"),
+    Kind(
+        "elapsed", rf"\b(?:elapsed|uptime|duration|(?:running|up|idle) for)\b[^\n\d]{{0,20}}(?:{_DURATION}\s?){{1,6}}"
+    ),
 )
 
 

@@ -64,6 +64,11 @@ def test_what_counts_as_asking_for_a_change_of_a_pasted_file(asked: bool, words:
     assert asks_for_a_change(words) is asked
 
 
+def test_a_page_of_fences_is_read_once() -> None:
+    assert not asks_for_a_change("~" * 200_000)
+    assert not asks_for_a_change("".join("~" * length + "\n" for length in range(900, 3, -1)))
+
+
 def test_a_request_that_never_had_the_instruction_is_itself() -> None:
     assert without_instruction(FREE) is FREE
     quoted = {"messages": [user(f"what does this mean: {INSTRUCTION}")]}

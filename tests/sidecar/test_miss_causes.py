@@ -233,3 +233,10 @@ def test_an_edit_of_a_layer_that_stays_as_it_was_sent_is_no_change() -> None:
     line = a_line(a_request(1), a_request(2))
     line.sent[-1] = replace(line.sent[-1], edit=Edit(({"type": "text", "text": "shorter"},)))
     assert cause(sent(a_request(3), line, read=len(line.sent) * 1000)) is None
+
+
+def test_a_line_without_end_is_quoted_by_its_beginning() -> None:
+    line = a_line(a_request(1, system="short"), a_request(2, system="short"))
+    told = cause(sent(a_request(3, system=f"{'+' * 500_000}\n"), line))
+    assert told is not None
+    assert len(told) < 200

@@ -119,7 +119,7 @@ def _message_in(wire: Any) -> str | None:
 def _page_title(body: bytes) -> str | None:
     """The title of an HTML page, or plain text as it is; None for neither."""
     text = body[: 64 * 1024].decode("utf-8", "replace").strip()
-    if title := re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL):
+    if title := re.search(r"<title[^>]{0,200}>(.{0,1000}?)</title>", text, re.IGNORECASE | re.DOTALL):
         return html.unescape(title[1])
     return None if text.startswith(("<", "{", "[")) else text
 

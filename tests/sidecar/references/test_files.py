@@ -36,6 +36,16 @@ def test_each_file_in_a_message_counts() -> None:
     assert [file.path for file in files_in(Reading(text), SHOWN)] == ["a.py", "b.py", "c.py"]
 
 
+def test_what_stands_inside_a_file_is_no_other_file() -> None:
+    nested = f'<file_content path="a.py">\n{BODY}\n```py b.py\n{BODY}\n```\n</file_content>'
+    assert [file.path for file in files_in(Reading(nested), SHOWN)] == ["a.py"]
+
+
+def test_files_that_never_end_are_followed_once() -> None:
+    text = '<file_content path="a.py">\n' * 100_000
+    assert len([*files_in(Reading(text), SHOWN)]) == 1
+
+
 def test_a_few_lines_are_no_file() -> None:
     assert [*files_in(Reading("a\nb\nc"), READ)] == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.references.labels import LONGEST_PATH, short_line, short_path, where
+from sidecar.references.labels import LONGEST_PATH, short_line, short_path, shown_files, where
 from sidecar.references.sources import Origin, Source
 
 BODY = "\n".join(f"line {number} of the file" for number in range(1, 9))
@@ -64,3 +64,7 @@ def test_of_a_long_path_the_end_is_shown() -> None:
 
 def test_of_a_long_line_the_beginning_is_shown() -> None:
     assert short_line("    return  some.very.long(call)") == "return some.ve…"
+
+
+def test_an_attachment_that_never_ends_is_read_once() -> None:
+    assert shown_files('<attachment filePath="' * 50_000) == []

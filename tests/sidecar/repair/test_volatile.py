@@ -138,3 +138,8 @@ def test_a_clock_in_the_middle_of_a_long_line_is_recognised() -> None:
     line = "Read before you write. " * 100 + "It is 10:04 PM now. " + "Be brief. " * 100
     assert volatile(line, line.replace("10:04", "11:15"))
     assert not volatile(line, line.replace("10:04 PM", "late"))
+
+
+@pytest.mark.parametrize("unit", ["1,", "0.1,", "1s ", "1 day "])
+def test_a_long_row_of_numbers_is_read_once(unit: str) -> None:
+    assert not alike(unit * 10_000, unit * 10_000 + "x")
