@@ -50,9 +50,27 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_came()
         super().on_headers_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        if self._is_answering:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether what is written now would stand in the middle of an answer to an earlier request."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _wait_for_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse, TOO_SLOW)
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if self._is_answering:  # nobody reads the next head before that
+            self._wait_for_head()
+        else:
+            self._refuse(TOO_SLOW)
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
@@ -62,5 +80,6 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, status: bytes) -> None:
         self._head_came()
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+            if not self._is_answering:
+                self.transport.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
             self.transport.close()

@@ -72,6 +72,8 @@ class Intake:
         self._admission = admission
         self._bodies = Bodies()
         self._bypass = bypass
+        self._coming = 0
+        """Requests whose bodies are on their way here."""
 
     async def admit(self, request: Request) -> Project:
         project = await self._admission.admit(request.headers.raw, request.path_params.get("project"))
@@ -81,9 +83,14 @@ class Intake:
     async def admitted_body(self, request: Request, *, keep: bool = True) -> Admitted:
         """Reads what is new in the body. With `keep` the conversation's next request will find it again."""
         project = await self.admit(request)
-        if self.gateway.in_flight >= self.limits.max_in_flight:
-            raise _too_many(self.gateway.in_flight)
-        body = await _read(request, self.limits.max_body_bytes)
+        at_work = self.gateway.in_flight + self._coming
+        if at_work >= self.limits.max_in_flight:
+            raise _too_many(at_work)
+        self._coming += 1
+        try:
+            body = await _read(request, self.limits.max_body_bytes)
+        finally:
+            self._coming -= 1
         received = time.perf_counter()
         read = self._read_json(project, body, keep=keep)
         wire = read.wire

@@ -104,6 +104,36 @@ def test_more_requests_at_a_time_than_allowed_are_told_to_come_back(strict: Runn
         assert b"at last" in answer(first)
 
 
+def test_requests_that_are_still_coming_count_among_them(
+    strict: RunningSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BODY_SECONDS", 30.0)
+    with connection(strict) as first, connection(strict) as second:
+        first.sendall(head(strict) + b"Expect: 100-continue\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 100")  # its body is being read
+        second.sendall(head(strict) + b"Connection: close\r\n\r\n" + BODY)
+        assert answer(second).startswith(b"HTTP/1.1 503")
+
+
+def test_no_complaint_is_written_into_an_answer(strict: RunningSidecar, claude: Simulator) -> None:
+    claude.script(Answer("at last", first_byte_after=0.5))
+    with connection(strict) as client:
+        client.sendall(head(strict) + b"\r\n" + BODY + b"GET /hea")
+        received = answer(client)
+    assert received.startswith(b"HTTP/1.1 200")
+    before, complaint, _ = received.partition(b"HTTP/1.1 408")
+    assert complaint
+    assert before.endswith(b"}")
+
+    claude.script(Answer("at last", first_byte_after=0.5))
+    with connection(strict) as client:
+        client.sendall(head(strict) + b"\r\n" + BODY)
+        while len(claude.ledger.messages) < 2:
+            time.sleep(0.005)
+        client.sendall(b"no HTTP at all\r\n\r\n")
+        assert b"HTTP/1.1 400" not in answer(client)
+
+
 def test_no_websocket_is_ever_opened(strict: RunningSidecar) -> None:
     with connection(strict) as client:
         client.sendall(
