@@ -25,6 +25,7 @@ from sidecar.exchange import Json
 
 if TYPE_CHECKING:
     from sidecar.conversation import Flat
+    from sidecar.dialects.openai_chat import Resumption
     from sidecar.replies.request_key import Shapes
 
 MESSAGES: Final = "messages"
@@ -58,6 +59,7 @@ _QUOTE, _OPENING, _CLOSING = b'"', b"[{", b"]}"
 class Made:
     """What was made of one request, for the next one that begins like it."""
 
+    resumption: Resumption | None = None
     flat: Flat | None = None
     shapes: Shapes | None = None
 

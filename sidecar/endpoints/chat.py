@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sidecar.answers import ChoicesAnswer
+from sidecar.bodies import Known, Read
 from sidecar.dialects import openai_chat
 from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.endpoints.endpoint import Endpoint
@@ -38,6 +40,8 @@ class Chat:
             [decoded.request] * decoded.n,
             stream=decoded.stream,
             notes=decoded.notes,
+            known=_known(admitted.read, decoded),
+            made=admitted.read.made,
         )
         voice = ChatVoice(decoded, id=f"chatcmpl-{exchanges[0].id.removeprefix('req_')}", created=int(time.time()))
         return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
@@ -46,17 +50,29 @@ class Chat:
         """Cursor sends bodies of the Responses API here, and reads the answer as a chat completion."""
         wire = admitted.wire
         if wire.get("messages") or not ("input" in wire or wire.get("previous_response_id")):
-            return openai_chat.decode(wire)
-        decoded = await self._responses.decoded(admitted.project.name, wire)
+            known, made = admitted.read.known, admitted.read.made
+            before = known.made.resumption if known is not None and known.beside else None
+            decoded = openai_chat.decode(wire, before, known.messages if known is not None else 0)
+            if made is not None:
+                made.resumption = decoded.resumption
+            return decoded
+        response = await self._responses.decoded(admitted.project.name, wire)
         return Decoded(
-            request=decoded.request,
-            notes=decoded.notes,
-            tool_names=decoded.tool_names,
-            stream=decoded.stream,
-            include_usage=decoded.include_usage,
+            request=response.request,
+            notes=response.notes,
+            tool_names=response.tool_names,
+            stream=response.stream,
+            include_usage=response.include_usage,
             n=1,
-            custom_tools=decoded.custom_tools,
+            custom_tools=response.custom_tools,
         )
+
+
+def _known(read: Read, decoded: Decoded) -> Known | None:
+    """What of the request's inner form is known."""
+    if read.known is None or not decoded.known:
+        return None
+    return replace(read.known, messages=decoded.known)
 
 
 class ChatVoice:

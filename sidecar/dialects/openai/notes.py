@@ -18,6 +18,11 @@ class Notes:
     def __init__(self) -> None:
         self._first: dict[tuple[str, NoteAction, str], tuple[str, int]] = {}
 
+    def copy(self) -> Notes:
+        copied = Notes()
+        copied._first = self._first.copy()
+        return copied
+
     def add(self, path: str, action: NoteAction, detail: str) -> None:
         kind = _INDEX.sub("", path), action, detail
         first, count = self._first.get(kind, (path, 0))

@@ -21,6 +21,11 @@ class ToolNames:
         self._upstream: dict[str, str] = {}
         self._client: dict[str, str] = {}
 
+    def copy(self) -> ToolNames:
+        copied = ToolNames()
+        copied._upstream, copied._client = self._upstream.copy(), self._client.copy()
+        return copied
+
     def reserve(self, name: str) -> None:
         """`name` is taken upstream, by a tool that is none of the client's."""
         self._client[name] = name
@@ -61,6 +66,11 @@ class CallIds:
     def __init__(self) -> None:
         self._used: set[str] = set()
         self._times: dict[str, int] = {}
+
+    def copy(self) -> CallIds:
+        copied = CallIds()
+        copied._used, copied._times = self._used.copy(), self._times.copy()
+        return copied
 
     def upstream(self, client_id: str) -> str:
         """The id for the next call that the client calls `client_id`; a pure function of the calls before it."""

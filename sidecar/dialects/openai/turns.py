@@ -7,8 +7,8 @@ the user said. Clients send these in any order and sometimes not at all, so answ
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from sidecar.dialects.openai.content import UNMARKABLE
 from sidecar.dialects.openai.notes import Notes
@@ -32,6 +32,22 @@ class _Call:
     result: Json | None = None
 
 
+class Settled(NamedTuple):
+    """A conversation up to a turn of the assistant that has just begun: what stands before it changes no more."""
+
+    has_calls: bool
+    names: ToolNames
+    notes: Notes
+    ids: CallIds
+    written: list[Json]
+    calls: list[_Call]
+
+    @property
+    def messages(self) -> int:
+        """How many will never change."""
+        return len(self.written) - 1
+
+
 class Turns:
     def __init__(self, names: ToolNames, notes: Notes) -> None:
         self.has_calls = False
@@ -44,6 +60,30 @@ class Turns:
         """User and system messages since the last assistant turn."""
         self._answering = True
         """Whether anything came since the last assistant turn; what comes now belongs to its answers."""
+
+    @classmethod
+    def going_on(cls, settled: Settled, names: ToolNames, notes: Notes) -> Turns:
+        """From there, as often as one likes, with copies of its names and notes."""
+        turns = cls(names, notes)
+        turns.has_calls = settled.has_calls
+        turns._ids = settled.ids.copy()
+        turns._written = [*settled.written[:-1], _open_turn(settled.written[-1])]
+        turns._calls = [replace(call) for call in settled.calls]
+        turns._answering = False
+        return turns
+
+    def settled(self) -> Settled | None:
+        """Where the turn of the assistant that has just been called is its first message; else None."""
+        if self._answering or self._said or any(call.result for call in self._calls):
+            return None
+        return Settled(
+            self.has_calls,
+            self._names.copy(),
+            self._notes.copy(),
+            self._ids.copy(),
+            [*self._written[:-1], _open_turn(self._written[-1])],
+            [replace(call) for call in self._calls],
+        )
 
     def call(self, blocks: list[Json], path: str, *, goes_on: bool = False) -> None:
         """The assistant said this. `tool_use` blocks come with the client's names and ids (None where it has none).
@@ -146,6 +186,11 @@ class Turns:
         label = call.client_name if call.client_id is None else call.client_id
         self._notes.add(call.path, "repaired", f"call {label[:80]!r} has no result; Claude is told so")
         return {"type": "tool_result", "tool_use_id": call.id, "content": NO_RESULT, "is_error": True}
+
+
+def _open_turn(message: Json) -> Json:
+    """What comes may be put behind its content."""
+    return {**message, "content": [*message["content"]]}
 
 
 def _as_text(result: Json, label: str) -> list[Json]:

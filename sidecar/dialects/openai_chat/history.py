@@ -21,26 +21,42 @@ from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.reading import array, mapping, text, text_of
 from sidecar.dialects.openai.tool_calls import uses_of
 from sidecar.dialects.openai.tool_names import ToolNames
-from sidecar.dialects.openai.turns import Turns
+from sidecar.dialects.openai.turns import Settled, Turns
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
+
+
+class Place(NamedTuple):
+    """Somewhere in a conversation from which it can be read on."""
+
+    at: int
+    """Of the last message that was read."""
+    system: list[Json]
+    turns: Settled
 
 
 class Conversation(NamedTuple):
     system: list[Json]
     messages: list[Json]
     has_calls: bool
+    place: Place | None
+    """The last one."""
 
 
-def read_conversation(messages: object, names: ToolNames, notes: Notes) -> Conversation:
-    """Raises GatewayError (400) naming the message that cannot be understood."""
+def read_conversation(messages: object, names: ToolNames, notes: Notes, *, place: Place | None = None) -> Conversation:
+    """With a `place`, which has its own `names` and `notes`, only what stands behind it is read. Raises GatewayError
+    (400) naming the message that cannot be understood."""
     messages = array(messages, "messages")
     if not messages:
         raise invalid_request("messages: there must be at least one message.", param="messages")
     turns = Turns(names, notes)
     system: list[Json] = []
-    leading = True
-    for index, message in enumerate(messages):
+    leading, read = True, 0
+    if place is not None:
+        turns = Turns.going_on(place.turns, names, notes)
+        system, leading, read = [*place.system], False, place.at + 1
+    last = _last_turn(messages)
+    for index, message in enumerate(messages[read:], read):
         path = f"messages[{index}]"
         role = text_of(mapping(message, path), "role", path)
         known = _ROLES.get(role)
@@ -56,7 +72,21 @@ def read_conversation(messages: object, names: ToolNames, notes: Notes) -> Conve
         else:
             leading = False
             reader(turns, message, path, notes)
-    return Conversation(system, turns.finished(), turns.has_calls)
+        if index == last and (settled := turns.settled()) is not None:
+            place = Place(index, [*system], settled)
+    return Conversation(system, turns.finished(), turns.has_calls, place)
+
+
+def _last_turn(messages: list[Json]) -> int:
+    """The message with which the last turn of the assistant's begins."""
+    for index in range(len(messages) - 1, 0, -1):
+        if _is_assistants(messages[index]) and not _is_assistants(messages[index - 1]):
+            return index
+    return -1
+
+
+def _is_assistants(message: object) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"
 
 
 def _read_system(turns: Turns, message: Json, path: str, notes: Notes) -> None:

@@ -207,3 +207,26 @@ def test_every_tool_name_can_be_mapped_back_to_the_one_the_client_gave(given_nam
     sent = [tool["name"] for tool in decoded.request["tools"]]
     assert [decoded.tool_names.get(name, name) for name in sent] == given_names
     assert_claude_takes(decoded.request)
+
+
+@always
+@given(marked_conversations, tools, st.data())
+def test_going_on_from_an_earlier_request_gives_what_reading_all_gives(conversation, defined, data):
+    before, said = None, []
+    for length in sorted(data.draw(st.sets(st.integers(1, len(conversation)), min_size=1))):
+        body = _body(conversation[:length], defined)
+        decoded = decode(body, before and before.resumption, len(said))
+        assert decoded == decode(body)
+        assert json.dumps(decoded.request) == json.dumps(decode(body).request)
+        if before is not None:
+            assert before == decode(_body(said, defined)), "an earlier request was written to"
+            known = zip(before.request["messages"][: decoded.known], decoded.request["messages"], strict=False)
+            assert all(one is other for one, other in known)
+        before, said = decoded, conversation[:length]
+
+
+def test_what_is_known_of_a_conversation_is_all_but_its_open_turn():
+    said = [{"role": "user" if at % 2 == 0 else "assistant", "content": f"{at}"} for at in range(9)]
+    before = decode(_body(said, TOOLS))
+    more = [{"role": "assistant", "content": "9"}, {"role": "user", "content": "10"}]
+    assert decode(_body(said + more, TOOLS), before.resumption, len(said)).known == 7
