@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Final
 
 SHORTEST: Final = 3
@@ -15,21 +16,36 @@ PIECE: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|\(\?[:=!
 Search = Callable[[str], re.Match[str] | None]
 
 
+class _Alternative:
+    def __init__(self, pieces: list[str]) -> None:
+        self.pattern: Final = "".join(pieces)
+        literal = max(_runs(pieces), key=len, default="")
+        self.literal: Final = literal if len(literal) >= SHORTEST else ""
+
+    @cached_property
+    def search(self) -> Search:
+        """Compiled once its literal stood in a text: the shipped rules have hundreds, which would hold up the start."""
+        return re.compile(self.pattern).search
+
+
 def search(pattern: str) -> Search:
-    """Finds the first alternative of a pattern that stands in a text. Raises re.error for what is none."""
-    re.compile(pattern)
-    parts = [
-        (max(_runs(pieces), key=len, default=""), re.compile("".join(pieces)).search)
-        for pieces in _alternatives(pattern)
-    ]
+    """Finds the first alternative of a pattern that stands in a text. Finding raises re.error for what `check` would
+    not have let through."""
+    alternatives = [_Alternative(pieces) for pieces in _alternatives(pattern)]
 
     def found_in(text: str) -> re.Match[str] | None:
-        for literal, found in parts:
-            if (len(literal) < SHORTEST or literal in text) and (match := found(text)) is not None:
+        for alternative in alternatives:
+            if alternative.literal in text and (match := alternative.search(text)) is not None:
                 return match
         return None
 
     return found_in
+
+
+def check(pattern: str) -> None:
+    """Raises re.error for what is no pattern, or is none in one of its alternatives."""
+    for one in (pattern, *("".join(pieces) for pieces in _alternatives(pattern))):
+        re.compile(one)
 
 
 def _alternatives(pattern: str) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from operator import attrgetter
 from typing import Any, Final, Literal, get_args
 
-from sidecar.routing.literals import search
+from sidecar.routing.literals import check, search
 from sidecar.routing.subject import Subject
 
 Lane = Literal["errand", "ordinary", "complex"]
@@ -141,6 +141,7 @@ def _rules(base: Iterable[Mapping[str, Any]], own: object) -> Iterable[Rule]:
             raise RulesError(f"[[routing.rules]] `{name}` is there twice")
         seen.add(name)
         rows[name] = {**rows.get(name, {}), **row}
+        _check_patterns(row, f"[[routing.rules]] `{name}`")
     return [_rule(row) for row in rows.values()]
 
 
@@ -160,11 +161,21 @@ def _rule(row: Mapping[str, Any]) -> Rule:
         allowed, reading = CONDITIONS[field_name]
         try:
             conditions.append(reading(value))
-        except (TypeError, ValueError, re.error):
+        except (TypeError, ValueError):
             raise RulesError(f"{told}: `{field_name}` is {value!r}, and must be {allowed}") from None
     if not conditions:
         raise RulesError(f"{told} has no condition: it would hold for everything")
     return Rule(name, score, points, tuple(conditions))
+
+
+def _check_patterns(row: Mapping[str, Any], told: str) -> None:
+    """The shipped ones are not checked at each start, but by a test."""
+    for field_name in PATTERNS:
+        try:
+            if isinstance(value := row.get(field_name), str):
+                check(value)
+        except re.error:
+            raise RulesError(f"{told}: `{field_name}` is {value!r}, and must be {A_PATTERN}") from None
 
 
 def _lanes(wish: Wish, base: Mapping[str, Any], own: object) -> Mapping[Lane, tuple[str, ...]]:
@@ -253,6 +264,9 @@ def _short(text: str) -> str:
     return line if len(line) <= EVIDENCE_CHARS else f"{line[: EVIDENCE_CHARS - 3]}..."
 
 
+PATTERNS: Final = ("system", "purpose", "asks", "words", "task")
+A_PATTERN: Final = "a regular expression in lower case"
+
 CONDITIONS: Final[Mapping[str, tuple[str, Callable[[object], Condition]]]] = {
     "clients": ('a list of clients such as ["aider"]', _clients),
     "tools": ("true or false", _flag("tools")),
@@ -270,10 +284,6 @@ CONDITIONS: Final[Mapping[str, tuple[str, Callable[[object], Condition]]]] = {
     "failed_edits": ("a whole number, at least", _number("trouble.failed_edits")),
     "apologies": ("a whole number, at least", _number("trouble.apologies")),
     "complaints": ("a whole number, at least", _number("trouble.complaints")),
-    "system": ("a regular expression in lower case", _pattern("system")),
-    "purpose": ("a regular expression in lower case", _pattern("purpose")),
-    "asks": ("a regular expression in lower case", _pattern("asks")),
-    "words": ("a regular expression in lower case", _pattern("words")),
-    "task": ("a regular expression in lower case", _pattern("task")),
+    **{field_name: (A_PATTERN, _pattern(field_name)) for field_name in PATTERNS},
 }
 """What a rule can ask for: what is allowed, and how it is read."""

@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.routing.literals import search
+from sidecar.routing.literals import check, search
+from sidecar.routing.rules import PATTERNS as FIELDS
 from sidecar.routing.rules import shipped
 
-FIELDS = ("system", "purpose", "asks", "words", "task")
 PATTERNS = [row[field] for row in shipped()["rules"] for field in FIELDS if field in row]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_shipped_pattern_is_one(pattern: str) -> None:
+    check(pattern)
 
 
 @settings(max_examples=300)

@@ -180,6 +180,7 @@ def test_no_key_is_shared_by_projects_or_sessions() -> None:
         ("<files><rules></files>" * 9_000 + "\n1. Do it.", 1),
         ("```\n1. Do it.\n" * 14_000, 14_000),
     ],
+    ids=["lines", "tags", "open tags", "tags in one another", "fences"],
 )
 def test_a_text_made_to_be_slow_is_read_in_one_pass(text: str, steps: int) -> None:
     assert seen(user(text)).steps == steps
