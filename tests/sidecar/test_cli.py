@@ -27,7 +27,6 @@ import pytest
 
 from sidecar import __version__
 from sidecar.commands.running import is_claimed
-from sidecar.config import Settings, environment_name
 from sidecar.credentials import wire_headers
 from sidecar.home import Home
 from sidecar.models import listing
@@ -35,20 +34,13 @@ from sidecar.simulator.answers import Answer
 from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
+from tests.support.command_line import SETTING_NAMES, Ran, cgw
 
 termios = pytest.importorskip("termios", reason="drives POSIX signals and terminals")
 
 COMMAND = (sys.executable, "-m", "sidecar")
-SETTING_NAMES = frozenset(name for field in Settings.model_fields if (name := environment_name(field)))
 GIVE_UP_SECONDS = 120
 """Only so that a hang ends; nothing here depends on how fast it goes."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -59,9 +51,13 @@ class User:
     environ: Mapping[str, str]
 
     def cgw(self, *arguments: str, **environ: str) -> Ran:
+        return cgw(*arguments, environ={**self.environ, **environ})
+
+    def runs(self, *arguments: str, **environ: str) -> Ran:
+        """As a process of its own."""
         ran = subprocess.run(
             [*COMMAND, *arguments],
-            env={**self.environ, **environ},
+            env={**self.outside, **environ},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -69,6 +65,11 @@ class User:
             check=False,
         )
         return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+    @property
+    def outside(self) -> dict[str, str]:
+        """The environment of a process of its own."""
+        return {name: value for name, value in os.environ.items() if name not in SETTING_NAMES} | dict(self.environ)
 
     def status(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.cgw("status", "--json").out)
@@ -82,7 +83,7 @@ class User:
         """A command in the foreground, once it has told its URL."""
         with subprocess.Popen(
             [*COMMAND, *arguments],
-            env={**self.environ, **environ},
+            env={**self.outside, **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -107,8 +108,7 @@ def claude() -> Iterator[RunningSimulator]:
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[User]:
     """No key, nothing configured. Whatever is left running at the end is stopped."""
-    clean = {name: value for name, value in os.environ.items() if name not in SETTING_NAMES}
-    user = User(tmp_path / "home", {**clean, "CGW_HOME": str(tmp_path / "home"), "NO_COLOR": "1"})
+    user = User(tmp_path / "home", {"CGW_HOME": str(tmp_path / "home"), "COLUMNS": "100", "NO_COLOR": "1"})
     yield user
     if is_claimed(Home(user.home)):
         user.cgw("down")
@@ -174,7 +174,7 @@ def say_hello(url: str, key: str) -> str:
 
 
 def test_help_names_every_command(stranger: User) -> None:
-    ran = stranger.cgw("--help")
+    ran = stranger.runs("--help")
     assert ran.code == 0
     assert all(f" {name} " in ran.out for name in ("up", "down", "status", "demo", "simulate", "config"))
     assert "\x1b[" not in ran.out
@@ -202,7 +202,7 @@ def test_wrong_usage_ends_with_2(stranger: User, arguments: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("how", ["--headless", "--detach"])
 def test_without_a_key_one_sentence_says_where_to_put_it(stranger: User, how: str) -> None:
-    ran = stranger.cgw("up", how, "--port", "0")
+    ran = stranger.runs("up", how, "--port", "0")
     assert ran.code == 1
     sentence = one_sentence(ran.err)
     assert all(word in sentence for word in ("ANTHROPIC_API_KEY", "cgw.toml", "cgw demo"))
@@ -243,7 +243,7 @@ def test_a_home_that_cannot_be_used_is_one_sentence(user: User, tmp_path: Path) 
 def test_a_file_of_the_home_that_cannot_be_used_is_one_sentence(user: User, command: str, name: str) -> None:
     in_the_way = user.home / name
     in_the_way.mkdir(parents=True)
-    ran = user.cgw(command, *(("--detach", "--port", "0") if command == "up" else ()))
+    ran = user.runs(command, *(("--detach", "--port", "0") if command == "up" else ()))
     in_the_way.rmdir()
     assert ran.code == 1
     assert name in one_sentence(ran.err)
@@ -291,7 +291,7 @@ def test_in_the_foreground_it_tells_how_to_connect_and_ends_cleanly_when_told(us
 
 
 def test_in_the_background_it_outlives_the_command_and_is_found_used_and_stopped(user: User) -> None:
-    started = user.cgw("up", "--detach", "--port", "0")
+    started = user.runs("up", "--detach", "--port", "0")
     assert (started.code, started.err) == (0, "")
     status = user.status()
     url = status["url"]
@@ -300,7 +300,7 @@ def test_in_the_background_it_outlives_the_command_and_is_found_used_and_stopped
     assert url in started.out
     assert f"runs at {url}" in user.cgw("status").out
 
-    second = user.cgw("up", "--detach", "--port", "0")
+    second = user.runs("up", "--detach", "--port", "0")
     assert second.code == 1
     assert f"already runs at {url}" in one_sentence(second.err)
     foreground = user.cgw("up", "--headless", "--port", "0")
@@ -332,7 +332,7 @@ def test_a_killed_sidecar_is_forgotten_and_another_one_starts(user: User) -> Non
         process.communicate()
     assert (user.home / "running.json").exists()
     assert not user.is_running()
-    assert user.cgw("up", "--detach", "--port", "0").code == 0
+    assert user.runs("up", "--detach", "--port", "0").code == 0
     assert user.is_running()
 
 
@@ -351,7 +351,7 @@ def test_stopping_waits_for_the_answer_in_flight(user: User, claude: RunningSimu
 def test_a_tied_child_ends_cleanly_when(user: User, how: str) -> None:
     with subprocess.Popen(
         [*COMMAND, "up", "--headless", "--port", "0", "--until-stdin-closes"],
-        env=dict(user.environ),
+        env=user.outside,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -376,7 +376,7 @@ def test_a_host_a_key_addons_and_a_router_of_the_users_own_count(user: User, tmp
     router = tmp_path / "router.py"
     router.write_text("def route(question):\n    return 'opus' if 'hello' in question.words else None\n")
     arguments = ("--host", "0.0.0.0", "--port", "0", "--addon", str(addon), "--router", str(router))
-    started = user.cgw("up", "--detach", *arguments, GATEWAY_API_KEY="my own key")
+    started = user.runs("up", "--detach", *arguments, GATEWAY_API_KEY="my own key")
     assert (started.code, started.err) == (0, "")
     assert 'export OPENAI_API_KEY="$GATEWAY_API_KEY"' in started.out
     url = user.status()["url"]
@@ -468,7 +468,7 @@ def watching(user: User, terminal: Terminal, *arguments: str) -> Iterator[subpro
     """A `cgw` with this terminal as its own."""
     with subprocess.Popen(
         [*COMMAND, *arguments],
-        env={**user.environ, "TERM": "xterm-256color"},
+        env={**user.outside, "TERM": "xterm-256color"},
         stdin=terminal.end,
         stdout=terminal.end,
         stderr=terminal.end,

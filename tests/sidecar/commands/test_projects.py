@@ -1,40 +1,21 @@
-"""`cgw projects` as its owner meets it, by real processes."""
+"""`cgw projects` as its owner meets it."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from sidecar.config import Settings, environment_name
 from sidecar.ledger.database import Database
 from sidecar.projects.project import fingerprint
 from sidecar.projects.store import ProjectStore
+from tests.support.command_line import Ran, cgw
 from tests.support.ledger_rows import row
-
-SETTING_NAMES = {environment_name(field) for field in Settings.model_fields}
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -42,16 +23,8 @@ class Owner:
     home: Path
 
     def projects(self, *arguments: str, **environ: str) -> Ran:
-        clean = {name: value for name, value in os.environ.items() if name not in SETTING_NAMES}
-        ran = subprocess.run(
-            [sys.executable, "-m", "sidecar", "projects", *arguments],
-            env={**clean, "CGW_HOME": str(self.home), "COLUMNS": "100", "NO_COLOR": "1", **environ},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return Ran(ran.returncode, ran.stdout, ran.stderr)
+        shell = {"CGW_HOME": str(self.home), "COLUMNS": "100", "NO_COLOR": "1"}
+        return cgw("projects", *arguments, environ={**shell, **environ})
 
 
 @pytest.fixture
