@@ -13,6 +13,7 @@ from sidecar.prompt import Prompt
 from sidecar.references.budget import Budget
 from sidecar.references.files import files_in
 from sidecar.references.index import LineIndex
+from sidecar.references.reading import Reading
 from sidecar.references.reduce import DEFAULT_GRAIN, Grain, Reducer, Taken
 from sidecar.references.slots import Kind, Slot, Walk
 from sidecar.services import Services
@@ -35,12 +36,14 @@ class Indexed:
     walk: Walk = field(default_factory=Walk)
     until: int = 0
     """How many positions are in it."""
+    read: dict[str, Reading] = field(default_factory=dict)
+    """What the request before had that was new, and went out as it was written."""
 
     def take_in(self, prompt: Prompt) -> None:
         """Go on up to the end of the frozen zone."""
         for index in range(self.until, prompt.frozen):
             for slot in _slots(prompt, index, self.walk):
-                self.lines.add(slot.text, slot.origin)
+                self.lines.add(slot.text, slot.origin, self.read.get(slot.text))
         self.until = prompt.frozen
 
 
@@ -75,12 +78,14 @@ class FileReferences:
         reducer = Reducer(indexed.lines, self._grain, Budget(WORK))
         walk = indexed.walk.fork()
         saved = 0
+        indexed.read = {}
         for index in prompt.live:
             block = prompt.block(index)
             taken = [reducer.take(slot) for slot in _slots(prompt, index, walk)]
             if block is not None and any(one.text != one.slot.text for one in taken):
                 prompt.replace(index, with_texts(block, [one.text for one in taken]), LAYER)
                 saved += sum(len(one.slot.text) - len(one.text) for one in taken)
+            indexed.read |= {one.text: one.reading for one in taken if one.reading and one.text is one.slot.text}
             self._count(taken, exchange, prompt.bytes_a_token)
         if reducer.references:
             runs = f"{reducer.references} run{'s' * (reducer.references > 1)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
@@ -115,7 +114,7 @@ class PromptCache:
         marks = prompt.client_marks
         if len(marks) <= places:
             return
-        tools, system = _zones(prompt)
+        tools, system = prompt.zone_ends
         detail = f"{len(marks)} marks, of which Claude takes {places}"
         for index in breakpoints.surplus(marks, tools=tools, system=system, places=places):
             del marks[index]
@@ -137,7 +136,7 @@ class PromptCache:
         warm, requests = _warm(exchange, prompt)
         warm += [kept] if kept is not None else []
         newest_end = self._tail(exchange, prompt, warm, requests, total, pace)
-        tools, system = _zones(prompt)
+        tools, system = prompt.zone_ends
         heading = self._head(exchange, prompt, system, shortest, pace)
         only_tools = tools - 1 if tools < system and prompt.tokens_until(tools) >= shortest else None
         marks = breakpoints.wanted(
@@ -232,7 +231,7 @@ class PromptCache:
 
     def _after_start(self, exchange: Exchange, prompt: Prompt, pace: ClientPace, *, begins: bool) -> ClientPace:
         """When the same tools and system text were last sent: only that makes their cache worth anything."""
-        _, end = _zones(prompt)
+        _, end = prompt.zone_ends
         if not end:
             return pace
         client = blake2b(f"{exchange.project}\0{exchange.client}".encode("utf-8", "replace"), digest_size=16).digest()
@@ -308,12 +307,6 @@ def _can_be_marked(prompt: Prompt, index: int) -> bool:
 
 def _last_markable(prompt: Prompt, end: int) -> int | None:
     return next((index for index in range(end - 1, -1, -1) if _can_be_marked(prompt, index)), None)
-
-
-def _zones(prompt: Prompt) -> tuple[int, int]:
-    """Where the tools end, and where the system text does."""
-    tools = bisect_left(prompt.positions, True, key=lambda at: at.zone != "tools")
-    return tools, bisect_left(prompt.positions, True, key=lambda at: at.zone == "messages")
 
 
 def _marked_before(line: Line | None) -> bool:

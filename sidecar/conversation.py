@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
+from itertools import takewhile
 from typing import Final, Literal, NamedTuple
 
 import orjson
@@ -153,6 +154,7 @@ class Line:
     """What `renew` was told, all in all."""
     weight: int = 0
     """Bytes that it takes in memory, about."""
+    _known_tokens: tuple[object, int, list[tuple[int, int]]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def last_used(self) -> float:
@@ -209,8 +211,13 @@ class Line:
         return bool(self.requests) and now >= max(self.last_used + longest, self.warm_until)
 
     def known_tokens(self) -> list[tuple[int, int]]:
-        """(positions, tokens) at the ends of accepted requests, ascending, as returned usage says."""
-        return sorted({one.until: one.tokens for one in self.requests if one.until <= len(self.sent)}.items())
+        """(positions, tokens) at the ends of accepted requests, ascending, as returned usage says. Not to be written
+        to: everybody gets the same, until there is a request more."""
+        newest = self.requests[-1] if self.requests else None
+        if self._known_tokens is None or self._known_tokens[:2] != (newest, len(self.sent)):
+            known = sorted({one.until: one.tokens for one in self.requests if one.until <= len(self.sent)}.items())
+            self._known_tokens = newest, len(self.sent), known
+        return self._known_tokens[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,13 +437,17 @@ def match(line: Line, positions: Sequence[Position], chain: Sequence[bytes]) -> 
 
 def in_frozen_order(line: Line, positions: list[Position]) -> list[Position]:
     """The same tools in another order are put back into the order in which they were sent."""
-    frozen = [sent.digest for sent in line.sent if sent.zone == "tools"]
-    tools = [position for position in positions if position.zone == "tools"]
+    frozen = [sent.digest for sent in takewhile(_is_tool, line.sent)]
+    tools = [*takewhile(_is_tool, positions)]
     now = [position.digest for position in tools]
     if now == frozen or len(set(now)) != len(now) or set(now) != set(frozen):
         return positions
     by_digest = {position.digest: position for position in tools}
     return [*(by_digest[digest] for digest in frozen), *positions[len(tools) :]]
+
+
+def _is_tool(one: Position | Sent) -> bool:
+    return one.zone == "tools"
 
 
 def texts_of(block: Json) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
@@ -200,10 +201,13 @@ class Prompt:
 
     def tokens_until(self, index: int) -> int:
         """Tokens of the first `index` positions: as returned usage said where requests ended, else interpolated."""
-        known = [(0, 0), *(self.line.known_tokens() if self.line else ())]
-        known = [(until, tokens) for until, tokens in known if until <= self.frozen or not until]
-        below = max((point for point in known if point[0] <= index), default=(0, 0))
-        above = min((point for point in known if point[0] >= index), default=None)
+        known = self.line.known_tokens() if self.line else []
+        end = bisect_right(known, self.frozen, key=_until)
+        next_one = bisect_left(known, index, hi=end, key=_until)
+        above = known[next_one] if next_one < end else None
+        below = above if above is not None and above[0] == index else known[next_one - 1] if next_one else (0, 0)
+        if not index:
+            return 0
         if above is None:
             return below[1] + round(self._bytes(below[0], index) / self.bytes_a_token)
         if above[0] == below[0]:
@@ -337,7 +341,7 @@ class Prompt:
         if not (touched or self.reordered):
             return request
         assembled = dict(request)
-        tools, system = self._zone_ends
+        tools, system = self.zone_ends
         for zone, indices in (("tools", range(tools)), ("system", range(tools, system))):
             if (self.reordered and zone == "tools") or any(index in touched for index in indices):
                 assembled[zone] = [block for index in indices for block in self._emitted(index)]
@@ -369,18 +373,15 @@ class Prompt:
             messages.append({**message, "content": content})
         return messages
 
-    @property
-    def _zone_ends(self) -> tuple[int, int]:
-        """Where the tools end and where the system text does."""
-        order = ("tools", "system", "messages")
-        return (
-            bisect_left(self.positions, 1, key=lambda at: order.index(at.zone)),
-            bisect_left(self.positions, 2, key=lambda at: order.index(at.zone)),
-        )
+    @cached_property
+    def zone_ends(self) -> tuple[int, int]:
+        """Where the tools end and where the system text does, in whatever order they are."""
+        tools = bisect_left(self.positions, True, key=lambda at: at.zone != "tools")
+        return tools, bisect_left(self.positions, True, lo=tools, key=lambda at: at.zone == "messages")
 
     def _of_message(self, number: int) -> range:
-        start = bisect_left(self.positions, number, lo=self._zone_ends[1], key=lambda at: at.message)
-        end = bisect_left(self.positions, number + 1, lo=start, key=lambda at: at.message)
+        start = bisect_left(self.positions, number, lo=self.zone_ends[1], key=_message)
+        end = bisect_left(self.positions, number + 1, lo=start, key=_message)
         return range(start, end)
 
     def _emitted(self, index: int) -> list[Json]:
@@ -408,6 +409,14 @@ class Prompt:
     @property
     def renewed(self) -> Mapping[int, bytes]:
         return self._renewed
+
+
+def _until(point: tuple[int, int]) -> int:
+    return point[0]
+
+
+def _message(at: Position) -> int:
+    return at.message
 
 
 def _marks_of(positions: Sequence[Position]) -> dict[int, str]:

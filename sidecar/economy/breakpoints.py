@@ -27,14 +27,17 @@ def can_be_marked(block: Json | None) -> bool:
     """Whether Claude takes a marker on this block; None is one that is left out."""
     if block is None or block.get("type") in THINKING:
         return False
-    return block.get("type") != "text" or bool(str(block.get("text") or "").strip())
+    text = str(block.get("text") or "") if block.get("type") == "text" else "no text"
+    return bool(text) and not text.isspace()
 
 
 def within_reach(newest: int, kind: Callable[[int], str]) -> int:
     """The first of the blocks that a marker on `newest` looks at. A run of calls, or of results, is one position."""
     steps = 0
+    behind = kind(newest)
     for index in range(newest - 1, -1, -1):
-        if kind(index) != kind(index + 1) or kind(index) not in RUNS:
+        before, behind = behind, kind(index)
+        if behind != before or behind not in RUNS:
             steps += 1
             if steps > REACH:
                 return index + 1

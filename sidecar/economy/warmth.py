@@ -71,8 +71,10 @@ def _after(one: Accepted, known: dict[int, Entry] | None, tokens_at: TokensAt) -
         if until == hit or until - 1 in one.marks:
             found[until] = Entry(until, entry.tokens, entry.ttl, one.now + LIFETIME_SECONDS[entry.ttl])
     for index, ttl in one.marks.items():
+        if index + 1 in found:
+            continue
         tokens = tokens_at(index + 1)
-        if index + 1 not in found and (known is None or tokens * TOLERANCE >= one.read):
+        if known is None or tokens * TOLERANCE >= one.read:
             lifetime: Lifetime = "1h" if ttl == "1h" else "5m"
             found[index + 1] = Entry(index + 1, tokens, lifetime, one.now + LIFETIME_SECONDS[lifetime])
     return found

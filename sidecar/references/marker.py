@@ -14,7 +14,6 @@ happens when somebody sets out to, goes under a `Seal`: "as written from here on
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -26,6 +25,7 @@ from sidecar.references.reading import PLAIN, Form, escape
 PREFIX: Final = "[cgw: "
 """Every marker begins with this. Where it is not in a text, nothing is to be expanded."""
 NAME_LENGTH: Final = 4
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 OWN: Final = "self"
 """The name of the text that a marker stands in, for lines further up in it."""
 CHECK_LENGTH: Final = 5
@@ -48,7 +48,7 @@ def digest_of(text: str) -> bytes:
 
 def name_of(digest: bytes) -> str:
     """The first letters of a digest: enough to look a text up, its content is checked anyway."""
-    return _letters(digest)[:NAME_LENGTH]
+    return _letters(digest, NAME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def check_of(written: str, digest: bytes, place: Place) -> str:
     keyed = blake2b(digest_size=16, key=digest[:64], person=b"cgw-reference")
     keyed.update(place.anchor + b"\0%d\0" % place.offset)
     keyed.update(written.encode("utf-8", "surrogatepass"))
-    return _letters(keyed.digest())[:CHECK_LENGTH]
+    return _letters(keyed.digest(), CHECK_LENGTH)
 
 
 def write_reference(
@@ -203,5 +203,7 @@ def _form_code(form: Form) -> str:
     return ("." if form.crlf else "") + ("c" if form.crlf else "") + (".j" if form.escaped else "") + numbering
 
 
-def _letters(digest: bytes) -> str:
-    return b32encode(digest).decode().lower()
+def _letters(digest: bytes, length: int) -> str:
+    """The first letters of it in base 32, at most eight: what `b32encode` says, without all the others."""
+    bits = int.from_bytes(digest[:5], "big")
+    return "".join([_ALPHABET[(bits >> shift) & 31] for shift in range(35, 35 - 5 * length, -5)])
