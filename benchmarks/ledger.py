@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,9 @@ def request(number: int) -> dict[str, Any]:
         "cache_write_5m_tokens": 2000 + number % 100,
         "output_tokens": 800,
         "thinking_tokens": 200,
-        "cost_micros": Decimal("44048.2") + number % 1000,
-        "baseline_micros": Decimal("384048.7") + number % 1000,
-        "saved": {"prompt_cache": Decimal(330_000), "diff_first": Decimal("10000.6"), "keep_warm": Decimal("-0.1")},
+        "cost_picos": 44_048_200_000 + number % 1000,
+        "baseline_picos": 384_048_700_000 + number % 1000,
+        "saved_picos": {"prompt_cache": 330_000_000_000, "diff_first": 10_000_600_000, "keep_warm": -100_000},
         "stop_reason": "tool_use",
         "ttft_ms": 812.25,
         "duration_ms": 9120.5,

@@ -341,7 +341,7 @@ class Exchange:
     @property
     def billed(self) -> Usage:
         """All that Claude counted for this exchange: of its answer, and of those that were retracted."""
-        return sum((one.usage for one in self.retracted), start=self.usage)
+        return sum((one.usage for one in self.retracted), start=self.usage) if self.retracted else self.usage
 
     def retract(self, layer: str) -> None:
         """The answer so far is not to reach the client, by a fault of `layer`; what it costs is kept."""

@@ -16,7 +16,8 @@ thousands, and few of them in circles."""
 
 def tune() -> None:
     """Once all is imported: what is there now no collection looks through again. A line of the log names no thread, so
-    none is asked for."""
+    none is looked for."""
+    logging._srcfile = None  # noqa: SLF001  # nor for who called: logging's own advice
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*COLLECTIONS)

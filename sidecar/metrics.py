@@ -6,39 +6,40 @@ not know is `other`, and so is a layer that is not one of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from sidecar.accounts.prices import PICODOLLARS
-from sidecar.exchange import Exchange, Usage
+from sidecar.exchange import Exchange, Timing
 from sidecar.ledger.rows import LAYERS
 
 if TYPE_CHECKING:
+    from sidecar.accounts.account import Account
     from sidecar.ledger.writer import WriterHealth
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 OTHER: Final = "other"
 
-TOKEN_KINDS: Final[dict[str, Callable[[Usage], int]]] = {
-    "input": lambda usage: usage.input_tokens,
-    "cache_read": lambda usage: usage.cache_read_tokens,
-    "cache_write_5m": lambda usage: usage.cache_write_5m_tokens,
-    "cache_write_1h": lambda usage: usage.cache_write_1h_tokens,
-    "output": lambda usage: usage.output_tokens,
-}
-"""Each token is of one kind, so that they may be added up; thinking is output."""
+Count = defaultdict[tuple[str, ...], int]
 
-CACHE_HITS: Final[dict[str, Callable[[Exchange], bool]]] = {
-    "response": lambda exchange: exchange.cache == "HIT",
-    "prompt": lambda exchange: exchange.usage.cache_read_tokens > 0,
+TOKEN_KINDS: Final = {
+    "input": "input_tokens",
+    "cache_read": "cache_read_tokens",
+    "cache_write_5m": "cache_write_5m_tokens",
+    "cache_write_1h": "cache_write_1h_tokens",
+    "output": "output_tokens",
 }
-"""Our cache of whole answers, and Claude's of prompts."""
+"""Fields of usage. Each token is of one kind, so that they may be added up; thinking is output."""
 
 OVERHEAD_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 FIRST_BYTE_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
@@ -64,14 +65,18 @@ class Metrics:
         ledger: HealthOfLedger | None = None,
     ) -> None:
         """`corrupt` says how many entries of each store were found damaged."""
-        self.registry: Final = _Registry()
+        self.registry: Final = CollectorRegistry()
         self._knows_model: Final = knows_model
 
-        def counter(name: str, told: str, *labels: str) -> Counter:
-            return Counter(name, told, labels, registry=self.registry)
+        def counter(name: str, told: str, *labels: str, per: int = 1) -> Count:
+            counts = _Counts(name, told, labels, per)
+            self.registry.register(counts)
+            return counts.counts
 
-        def seconds(name: str, told: str, buckets: Iterable[float]) -> Histogram:
-            return Histogram(name, told, buckets=tuple(buckets), registry=self.registry)
+        def seconds(name: str, told: str, buckets: Sequence[float]) -> _Durations:
+            durations = _Durations(name, told, buckets)
+            self.registry.register(durations)
+            return durations
 
         self._requests = counter("gateway_requests_total", "Requests by model and HTTP status.", "model", "status")
         self._tokens = counter("gateway_tokens_total", "Tokens billed; thinking is output.", "kind", "model")
@@ -79,13 +84,16 @@ class Metrics:
         self._thinking_refused = counter(
             "gateway_thinking_refused_total", "Requests sent once more without the kept thinking that Claude refused."
         )
-        self._cost = counter("gateway_cost_usd_total", "What Claude bills.")
-        self._baseline = counter("gateway_baseline_usd_total", "What the clients' own bytes would have cost.")
-        self._saved = counter("gateway_saved_usd_total", "What layers saved, where they did.", "layer")
+        self._cost = counter("gateway_cost_usd_total", "What Claude bills.", per=PICODOLLARS)
+        self._baseline = counter(
+            "gateway_baseline_usd_total", "What the clients' own bytes would have cost.", per=PICODOLLARS
+        )
+        self._saved = counter("gateway_saved_usd_total", "What layers saved, where they did.", "layer", per=PICODOLLARS)
         self._lost = counter(
             "gateway_lost_usd_total",
             "What layers cost where they saved nothing; saved minus lost is baseline minus cost.",
             "layer",
+            per=PICODOLLARS,
         )
         self._overhead = seconds(
             "gateway_overhead_seconds", "The gateway's own time before and after Claude's.", OVERHEAD_BUCKETS
@@ -108,53 +116,81 @@ class Metrics:
     def observe(self, exchange: Exchange) -> None:
         """Count one finished exchange."""
         model = exchange.model if self._knows_model(exchange.model) else OTHER
-        self._requests.labels(model, str(exchange.status)).inc()
-        for cache, hit in CACHE_HITS.items():
-            if hit(exchange):
-                self._hits.labels(cache).inc()
-        for kind, count in TOKEN_KINDS.items():
-            if tokens := count(exchange.billed):
-                self._tokens.labels(kind, model).inc(tokens)
+        self._requests[model, str(exchange.status)] += 1
+        if exchange.cache == "HIT":
+            self._hits["response",] += 1
+        if exchange.usage.cache_read_tokens > 0:
+            self._hits["prompt",] += 1
+        billed = exchange.billed
+        for kind, field in TOKEN_KINDS.items():
+            if tokens := getattr(billed, field):
+                self._tokens[kind, model] += tokens
         if exchange.prompt is not None and exchange.prompt.thinking_refused:
-            self._thinking_refused.inc()
-        self._retries.inc(exchange.retries)
-        self._observe_money(exchange)
+            self._thinking_refused[()] += 1
+        self._retries[()] += exchange.retries
+        if exchange.account is not None:
+            self._observe_money(exchange.account)
         if exchange.kind == "generate":
-            self._observe_times(exchange)
+            self._observe_times(exchange.timing)
 
     def exposition(self) -> bytes:
         """Every metric in Prometheus' text format (version 0.0.4)."""
         return generate_latest(self.registry)
 
-    def _observe_money(self, exchange: Exchange) -> None:
-        if (account := exchange.account) is None:
-            return
-        self._cost.inc(account.bill / PICODOLLARS)
-        self._baseline.inc(account.baseline / PICODOLLARS)
+    def _observe_money(self, account: Account) -> None:
+        self._cost[()] += account.bill
+        self._baseline[()] += account.baseline
         for layer, saved in account.savings:
             # A counter only goes up, so that what a layer lost is counted apart and not taken from what it saved.
-            metric = self._saved if saved > 0 else self._lost
-            metric.labels(layer if layer in LAYERS else OTHER).inc(abs(saved) / PICODOLLARS)
+            counts = self._saved if saved > 0 else self._lost
+            counts[layer if layer in LAYERS else OTHER,] += abs(saved)
 
-    def _observe_times(self, exchange: Exchange) -> None:
-        timing = exchange.timing
-        moments = (
-            (self._overhead, timing.overhead),
-            (self._first_byte, timing.since_received(timing.first_byte)),
-            (self._duration, timing.since_received(timing.finished)),
-        )
-        for histogram, duration in moments:
-            if duration is not None:
-                histogram.observe(duration)
+    def _observe_times(self, timing: Timing) -> None:
+        if (overhead := timing.overhead) is not None:
+            self._overhead.observe(overhead)
+        if timing.first_byte is not None:
+            self._first_byte.observe(timing.first_byte - timing.received)
+        if timing.finished is not None:
+            self._duration.observe(timing.finished - timing.received)
 
 
-class _Registry(CollectorRegistry):
-    """Leaves out when each series was created: it would double the text, and nobody asks for it."""
+class _Counts(Collector):
+    """Sums by label values, whole numbers of `1 / per`. A request adds to a dictionary; the library's own counters take
+    locks and look for a child, and there are ten of them in each request."""
+
+    def __init__(self, name: str, told: str, labels: Sequence[str], per: int) -> None:
+        self._name = name
+        self._told = told
+        self._labels = labels
+        self._per = per
+        self.counts: Count = defaultdict(int, {} if labels else {(): 0})
 
     def collect(self) -> Iterator[Metric]:
-        for family in super().collect():
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            yield family
+        family = CounterMetricFamily(self._name, self._told, labels=self._labels)
+        for values, count in list(self.counts.items()):
+            family.add_metric(values, count / self._per)
+        yield family
+
+
+class _Durations(Collector):
+    """A histogram of seconds."""
+
+    def __init__(self, name: str, told: str, buckets: Sequence[float]) -> None:
+        self._name = name
+        self._told = told
+        self._buckets = (*buckets, float("inf"))
+        self._counts = [0] * len(self._buckets)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(self._buckets, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        edges = map(floatToGoString, self._buckets)
+        family = HistogramMetricFamily(self._name, self._told)
+        family.add_metric([], list(zip(edges, accumulate(self._counts), strict=True)), self._sum)
+        yield family
 
 
 class _CorruptEntries(Collector):

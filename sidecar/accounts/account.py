@@ -129,9 +129,10 @@ def answered(
     for reduction in reversed(reductions):
         stages.append(_restored(stages[-1], reduction))
     stages.reverse()
-    baseline = price(model_asked, plain(stages[0]))
     costs = [price(model_asked, stage) for stage in stages]
-    bill = price(model, usage)
+    alone = plain(stages[0])
+    baseline = costs[0] if alone is stages[0] else price(model_asked, alone)
+    bill = costs[-1] if model == model_asked else price(model, usage)
     steps = [(PROMPT_CACHE, costs[0].total)]
     steps += [(reduction.layer, cost.total) for reduction, cost in zip(reductions, costs[1:], strict=True)]
     steps.append((ROUTING, bill.total))

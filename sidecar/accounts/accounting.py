@@ -23,7 +23,7 @@ from typing import Any, Final, Protocol
 
 from sidecar.accounts.account import UNBILLED, Account, Reduction, answered, as_marked, charged, cut_short, spared
 from sidecar.accounts.layers import plainly, reductions
-from sidecar.accounts.prices import Cost, Prices, micro_usd
+from sidecar.accounts.prices import Cost, Prices
 from sidecar.accounts.prompts import Prompts
 from sidecar.exchange import Exchange, MissCause, Usage
 from sidecar.headers import route_of
@@ -237,9 +237,9 @@ def row_of(exchange: Exchange, account: Account) -> LedgerRow:
         cache_write_1h_tokens=usage.cache_write_1h_tokens,
         output_tokens=usage.output_tokens,
         thinking_tokens=usage.thinking_tokens,
-        cost_micros=micro_usd(account.bill),
-        baseline_micros=micro_usd(account.baseline),
-        saved={layer: micro_usd(saved) for layer, saved in account.savings},
+        cost_picos=account.bill,
+        baseline_picos=account.baseline,
+        saved_picos=dict(account.savings),
         cache=exchange.cache,
         status=exchange.status,
         stop_reason=exchange.stop_reason,

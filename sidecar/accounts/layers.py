@@ -42,7 +42,7 @@ def reductions(prompt: Prompt, usage: Usage, model: str) -> list[Reduction]:
 
     `usage` is Claude's answer to it, `model` the one that answered: another one's tokens are no measure.
     """
-    if not usage.prompt_tokens:
+    if not usage.prompt_tokens or not (prompt.edited or prompt.renewed):
         return []
     scale = _Scale(prompt, usage.prompt_tokens, model)
     sizes: dict[tuple[str, Counter], int] = {}

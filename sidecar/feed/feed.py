@@ -92,7 +92,8 @@ class Feed:
         """Once it is settled."""
         self._running.pop(exchange.id, None)
         self._delivered.pop(exchange.id, None)
-        row = row_of(exchange, has_body=self._kept.add(exchange))
+        row = row_of(exchange)
+        row["has_body"] = self._kept.add(exchange, row)
         self._recent.append(row)
         if self._watchers:
             self._ended.append(row)

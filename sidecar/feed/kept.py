@@ -14,7 +14,6 @@ from typing import Final
 from sidecar.accounts.account import Account
 from sidecar.conversation import Edit
 from sidecar.exchange import Decision, Exchange, Json, Note, Timing, Usage
-from sidecar.feed.rows import row_of
 from sidecar.feed.switches import Switches
 from sidecar.prompt import Prompt
 
@@ -35,7 +34,7 @@ class KeptEdit:
     """Made in this request, and not in an earlier turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeptExchange:
     row: Json
     started: datetime
@@ -89,11 +88,11 @@ class KeptExchanges:
     def get(self, request_id: str) -> KeptExchange | None:
         return self._kept.get(request_id)
 
-    def add(self, exchange: Exchange) -> bool:
-        """Whether it is kept: one that is too large alone is not."""
+    def add(self, exchange: Exchange, row: Json) -> bool:
+        """Whether it is kept: one that is too large alone is not. `row` is the exchange's own, and kept with it."""
         if not self.wanted:
             return False
-        kept = _kept(exchange)
+        kept = _kept(exchange, row)
         if kept.size > self._most_bytes:
             return False
         self._kept[exchange.id] = kept
@@ -108,10 +107,10 @@ class KeptExchanges:
             self._size -= oldest.size
 
 
-def _kept(exchange: Exchange) -> KeptExchange:
+def _kept(exchange: Exchange, row: Json) -> KeptExchange:
     prompt = exchange.prompt
     return KeptExchange(
-        row=row_of(exchange, has_body=True),
+        row=row,
         started=exchange.started,
         client_headers=exchange.client_headers,
         client_body=exchange.client_body,

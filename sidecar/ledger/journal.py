@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -139,13 +138,7 @@ class Journal:
 
 
 def _line(row: LedgerRow) -> bytes:
-    return orjson.dumps({name: getattr(row, name) for name in _FIELDS}, default=_plain) + b"\n"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not part of a ledger row")
+    return orjson.dumps({name: getattr(row, name) for name in _FIELDS}) + b"\n"
 
 
 def _row(line: bytes) -> LedgerRow | None:
@@ -153,9 +146,6 @@ def _row(line: bytes) -> LedgerRow | None:
     try:
         known = {name: value for name, value in orjson.loads(line).items() if name in _FIELDS}
         known["time"] = datetime.fromisoformat(known["time"])
-        for name in ("cost_micros", "baseline_micros"):
-            known[name] = Decimal(known[name])
-        known["saved"] = {layer: Decimal(amount) for layer, amount in known["saved"].items()}
         return LedgerRow(**known)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
         return None

@@ -13,7 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
-from sidecar.ledger.money import picos_of
+from sidecar.ledger.money import LARGEST_PICOS, micros_of
 
 LAYERS: Final[tuple[str, ...]] = (
     "response_cache",
@@ -41,6 +41,7 @@ LONGEST_TEXT = 500
 LARGEST_COUNT = 10**12
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENDLESS = float("inf")
 _MICROSECOND = timedelta(microseconds=1)
 _KEYS = ("id", "project")
 _TEXTS = (
@@ -74,24 +75,24 @@ _DURATIONS = ("ttft_ms", "duration_ms", "overhead_ms")
 _texts_of, _counts_of, _durations_of = attrgetter(*_TEXTS), attrgetter(*_COUNTS), attrgetter(*_DURATIONS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LedgerRow:
-    """One request, as it is accounted for.
+    """One request, as it is accounted for. Not to be changed.
 
-    Money is Decimal micro-dollars, a whole number of pico-dollars. Raises ValueError for a value no request can have:
-    that is a fault of whoever builds the row, never of the client.
+    Money is whole pico-dollars. Raises ValueError for a value no request can have: that is a fault of whoever builds
+    the row, never of the client.
     """
 
     id: str
     """The gateway's own request id. Unique: a second row with the same id is ignored, so never a client's id."""
     time: datetime
     """When the request came in. Any time zone; kept as UTC, to the microsecond."""
-    cost_micros: Decimal
+    cost_picos: int
     """What Anthropic bills for it."""
-    baseline_micros: Decimal
+    baseline_picos: int
     """What the client's own bytes would have cost, sent plainly."""
-    saved: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
-    """Micro-dollars by layer; negative where a layer cost more than it saved. They sum to baseline minus cost."""
+    saved_picos: Mapping[str, int] = field(default_factory=dict)
+    """By layer; negative where a layer cost more than it saved. They sum to baseline minus cost."""
     project: str = "default"
     client: str = "unknown"
     dialect: str = ""
@@ -142,31 +143,43 @@ class LedgerRow:
     """Where the model was the gateway's to choose: by which signals, and what each would have cost."""
     via: str = "base_url"
     """By which door it came: `interceptor` or the tool's own base URL."""
-    cost_picos: int = field(init=False, repr=False, compare=False)
-    """The money once more, as the databases keep it."""
-    baseline_picos: int = field(init=False, repr=False, compare=False)
-    saved_picos: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, text in zip(_TEXTS, _texts_of(self), strict=True):
-            if text and (len(text) > LONGEST_KEY or not text.isascii() or "\0" in text):
-                object.__setattr__(self, name, _storable(name, text))
-        for name, count in zip(_COUNTS, _counts_of(self), strict=True):
-            if not 0 <= count <= LARGEST_COUNT:
-                raise ValueError(f"{name}={count} is not a count")
-        for name, duration in zip(_DURATIONS, _durations_of(self), strict=True):
-            if duration is not None and not 0 <= duration < float("inf"):
-                raise ValueError(f"{name}={duration} is not a duration")
-        object.__setattr__(self, "cost_picos", picos_of(self.cost_micros))
-        object.__setattr__(self, "baseline_picos", picos_of(self.baseline_micros))
-        object.__setattr__(self, "saved", {_layer(name): amount for name, amount in self.saved.items() if amount})
-        object.__setattr__(self, "saved_picos", {layer: picos_of(amount) for layer, amount in self.saved.items()})
-        object.__setattr__(self, "time", as_utc(self.time))
+        told = "".join(filter(None, _texts_of(self)))
+        if len(told) > LONGEST_KEY or not told.isascii() or "\0" in told:
+            for name, text in zip(_TEXTS, _texts_of(self), strict=True):
+                if text and (len(text) > LONGEST_KEY or not text.isascii() or "\0" in text):
+                    setattr(self, name, _storable(name, text))
+        counts = _counts_of(self)
+        if min(counts) < 0 or max(counts) > LARGEST_COUNT:
+            raise ValueError(f"one of {dict(zip(_COUNTS, counts, strict=True))} is not a count")
+        for duration in _durations_of(self):
+            if duration is not None and not 0 <= duration < _ENDLESS:
+                raise ValueError(f"{duration} ms is not a duration")
+        if self.saved_picos:
+            self.saved_picos = {_layer(name): picos for name, picos in self.saved_picos.items() if picos}
+        for picos in (self.cost_picos, self.baseline_picos, *self.saved_picos.values()):
+            if type(picos) is not int or not -LARGEST_PICOS <= picos <= LARGEST_PICOS:
+                raise ValueError(f"{picos} pico-dollars is no amount that a row can hold")
+        self.time = as_utc(self.time)
+
+    @property
+    def cost_micros(self) -> Decimal:
+        """Micro-dollars, as all that follow."""
+        return micros_of(self.cost_picos)
+
+    @property
+    def baseline_micros(self) -> Decimal:
+        return micros_of(self.baseline_picos)
+
+    @property
+    def saved(self) -> dict[str, Decimal]:
+        return {layer: micros_of(picos) for layer, picos in self.saved_picos.items()}
 
     @property
     def saved_micros(self) -> Decimal:
         """Baseline minus cost."""
-        return self.baseline_micros - self.cost_micros
+        return micros_of(self.baseline_picos - self.cost_picos)
 
 
 def as_utc(moment: datetime) -> datetime:

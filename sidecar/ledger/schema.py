@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, MetaData, Table, Text, false
 
-from sidecar.ledger.money import micros_of
 from sidecar.ledger.rows import LedgerRow, microseconds_of, moment_of
 
 metadata = MetaData()
@@ -114,8 +113,6 @@ def row_of(record: Iterable[Any], saved: Mapping[str, int]) -> LedgerRow:
     fields: dict[str, Any] = dict(zip(_COLUMNS, record, strict=True))
     return LedgerRow(
         time=moment_of(fields.pop("time_us")),
-        cost_micros=micros_of(fields.pop("cost_picos")),
-        baseline_micros=micros_of(fields.pop("baseline_picos")),
-        saved={layer: micros_of(picos) for layer, picos in saved.items()},
+        saved_picos=saved,
         **fields,
     )

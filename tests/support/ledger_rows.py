@@ -9,12 +9,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sidecar.ledger.money import LARGEST_PICOS, micros_of
+from sidecar.ledger.money import LARGEST_PICOS, picos_of
 from sidecar.ledger.rows import LARGEST_COUNT, LAYERS, LONGEST_KEY, LedgerRow
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
-AMOUNTS = st.integers(-LARGEST_PICOS, LARGEST_PICOS).map(micros_of)
+AMOUNTS = st.integers(-LARGEST_PICOS, LARGEST_PICOS)
 COUNTS = st.integers(0, LARGEST_COUNT)
 DURATIONS = st.none() | st.floats(0, allow_nan=False, allow_infinity=False)
 TEXTS = st.text(max_size=60)
@@ -24,7 +24,16 @@ LAYER_NAMES = st.sampled_from(LAYERS) | st.from_regex(r"[a-z][a-z0-9_]{0,59}", f
 def row(**fields: Any) -> LedgerRow:
     """A request at noon that cost 1 of 3 micro-dollars, where `fields` do not say otherwise; its id is new."""
     plain = {"id": uuid.uuid4().hex, "time": NOON, "cost_micros": Decimal(1), "baseline_micros": Decimal(3)}
-    return LedgerRow(**(plain | {"saved": {"prompt_cache": Decimal(2)}} | fields))
+    return LedgerRow(**_in_picos(plain | {"saved": {"prompt_cache": Decimal(2)}} | fields))
+
+
+def _in_picos(fields: dict[str, Any]) -> dict[str, Any]:
+    """Tests speak of micro-dollars."""
+    told = {name: value for name, value in fields.items() if name not in ("cost_micros", "baseline_micros", "saved")}
+    told["cost_picos"] = picos_of(fields["cost_micros"])
+    told["baseline_picos"] = picos_of(fields["baseline_micros"])
+    told["saved_picos"] = {layer: picos_of(micros) for layer, micros in fields["saved"].items()}
+    return told
 
 
 @st.composite
@@ -34,9 +43,9 @@ def rows(draw: st.DrawFn, **fields: Any) -> LedgerRow:
         **{
             "id": uuid.uuid4().hex + draw(st.text(max_size=LONGEST_KEY - 32)),
             "time": draw(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))),  # noqa: DTZ001 -- bounds
-            "cost_micros": draw(AMOUNTS),
-            "baseline_micros": draw(AMOUNTS),
-            "saved": draw(st.dictionaries(LAYER_NAMES, AMOUNTS, max_size=4)),
+            "cost_picos": draw(AMOUNTS),
+            "baseline_picos": draw(AMOUNTS),
+            "saved_picos": draw(st.dictionaries(LAYER_NAMES, AMOUNTS, max_size=4)),
             "project": draw(TEXTS),
             **{name: draw(TEXTS) for name in ("client", "dialect", "conversation", "model_requested", "model")},
             **{name: draw(TEXTS) for name in ("route_reason", "cache", "via")},

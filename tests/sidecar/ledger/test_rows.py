@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.ledger.rows import LAYERS, LONGEST_KEY, LONGEST_TEXT
+from sidecar.ledger.rows import LAYERS, LONGEST_KEY, LONGEST_TEXT, LedgerRow
 from tests.support.ledger_rows import NOON, row
 
 
@@ -41,6 +41,15 @@ def test_time_is_kept_as_utc() -> None:
 def test_what_no_request_can_have_is_refused(field: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
         row(**field)
+
+
+@pytest.mark.parametrize("picos", [2**63, -(2**63), 1.5, True])
+@pytest.mark.parametrize("field", ["cost_picos", "baseline_picos", "saved_picos"])
+def test_money_that_no_database_holds_is_refused(field: str, picos: Any) -> None:
+    known = {name: getattr(row(), name) for name in ("id", "time", "cost_picos", "baseline_picos", "saved_picos")}
+    told = {"keep_warm": picos} if field == "saved_picos" else picos
+    with pytest.raises(ValueError, match="no amount"):
+        LedgerRow(**{**known, field: told})
 
 
 def test_text_that_no_database_takes_is_mended() -> None:
