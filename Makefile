@@ -8,12 +8,12 @@ else
 BIN := .venv/bin
 endif
 RUN := $(BIN)/python -m
-SOURCES := sidecar addons tui tests benchmarks
+SOURCES := sidecar addons tui tests benchmarks scripts docs
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo test lint services format lock clean
+.PHONY: help install demo test lint style services format lock clean
 
 help: ## show this
 	@echo 'make demo       play an editor session against the bundled offline Claude (ARGS="--headless" and the like)'
@@ -33,17 +33,22 @@ install:
 demo: install
 	@$(BIN)/cgw demo $(ARGS)
 
-test: install services lint
-	@echo '== tests'
-	@$(RUN) pytest --numprocesses auto --maxprocesses 8 -rfEs $(ARGS)
+# Types are checked beside the tests, which often wait: it takes half a minute where nothing of it is cached.
+test: install services style
+	@echo '== mypy, beside the tests'
+	@said=$$(mktemp) && { { $(RUN) mypy >"$$said" 2>&1; } & } && types=$$! && \
+	{ $(RUN) pytest --numprocesses auto --maxprocesses 8 --dist worksteal -rfEs $(ARGS); tested=$$?; } ; \
+	wait $$types; typed=$$?; echo '== mypy'; cat "$$said"; rm -f "$$said"; exit $$((tested ? tested : typed))
 
-lint: install
+lint: install style
+	@echo '== mypy'
+	@$(RUN) mypy
+
+style: install
 	@echo '== ruff check'
 	@$(RUN) ruff check $(SOURCES)
 	@echo '== ruff format'
 	@$(RUN) ruff format --check $(SOURCES)
-	@echo '== mypy'
-	@$(RUN) mypy
 
 services:
 	@sh scripts/test-services.sh

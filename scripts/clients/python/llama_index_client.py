@@ -15,7 +15,7 @@ MODELS = {
     ),
     "completions": lambda: OpenAILike(
         model=MODEL, api_base=OPENAI_URL, api_key=KEY, is_chat_model=False, max_tokens=99
-    ),  # fmt: skip
+    ),
     "messages": lambda: Anthropic(model=MODEL, base_url=URL, api_key=KEY, max_tokens=999),
 }
 

@@ -22,11 +22,8 @@ async def plain(kind):
 
 async def stream(kind):
     run = Runner.run_streamed(agent(kind), PLAIN)
-    pieces = []
-    async for event in run.stream_events():
-        if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
-            pieces.append(event.data.delta)
-    return "".join(pieces)
+    raw = [event.data async for event in run.stream_events() if event.type == "raw_response_event"]
+    return "".join(data.delta for data in raw if data.type == "response.output_text.delta")
 
 
 async def loop(kind):
