@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from sidecar.conversation import with_texts
+from sidecar.conversation import Line, with_texts
 from sidecar.exchange import Exchange
 from sidecar.prompt import Prompt
 from sidecar.references.budget import Budget
@@ -24,6 +24,7 @@ WORK: Final = 1_600_000
 ON_THE_LOOP: Final = 160 * 1024
 """Bytes of blocks above which it is done in a thread: about 5 ms."""
 MOST_CONVERSATIONS: Final = 64
+MOST_BEGUN: Final = 16
 MOST_CHARACTERS: Final = 24_000_000
 """Of all conversations that are indexed: about five bytes of memory each."""
 
@@ -59,6 +60,8 @@ class FileReferences:
         self._files = services.files
         self._indexed: OrderedDict[str, Indexed] = OrderedDict()
         """By the id of the line; one that a request works with is not in it."""
+        self._begun: deque[tuple[Prompt, Indexed]] = deque(maxlen=MOST_BEGUN)
+        """Conversations whose first request is on its way: nobody knows yet what their line will be called."""
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
@@ -78,15 +81,18 @@ class FileReferences:
         reducer = Reducer(indexed.lines, self._grain, Budget(WORK))
         walk = indexed.walk.fork()
         saved = 0
-        indexed.read = {}
+        indexed.read, as_walked = {}, True
         for index in prompt.live:
             block = prompt.block(index)
             taken = [reducer.take(slot) for slot in _slots(prompt, index, walk)]
             if block is not None and any(one.text != one.slot.text for one in taken):
                 prompt.replace(index, with_texts(block, [one.text for one in taken]), LAYER)
                 saved += sum(len(one.slot.text) - len(one.text) for one in taken)
+                as_walked = as_walked and all(one.slot.kind is Kind.RESULT for one in taken)
             indexed.read |= {one.text: one.reading for one in taken if one.reading and one.text is one.slot.text}
             self._count(taken, exchange, prompt.bytes_a_token)
+        if prompt.line is None and as_walked and (lines := reducer.taken_in()) is not None:
+            self._begun.append((prompt, Indexed(lines, walk.whole(), len(prompt.positions))))
         if reducer.references:
             runs = f"{reducer.references} run{'s' * (reducer.references > 1)}"
             said = f"{runs} of lines that Claude has already, told by reference"
@@ -116,13 +122,24 @@ class FileReferences:
 
     def _borrow(self, prompt: Prompt) -> Indexed:
         """What is indexed of this conversation. A fork shares only a part of it, and begins anew."""
-        indexed = self._indexed.pop(prompt.line.id, None) if prompt.line is not None else None
-        if indexed is None or prompt.line is None:
+        if prompt.line is None:
+            return Indexed()
+        indexed = self._indexed.pop(prompt.line.id, None) or self._begun_by(prompt.line)
+        if indexed is None:
             return Indexed()
         if indexed.until > prompt.frozen:
             self._indexed[prompt.line.id] = indexed
             return Indexed()
         return indexed
+
+    def _begun_by(self, line: Line) -> Indexed | None:
+        """What the conversation's first request took in, where Claude got it as this layer left it."""
+        for begun in self._begun:
+            prompt, indexed = begun
+            if prompt.line is line:
+                self._begun.remove(begun)
+                return indexed if prompt.taken_back is None and not prompt.thinking_refused else None
+        return None
 
     def _give_back(self, prompt: Prompt, indexed: Indexed) -> None:
         """Keep it for the next turn, unless another request has brought this conversation further meanwhile."""
@@ -132,7 +149,7 @@ class FileReferences:
         if kept is None or kept.until < indexed.until:
             self._indexed[prompt.line.id] = indexed
         self._indexed.move_to_end(prompt.line.id)
-        characters = sum(one.lines.characters for one in self._indexed.values())
+        characters = sum(one.lines.characters for one in [*self._indexed.values(), *(one for _, one in self._begun)])
         while len(self._indexed) > MOST_CONVERSATIONS or (characters > MOST_CHARACTERS and len(self._indexed) > 1):
             _, forgotten = self._indexed.popitem(last=False)
             characters -= forgotten.lines.characters

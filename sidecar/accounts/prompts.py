@@ -21,8 +21,11 @@ log = logging.getLogger(__name__)
 
 GROWN: Final = 0.1
 """By how much of it a prompt must differ from its conversation's anchor to be counted: an agent's steps add little."""
-PAUSE_SECONDS: Final = 0.05
-"""Between two lessons: a crowd of short requests has little to teach, and each lesson takes the requests' time."""
+SHARE: Final = 0.04
+"""Of the time, that lessons may take: a long prompt is counted for as long as ten requests take, and a crowd of
+conversations has hardly more to teach than one."""
+SHORTEST_REST: Final = 0.05
+"""Seconds between two lessons, however short they were."""
 CONVERSATIONS: Final = 1024
 """Whose anchors are kept."""
 
@@ -32,8 +35,9 @@ _Key = tuple[str, str, str]
 class Prompts:
     """Belongs to the event loop, except `tokens`, which blocks."""
 
-    def __init__(self, estimator: TokenEstimator, *, pause_seconds: float = PAUSE_SECONDS) -> None:
-        self._pause_seconds: Final = pause_seconds
+    def __init__(self, estimator: TokenEstimator, *, share: float = SHARE) -> None:
+        """With a `share` of 1 it never rests."""
+        self._share: Final = share
         self._estimator = estimator
         self._anchors: OrderedDict[_Key, Anchor] = OrderedDict()
         self._lesson: asyncio.Task[None] | None = None
@@ -65,7 +69,7 @@ class Prompts:
         return anchor is None or abs(tokens - anchor.tokens) > GROWN * anchor.tokens
 
     async def _learn(self, exchange: Exchange) -> None:
-        tokens = exchange.usage.prompt_tokens
+        tokens, begun = exchange.usage.prompt_tokens, time.monotonic()
         try:
             shape = await asyncio.to_thread(self._estimator.count_request, exchange.request)
         except Exception:
@@ -77,7 +81,8 @@ class Prompts:
             if len(self._anchors) > CONVERSATIONS:
                 self._anchors.popitem(last=False)
         finally:
-            self._rested_at = time.monotonic() + self._pause_seconds
+            now, rests = time.monotonic(), 1 / self._share - 1
+            self._rested_at = now + (max(SHORTEST_REST, rests * (now - begun)) if rests else 0.0)
             self._lesson = None
 
 

@@ -82,6 +82,14 @@ class Reducer:
         self.passed_over = 0
         """Texts that stayed as they are because the work was spent."""
 
+    def taken_in(self) -> LineIndex | None:
+        """All that was taken, as it is to be sent: the same index that building it anew would give. None where some of
+        it was too much work."""
+        if self.passed_over:
+            return None
+        self._index_waiting()
+        return self._live
+
     def take(self, slot: Slot) -> Taken:
         """The slot's text as it is to be sent; later ones may refer to it."""
         try:

@@ -89,6 +89,12 @@ class Walk:
         fork._anchor, fork._message, fork._header = self._anchor, self._message, self._header
         return fork
 
+    def whole(self) -> Walk:
+        """The same, and none that others go on from."""
+        whole = Walk(dict(self._calls))
+        whole._anchor, whole._message, whole._header = self._anchor, self._message, self._header
+        return whole
+
     def block(self, zone: str, role: str, message: int, block: Json) -> list[Slot]:
         """The texts of the next block. `message` is the index of its message."""
         if message != self._message:

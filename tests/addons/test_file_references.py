@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from addons.file_references import ON_THE_LOOP, FileReferences
 from sidecar.exchange import Json
@@ -188,3 +190,28 @@ def test_the_machines_file_cache_hears_of_each_reading_once(talking: Callable[..
     (file,) = talk.services.files.most_resent(9)
     assert (file.path, file.times) == ("a.py", 3)
     assert 0 < file.tokens < file.saved_tokens < 2 * file.tokens
+
+
+pieces = st.sampled_from(
+    [LINES[:12], LINES[5:30], ["  }", "", "  }"], [f"{number}\t{line}" for number, line in enumerate(LINES, 1)]]
+)
+contents = st.lists(pieces, min_size=1, max_size=4).map(
+    lambda some: "\n".join(line for piece in some for line in piece)
+)
+turns = st.lists(st.lists(contents, min_size=1, max_size=3), min_size=2, max_size=4)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(turns)
+def test_what_is_remembered_of_earlier_requests_changes_nothing(
+    talking: Callable[..., Talk], turns: list[list[str]]
+) -> None:
+    kept, anew = talking(reference_min_chars=80), talking(reference_min_chars=80)
+    messages = [user("go", f"<attached_files>\n{FILE}\n</attached_files>")]
+    for number, read in enumerate(turns):
+        for place, content in enumerate(read):
+            messages += [assistant(call(f"t{number}{place}", path="a.py")), user(result(f"t{number}{place}", content))]
+        anew.change_layers(FileReferences)
+        sent = kept.send({"messages": messages})
+        assert sent == anew.send({"messages": messages})
+        assert expand(sent) == {"messages": messages}

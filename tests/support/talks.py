@@ -52,6 +52,11 @@ class Talk:
         self.exchange: Exchange = an_exchange()
         self.sent: Json = {}
 
+    def change_layers(self, *layers: Callable[[Services], object]) -> None:
+        """Go on with others, that know nothing."""
+        self.layers = [layer(self.services) for layer in layers]
+        self._pipeline = Pipeline([self.memory, *self.layers])
+
     def send(self, request: Json, *, client: str = "unknown", **fields: Any) -> Json:
         request = orjson.loads(orjson.dumps(request))
         self.exchange = exchange = an_exchange(

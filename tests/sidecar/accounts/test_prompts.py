@@ -25,7 +25,7 @@ def asked(times: int, tokens: int = 0, **fields: Any) -> Exchange:
 
 @pytest.fixture
 def prompts() -> Prompts:
-    return Prompts(TokenEstimator(), pause_seconds=0)
+    return Prompts(TokenEstimator(), share=1)
 
 
 async def learn(prompts: Prompts, exchange: Exchange) -> None:
@@ -89,7 +89,7 @@ async def test_a_request_that_cannot_be_counted_harms_nobody(request: dict[str, 
 
 
 async def test_a_crowd_of_prompts_is_not_learned_from_one_by_one() -> None:
-    prompts = Prompts(TokenEstimator(), pause_seconds=3600)
+    prompts = Prompts(TokenEstimator(), share=1e-9)
     await learn(prompts, asked(100, 2000))
     await learn(prompts, asked(100, 4000, conversation="d"))
     assert prompts.tokens(asked(100)) == pytest.approx(2000, rel=0.01)
