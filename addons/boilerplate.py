@@ -21,6 +21,10 @@ WORK: Final = 16_000_000
 """Characters that one request may have looked through; about 20 ms."""
 ON_THE_LOOP: Final = 1_000_000
 """Bytes of new blocks above which it is done in a thread."""
+SHORTEST_REPEATED: Final = 160
+"""Bytes of a conversation's first request, below which nothing stands in it twice that is longer than its marker."""
+INTRO: Final = b"[cgw "
+"""What may be a marker is looked at, however short the request is."""
 FEWEST_WHEN_COLD: Final = 400
 """Characters: for less, a prefix that can stay as it is does."""
 CONVERSATIONS: Final = 500
@@ -48,9 +52,12 @@ class Boilerplate:
             return
         if not exchange.policy.switch("strip_ide_boilerplate", self._enabled):
             return
+        size = prompt.live_bytes
+        if prompt.line is None and size < SHORTEST_REPEATED and not any(INTRO in at.raw for at in prompt.positions):
+            return
         rows = self._catalogue.for_client(exchange.client)
         words = self._words.pop((exchange.project, exchange.conversation), None) or SentWords()
-        if sum(len(prompt.positions[index].raw) for index in prompt.live) > ON_THE_LOOP or prompt.cold:
+        if size > ON_THE_LOOP or prompt.cold:
             await asyncio.to_thread(self._strip, exchange, prompt, rows, words)
         else:
             self._strip(exchange, prompt, rows, words)

@@ -43,8 +43,10 @@ class ContextPruning:
         strict = exchange.client_headers.get("x-gateway-strict") == "1"
         if prompt is None or self._mode == "off" or strict or not exchange.reduces:
             return
-        tokens = prompt.tokens_until(len(prompt.positions))
         window = self._catalogue.card(exchange.model).max_input_tokens
+        if prompt.line is None and (window is None or prompt.live_bytes <= window * FULLEST):
+            return  # a new one, of fewer bytes than it may have tokens
+        tokens = prompt.tokens_until(len(prompt.positions))
         fits = window is None or tokens <= window * FULLEST
         if fits and not (self._mode == "cold" and prompt.cold):
             return

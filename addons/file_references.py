@@ -11,10 +11,11 @@ from sidecar.conversation import Line, with_texts
 from sidecar.exchange import Exchange
 from sidecar.prompt import Prompt
 from sidecar.references.budget import Budget
-from sidecar.references.files import files_in
+from sidecar.references.files import FEWEST_LINES, files_in
 from sidecar.references.index import LineIndex
+from sidecar.references.marker import PREFIX
 from sidecar.references.reading import Reading
-from sidecar.references.reduce import DEFAULT_GRAIN, Grain, Reducer, Taken
+from sidecar.references.reduce import DEFAULT_GRAIN, SHORTEST, Grain, Reducer, Taken
 from sidecar.references.slots import Kind, Slot, Walk
 from sidecar.services import Services
 
@@ -23,6 +24,9 @@ WORK: Final = 1_600_000
 """Bytes that one request may have looked at, for about 20 ms. Texts past it stay as they are."""
 ON_THE_LOOP: Final = 160 * 1024
 """Bytes of blocks above which it is done in a thread: about 5 ms."""
+MARKED: Final = PREFIX.encode()
+LINE_END: Final = rb"\n"
+"""As JSON writes it."""
 MOST_CONVERSATIONS: Final = 64
 MOST_BEGUN: Final = 16
 MOST_CHARACTERS: Final = 24_000_000
@@ -68,6 +72,8 @@ class FileReferences:
         if prompt is None or not exchange.reduces or (prompt.line is not None and prompt.line.references_off):
             return
         if not exchange.policy.switch("enable_file_hash_cache", self._enabled):
+            return
+        if prompt.line is None and _has_nothing_to_tell(prompt):
             return
         indexed = self._borrow(prompt)
         if sum(prompt.size(index) for index in range(indexed.until, len(prompt.positions))) > ON_THE_LOOP:
@@ -153,6 +159,14 @@ class FileReferences:
         while len(self._indexed) > MOST_CONVERSATIONS or (characters > MOST_CHARACTERS and len(self._indexed) > 1):
             _, forgotten = self._indexed.popitem(last=False)
             characters -= forgotten.lines.characters
+
+
+def _has_nothing_to_tell(prompt: Prompt) -> bool:
+    """Of a conversation's first request, in short: no text long enough for a reference, nothing that may be taken for
+    one, and no file to count."""
+    return prompt.live_bytes < SHORTEST and not any(
+        MARKED in at.raw or at.raw.count(LINE_END) >= FEWEST_LINES - 1 for at in prompt.positions
+    )
 
 
 def _slots(prompt: Prompt, index: int, walk: Walk) -> list[Slot]:

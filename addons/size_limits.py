@@ -41,13 +41,15 @@ class SizeLimits:
         self._user = settings.user_msg_max_chars
         self._action: Literal["warn", "cut", "refuse"] = settings.size_limit_action
         self._cut_texts = CutTexts(services.shelves)
+        self._least = min(self._tool_result, self._system, self._user) // 2
+        """Bytes of all that is new, up to which nothing is over its limit, whatever the layers before have added."""
 
     async def request(self, exchange: Exchange) -> None:
         """Raises GatewayError (413) for system or user text over its limit, where that is to be refused."""
         prompt = exchange.prompt
-        if prompt is None or exchange.bypass:
+        if prompt is None or exchange.bypass or (size := prompt.live_bytes) <= self._least:
             return
-        if sum(len(prompt.positions[index].raw) for index in prompt.live) > ON_THE_LOOP:
+        if size > ON_THE_LOOP:
             await asyncio.to_thread(self._limit, exchange, prompt)
         else:
             self._limit(exchange, prompt)

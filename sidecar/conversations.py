@@ -37,7 +37,10 @@ def conversation_id(project: str, headers: Mapping[str, str], request: Json) -> 
 
 def session_of(headers: Mapping[str, str]) -> str | None:
     """What the client itself calls its session; header names are lower-case."""
-    return next((told for name in SESSION_HEADERS if (told := headers.get(name))), None)
+    for name in SESSION_HEADERS:
+        if told := headers.get(name):
+            return told
+    return None
 
 
 def _opening(request: Json) -> tuple[str, str]:

@@ -24,6 +24,16 @@ class OneLine(logging.Formatter):
     def __init__(self) -> None:
         super().__init__(LINE, TIME)
         self.converter = time.gmtime
+        self._second = 0
+        self._time = ""
+        """How that second is written."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        second = int(record.created)
+        if second != self._second:
+            self._time = super().formatTime(record, datefmt)
+            self._second = second
+        return self._time
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return shown(super().formatMessage(record))

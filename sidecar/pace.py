@@ -134,11 +134,12 @@ class Pace:
             self.hours_lost, self.lost_at = min(3, self.hours_lost + 1), now
 
     def to_bytes(self) -> bytes:
+        """Any thread may ask for it."""
         return orjson.dumps(
             {
                 "format": FORMAT,
                 "hours": [self.hours_held, self.hours_lost, self.lost_at],
-                "clients": {name: [one.gaps, one.starts, one.reached] for name, one in self.clients.items()},
+                "clients": {name: [one.gaps, one.starts, one.reached] for name, one in list(self.clients.items())},
             }
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from sidecar.pace import Pace
@@ -17,8 +18,8 @@ class Shelf(Protocol):
     def get(self, key: str) -> bytes | None:
         """Blocks."""
 
-    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        """Does not."""
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+        """Does not. A function is called once its turn has come, on another thread."""
 
 
 class PaceShelf:
@@ -41,4 +42,4 @@ class PaceShelf:
 
     def save(self) -> None:
         if self.known is not None:
-            self._shelf.put(KEY, self.known.to_bytes(), KEPT_SECONDS)
+            self._shelf.put(KEY, self.known.to_bytes, KEPT_SECONDS)  # written once for all that is learned by then

@@ -25,6 +25,7 @@ from typing import Any, cast
 
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
+from sidecar.prompt import Snapshot
 from sidecar.services import Services
 from sidecar.user_errors import UserError
 
@@ -45,6 +46,8 @@ class Pipeline:
         self._hooks: dict[str, list[tuple[object, Hook]]] = {
             name: [(addon, getattr(addon, name)) for addon in self.addons if hasattr(addon, name)] for name in HOOKS
         }
+        self._since: dict[type[object], list[tuple[object, Hook]]] = {}
+        """The request hooks from the first addon of a class on."""
 
     @property
     def reads_events(self) -> bool:
@@ -58,9 +61,13 @@ class Pipeline:
 
     async def request(self, exchange: Exchange, *, since: type[object] = object) -> None:
         """Runs until one answers or joins an equal request; with `since`, from the first addon of that class on."""
-        for addon, hook in dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"]):
-            await self._run(addon, hook, exchange)
-            if not exchange.goes_upstream:
+        hooks = self._since.get(since)
+        if hooks is None:
+            hooks = self._since[since] = [*dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"])]
+        for addon, hook in hooks:
+            before = None if exchange.prompt is None else exchange.prompt.snapshot()
+            await self._run(addon, hook, exchange, before=before)
+            if exchange.answer is not None or exchange.joined is not None:
                 return
 
     async def response_event(self, exchange: Exchange, event: Json) -> None:
@@ -75,17 +82,19 @@ class Pipeline:
         for addon, hook in self._hooks["error"]:
             await self._run(addon, hook, exchange)
 
-    async def _run(self, addon: object, hook: Hook, exchange: Exchange, *more: Any) -> None:
-        name = type(addon).__name__
-        if name in exchange.failed_addons:
+    async def _run(
+        self, addon: object, hook: Hook, exchange: Exchange, *more: Any, before: Snapshot | None = None
+    ) -> None:
+        """`before` is what the prompt was, for the case that a layer fails half-way."""
+        if exchange.failed_addons and type(addon).__name__ in exchange.failed_addons:
             return
-        before = exchange.prompt.snapshot() if exchange.prompt is not None and hook.__name__ == "request" else None
         try:
             if (waiting := hook(exchange, *more)) is not None:
                 await waiting
         except GatewayError:
             raise  # a refusal is what it wants
         except Exception:
+            name = type(addon).__name__
             exchange.failed_addons.add(name)
             if exchange.prompt is not None and before is not None:
                 exchange.prompt.restore(before)

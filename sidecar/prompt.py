@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
@@ -173,6 +174,11 @@ class Prompt:
     @property
     def live(self) -> range:
         return range(self.frozen, len(self.positions))
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of JSON that the client wrote in the live zone: no fewer than its texts have characters."""
+        return sum(len(at.raw) for at in islice(self.positions, self.frozen, None))
 
     def block(self, index: int) -> Json | None:
         """The block as it will be sent; None where it is left out."""

@@ -6,14 +6,12 @@ No clock is read here: the caller says what time it is, in seconds of any clock 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MINUTE: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """How much of a limit is left."""
 
     limit: int

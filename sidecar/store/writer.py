@@ -122,7 +122,8 @@ class StoreWriter:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
                 self._thread.start()
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     # From here on: the writer's own thread.
 

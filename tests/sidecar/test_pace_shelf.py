@@ -1,12 +1,14 @@
 """What every layer may ask of clients' habits."""
 
+from collections.abc import Callable
+
 from sidecar.pace import FURTHER_PRIOR, Pace
 from sidecar.pace_shelf import PaceShelf
 
 
 class Shelf(dict[str, bytes]):
-    def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        self[key] = value
+    def put(self, key: str, value: bytes | Callable[[], bytes], ttl_seconds: float) -> None:
+        self[key] = value if isinstance(value, bytes) else value()
 
 
 async def test_until_it_has_been_read_conversations_go_on_as_the_prior_says() -> None:
