@@ -29,6 +29,8 @@ DELETED_BYTES: Final = 200
 """What it takes to know that one was deleted."""
 LONGEST_CHAIN: Final = 4_000
 """Responses that one may go on from, one behind the other."""
+LARGEST_CHAIN_BYTES: Final = 64 * 1024 * 1024
+"""Of all that one request goes on from or refers to. Claude itself takes 32 MB."""
 
 
 class ResponseShelf:
@@ -74,22 +76,33 @@ class ResponseShelf:
 
     async def history(self, project: str, response_id: str, now: float) -> list[tuple[Json, str]]:
         """The items that stand before a request that goes on from this response, with their paths. Raises GatewayError
-        (400) where one of them is not kept."""
+        (400) where one of them is not kept, 413 where they are too much."""
         chain: list[Stored] = []
+        size = 0
         before: str | None = response_id
         while before is not None:
             stored = await self._find(project, before, now) if len(chain) < LONGEST_CHAIN else None
             if stored is None:
                 raise _cannot_go_on(response_id, before)
+            size += self._size(project, before)
+            if size > LARGEST_CHAIN_BYTES:
+                raise _too_much("previous_response_id")
             chain.append(stored)
             before = stored.before
         return history_of(reversed(chain))
 
     async def referred_to(self, project: str, item_ids: Iterable[str], now: float) -> dict[str, Stored]:
-        """The responses that these items came from, as far as they are kept, by their ids."""
-        wanted = {wanted for item_id in item_ids if (wanted := response_of(item_id)) is not None}
-        found = {response_id: await self._find(project, response_id, now) for response_id in wanted}
-        return {response_id: stored for response_id, stored in found.items() if stored is not None}
+        """The responses that these items came from, as far as they are kept, by their ids. Raises GatewayError (413)
+        where they are too much."""
+        found: dict[str, Stored] = {}
+        size = 0
+        for response_id in {wanted for item_id in item_ids if (wanted := response_of(item_id)) is not None}:
+            if (stored := await self._find(project, response_id, now)) is not None:
+                found[response_id] = stored
+                size += self._size(project, response_id)
+            if size > LARGEST_CHAIN_BYTES:
+                raise _too_much("input")
+        return found
 
     async def _find(self, project: str, response_id: str, now: float) -> Stored | None:
         key = _key(project, response_id)
@@ -102,6 +115,10 @@ class ResponseShelf:
         self._recent.move_to_end(key)
         stored, _ = self._recent[key]
         return stored if stored is not None and now - stored.created < self._kept_seconds else None
+
+    def _size(self, project: str, response_id: str) -> int:
+        """Bytes of one that was just found, which is then the newest in memory."""
+        return self._recent[_key(project, response_id)][1]
 
     def _read(self, key: str) -> tuple[Stored | None, int]:
         told = self._shelf.get(key)
@@ -132,6 +149,16 @@ def _not_kept(response_id: str) -> GatewayError:
         f"Response {response_id[:80]!r} is not kept here: it was not stored (`store: false`), was deleted, is too "
         "old, or belongs to another project.",
         code="response_not_found",
+    )
+
+
+def _too_much(param: str) -> GatewayError:
+    return GatewayError(
+        "request_too_large",
+        f"{param}: what this request goes on from is larger than {LARGEST_CHAIN_BYTES:,} bytes, twice what Claude "
+        "takes. Begin a new conversation with a summary of this one.",
+        param=param,
+        code="request_too_large",
     )
 
 

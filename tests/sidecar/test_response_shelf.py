@@ -89,6 +89,24 @@ async def test_a_gap_in_the_row_is_said_and_so_is_a_circle(shelf: Shelf) -> None
         assert (raised.value.status, raised.value.code) == (400, "previous_response_not_found")
 
 
+async def test_what_a_request_goes_on_from_is_bounded_in_bytes(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = ResponseShelf(shelf, kept_seconds=DAY, most_bytes=2_000)
+    for number in range(1, 9):
+        kept.keep("web", stored(number, number - 1 or None, words="x" * 200))
+    shelf.flush()
+    size = len(stored(2, 1, words="x" * 200).to_bytes())
+    monkeypatch.setattr("sidecar.response_shelf.LARGEST_CHAIN_BYTES", 5 * size)
+    assert await kept.history("web", stored(5).id, NOW)
+    asked = (
+        kept.history("web", stored(6).id, NOW),
+        kept.referred_to("web", [f"msg_{number:032x}0000" for number in range(1, 7)], NOW),
+    )
+    for too_much in asked:
+        with pytest.raises(GatewayError, match="summary") as raised:
+            await too_much
+        assert raised.value.status == 413
+
+
 async def test_what_is_deleted_is_gone_here_and_on_disk(shelf: Shelf) -> None:
     kept = ResponseShelf(shelf, kept_seconds=DAY)
     kept.keep("web", stored(1))
