@@ -17,6 +17,7 @@ from sidecar.feed.kept import KeptExchanges
 from sidecar.feed.switches import Switches
 from sidecar.gateway import Gateway
 from sidecar.home import Home
+from sidecar.limits.windows import Minutes
 from sidecar.log_format import speak_at
 from sidecar.recording import Recorder
 
@@ -29,6 +30,7 @@ class House:
     switches: Switches
     kept: KeptExchanges
     feed: Feed
+    minutes: Minutes = field(default_factory=Minutes)
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
     started: float = field(default_factory=time.monotonic)
     reload: Asked | None = None

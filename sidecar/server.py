@@ -230,7 +230,7 @@ async def sidecar_app(
         await running.enter_async_context(upstream)
         try:
             meters = await running.enter_async_context(
-                metering(settings, database, catalogue=catalogue, flush=books.flush)
+                metering(settings, database, catalogue=catalogue, flush=books.flush, minutes=house.minutes)
             )
         except ValueError as error:
             raise StartError(str(error)) from error

@@ -1,9 +1,9 @@
 """What each project spent today and this month, against what it may.
 
-Known without asking a database: what the ledger says, read in the background, plus what this process spent since. On a
-PostgreSQL that a team shares, the ledger is read again every `REFRESH_SECONDS`, so that what the others spend counts
-too. Days and months are UTC. A budget is checked before a request and charged after it, so that answers in flight may
-carry it beyond its end.
+Known without asking a database: what the ledger says, read in the background, plus what this process spent since. The
+ledger is read again every `REFRESH_SECONDS`, so that what others spend counts too: a team at its PostgreSQL, and the
+answers that an earlier process, or one set of settings before, still gives. Days and months are UTC. A budget is
+checked before a request and charged after it, so that answers in flight may carry it beyond its end.
 """
 
 from __future__ import annotations
@@ -62,14 +62,12 @@ class Budgets:
         read: ReadSpending,
         *,
         flush: Callable[[], bool],
-        shared: bool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`flush` brings the rows of this process into the ledger, so that none counts twice, and is False when it
-        could not; it blocks. A `shared` ledger is read again and again."""
+        could not; it blocks."""
         self._read = read
         self._flush = flush
-        self._shared = shared
         self._clock = clock
         self._ledger: Spending = {}
         self._here: Counter[tuple[str, date]] = Counter()
@@ -90,11 +88,9 @@ class Budgets:
         return self._loaded
 
     async def run(self) -> None:
-        """Read the ledger until it is known with every row; a shared one until cancelled."""
+        """Read the ledger again and again, until cancelled."""
         while True:
             await self.refresh()
-            if self._settled and not self._shared:
-                return
             if self.warning:
                 await asyncio.sleep(RETRY_SECONDS)
             elif self._settled:

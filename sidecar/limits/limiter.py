@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Usage
 from sidecar.limits.budgets import Budgets
 from sidecar.limits.shared_windows import SharedStoreLostError, SharedWindows
-from sidecar.limits.windows import RequestWindow, TokenWindow, Window
+from sidecar.limits.windows import Minutes, Window
 from sidecar.projects.project import Project
 
 CLOCKS_TICK: Final = 0.01
@@ -39,16 +38,18 @@ class Limiter:
         *,
         rpm: int | None,
         shared: SharedWindows | None = None,
+        minutes: Minutes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`rpm` is for projects that have none of their own; None turns requests and tokens a minute off for all, and
-        leaves the budgets."""
+        leaves the budgets. `minutes` has what was counted before."""
+        minutes = minutes or Minutes()
         self._budgets = budgets
         self._rpm = rpm
         self._shared = shared
         self._clock = clock
-        self._requests: defaultdict[str, RequestWindow] = defaultdict(RequestWindow)
-        self._tokens: defaultdict[str, TokenWindow] = defaultdict(TokenWindow)
+        self._requests = minutes.requests
+        self._tokens = minutes.tokens
         self._seen: dict[str, tuple[Window, float]] = {}
         """The last word of Redis on a project's requests, and when it was."""
         self._reports: set[asyncio.Task[None]] = set()

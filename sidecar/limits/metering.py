@@ -20,6 +20,7 @@ from sidecar.limits.budgets import Budgets
 from sidecar.limits.limiter import Limiter
 from sidecar.limits.shared_windows import SharedWindows
 from sidecar.limits.toll import Toll
+from sidecar.limits.windows import Minutes
 from sidecar.models.catalogue import Catalogue
 from sidecar.projects.directory import Directory
 from sidecar.projects.project import StoredProject
@@ -86,13 +87,22 @@ class Metering:
 
 @asynccontextmanager
 async def metering(
-    settings: Settings, database: LazyDatabase, *, catalogue: Catalogue, flush: Callable[[], bool]
+    settings: Settings,
+    database: LazyDatabase,
+    *,
+    catalogue: Catalogue,
+    flush: Callable[[], bool],
+    minutes: Minutes,
 ) -> AsyncIterator[Metering]:
-    """Everything runs while the block does. `flush`: see `Budgets`. Raises ValueError for a REDIS_URL that is none."""
+    """Everything runs while the block does. `flush`: see `Budgets`, `minutes`: `Limiter`.
+
+    Raises ValueError for a REDIS_URL that is none.
+    """
     shared = SharedWindows(settings.redis_url.get_secret_value()) if settings.redis_url else None
     directory = Directory(database.projects, several=settings.enable_multi_project)
-    budgets = Budgets(database.spending, flush=flush, shared=settings.database_url is not None)
-    limiter = Limiter(budgets, rpm=settings.rate_limit_rpm if settings.rate_limit_enabled else None, shared=shared)
+    budgets = Budgets(database.spending, flush=flush)
+    rpm = settings.rate_limit_rpm if settings.rate_limit_enabled else None
+    limiter = Limiter(budgets, rpm=rpm, shared=shared, minutes=minutes)
     toll = Toll(directory, limiter, budgets, catalogue=catalogue)
     parts: dict[str, Directory | Budgets | SharedWindows] = {"projects": directory, "budgets": budgets}
     if shared is not None:

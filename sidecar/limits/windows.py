@@ -5,7 +5,8 @@ No clock is read here: the caller says what time it is, in seconds of any clock 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 MINUTE: Final = 60.0
@@ -66,3 +67,11 @@ class TokenWindow:
             return Window(limit, limit, 0.0)
         remaining = max(0, limit - self._used)
         return Window(limit, remaining, self._end - now, refused=remaining == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """What was counted by project. It outlives the settings: who reads them anew begins no fresh minute."""
+
+    requests: defaultdict[str, RequestWindow] = field(default_factory=lambda: defaultdict(RequestWindow))
+    tokens: defaultdict[str, TokenWindow] = field(default_factory=lambda: defaultdict(TokenWindow))

@@ -31,6 +31,7 @@ KEY = "cgw-key-of-the-tests"
 AN_HOUR = 3600.0
 """Where a scripted answer waits until it is told to go on."""
 WORDS = "many words " * 20
+QUESTION = {"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 
 
 @dataclass
@@ -163,6 +164,17 @@ def test_a_reload_changes_what_can_change_and_disturbs_no_stream(gateway: Gatewa
         assert after["requests"] >= before["requests"] >= 1
         assert b"message_stop" in whole()
     wait_for(lambda: gateway.ask("GET", "/health").json()["in_flight"] == 0)
+
+
+def test_no_reload_begins_a_fresh_minute(gateway: Gateway) -> None:
+    def left() -> int:
+        answer = gateway.ask("POST", "/v1/messages", json=QUESTION)
+        return int(answer.headers["x-ratelimit-remaining"])
+
+    before = left()
+    gateway.configure("max_body_bytes = 1000\nbreaker_calls = 50\n")
+    assert "In effect: BREAKER_CALLS." in gateway.cgw("reload")
+    assert left() == before - 1
 
 
 def test_a_hang_up_signal_does_the_same(gateway: Gateway) -> None:

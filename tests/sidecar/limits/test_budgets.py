@@ -44,8 +44,8 @@ class Ledger:
             raise OSError("disk on fire")
         return {key: picos for key, picos in self.stored.items() if key[1] >= since}
 
-    def budgets(self, *, shared: bool = False) -> Budgets:
-        return Budgets(self.read, flush=self.flush, shared=shared, clock=lambda: self.now)
+    def budgets(self) -> Budgets:
+        return Budgets(self.read, flush=self.flush, clock=lambda: self.now)
 
 
 @pytest.fixture
@@ -141,7 +141,8 @@ async def test_the_first_reading_does_not_wait_for_rows_and_the_second_finds_the
     budgets, project = ledger.budgets(), Project(name="p", monthly_budget=1)
     await budgets.refresh()
     assert spent(budgets, project) == {"monthly": 0}
-    await budgets.run()
+    await budgets.refresh()
+    await budgets.refresh()
     assert spent(budgets, project) == {"monthly": 5}
 
 
@@ -229,3 +230,16 @@ async def test_near_the_end_answers_warn_and_the_log_hears_of_it_once_a_day(
     budgets.spend("p", ledger.now, 9 * PICOS_PER_USD)
     budgets.warning_for(TEN_A_DAY)
     assert len(caplog.records) == 2
+
+
+async def test_what_others_spend_is_known_after_a_while(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.limits.budgets.REFRESH_SECONDS", 0.001)
+    budgets = ledger.budgets()
+    running = asyncio.create_task(budgets.run())
+    while not budgets.up:  # noqa: ASYNC110  # nothing tells of it
+        await asyncio.sleep(0.001)
+    ledger.stored["p", NOON.date()] += 10 * PICOS_PER_USD
+    async with asyncio.timeout(30):
+        while not budgets.states(TEN_A_DAY)[0].exhausted:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.001)
+    running.cancel()

@@ -39,7 +39,7 @@ async def limiter(rpm: int | None = 60, *, clock: Clock | None = None, shared: S
 
 
 async def no_spending() -> Budgets:
-    budgets = Budgets(lambda _: {}, flush=lambda: True, shared=False, clock=lambda: NOON)
+    budgets = Budgets(lambda _: {}, flush=lambda: True, clock=lambda: NOON)
     await budgets.refresh()
     return budgets
 
