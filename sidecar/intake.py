@@ -20,6 +20,7 @@ from sidecar.gateway import Gateway
 from sidecar.headers import client_headers, new_request_id, printable
 from sidecar.limits.limiter import Limiter
 from sidecar.projects.project import Project, check_model
+from sidecar.stretch import Stretch
 
 BODY_SECONDS = 60.0
 """How long a body may pause on its way here."""
@@ -92,7 +93,9 @@ class Intake:
         finally:
             self._coming -= 1
         received = time.perf_counter()
+        stretch = Stretch()
         read = self._read_json(project, body, keep=keep)
+        await stretch.pause()
         wire = read.wire
         named = request.path_params.get("deployment") or wire.get("model") or project.policy.default_model
         completed = named is not None and named != wire.get("model")

@@ -27,6 +27,7 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.prompt import Snapshot
 from sidecar.services import Services
+from sidecar.stretch import Stretch
 from sidecar.user_errors import UserError
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Pipeline:
 
     async def request(self, exchange: Exchange, *, since: type[object] = object) -> None:
         """Runs until one answers or joins an equal request; with `since`, from the first addon of that class on."""
+        stretch = Stretch()
         hooks = self._since.get(since)
         if hooks is None:
             hooks = self._since[since] = [*dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"])]
@@ -69,6 +71,7 @@ class Pipeline:
             await self._run(addon, hook, exchange, before=before)
             if exchange.answer is not None or exchange.joined is not None:
                 return
+            await stretch.pause()
 
     async def response_event(self, exchange: Exchange, event: Json) -> None:
         for addon, hook in self._hooks["response_event"]:

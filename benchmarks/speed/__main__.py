@@ -27,7 +27,7 @@ import uvloop
 from asks import Conversation, repeated, small
 from load import Ask, Measured, run
 from peers import installed_peers
-from servers import Server, cgw, claude, floor
+from servers import HERE, Server, cgw, claude, floor
 
 SETTLE_SECONDS = 5.0
 """Until what a sidecar does beside its first requests is over."""
@@ -174,11 +174,22 @@ def show_growth(server: Server, requests: int) -> None:
         print(f"| {number * part:,} | {server.rss():.0f} MiB |", flush=True)
 
 
+def show_stalls(claude_url: str) -> None:
+    print("\n### Longest stretch of work on the event loop, ms of CPU / on the clock\n", flush=True)
+    subprocess.run([sys.executable, str(HERE / "stalls.py"), claude_url], check=True, preexec_fn=on_first_core)
+
+
+def on_first_core() -> None:
+    os.sched_setaffinity(0, {0})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests, one round")
     parser.add_argument("--rounds", type=int, help="3, or 1 with --quick")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="cases whose names begin so; also start and memory")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="cases whose names begin so; also start, stalls and memory"
+    )
     parser.add_argument("--requests", type=int, default=100_000, help="for what they leave in memory")
     parser.add_argument("--peers", action="store_true", help="also LiteLLM and Portkey, where they are installed")
     arguments = parser.parse_args()
@@ -202,6 +213,8 @@ def main() -> None:
         peers = [stack.enter_context(peer) for peer in installed_peers(direct.url, 0)] if arguments.peers else []
         time.sleep(SETTLE_SECONDS)
         compare(chosen, [direct, *floors, sidecar, *peers], rounds, share)
+        if _wanted("stalls", arguments.only):
+            show_stalls(direct.url)
         if _wanted("memory", arguments.only):
             show_growth(sidecar, arguments.requests // (20 if arguments.quick else 1))
 

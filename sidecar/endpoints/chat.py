@@ -17,6 +17,7 @@ from sidecar.endpoints.endpoint import Endpoint
 from sidecar.endpoints.responses import Responses
 from sidecar.exchange import Json
 from sidecar.intake import Admitted, Intake
+from sidecar.stretch import Stretch
 
 
 class Chat:
@@ -32,7 +33,9 @@ class Chat:
 
     async def chat_completions(self, request: Request) -> Response:
         admitted = await self._intake.admitted_body(request)
+        stretch = Stretch()
         decoded = await self._decoded(admitted)
+        await stretch.pause()
         exchanges = self._intake.choices(
             request,
             "openai_chat",
