@@ -17,6 +17,8 @@ from aiohttp.http import HttpProcessingError, RawResponseMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from sidecar.lost_peers import upstream_socket
+
 HEADS: Final = 256
 """Heads that are remembered: a client's are the same from one request to the next, but for their length."""
 WRITTEN_WITH_ITS_HEAD: Final = 16 * 1024
@@ -68,7 +70,7 @@ class Connections:
         self._head = lru_cache(HEADS)(self._written)
 
     async def __aenter__(self) -> Self:
-        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=upstream_socket)
         # What tells a connector where to connect: the same for every request.
         url, loop = URL(self._base_url), asyncio.get_running_loop()
         self._to = aiohttp.ClientRequest("POST", url, loop=loop, proxy=self._proxy)

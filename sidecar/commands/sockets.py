@@ -9,6 +9,7 @@ import socket
 from urllib.parse import urlsplit
 
 from sidecar.config import is_loopback
+from sidecar.lost_peers import CLIENT_SECONDS, give_up_lost_peer
 from sidecar.user_errors import UserError
 
 BACKLOG = 1024
@@ -35,6 +36,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        give_up_lost_peer(sock, CLIENT_SECONDS)
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError as error:
