@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -54,45 +54,59 @@ class BreakerState:
 
 
 class Passage:
-    """One request's way past the breaker."""
+    """One request's way past the breaker: what the block raises is counted. Use as an async context manager; raises
+    GatewayError (503) where the breaker is open."""
 
-    def __init__(self, breaker: CircuitBreaker | None, counted: AsyncExitStack) -> None:
+    def __init__(self, breaker: CircuitBreaker | None, probed: set[str]) -> None:
+        """`probed` has the names of the breakers that let a request through to see how things are."""
         self._breaker = breaker
-        self._counted = counted
-        self._is_probe = breaker is not None and breaker.state is State.HALF_OPEN
+        self._probed = probed
+        self._is_probe = False
         self._answered = False
-        self._settled = False
+        self._settled = breaker is None
+
+    async def __aenter__(self) -> Passage:
+        if (breaker := self._breaker) is not None:
+            try:
+                await breaker.__aenter__()
+            except CircuitOpenError as refusal:
+                raise _is_open(breaker.name, refusal.retry_after) from refusal
+            if breaker.state is State.HALF_OPEN:
+                self._is_probe = True
+                self._probed.add(breaker.name)
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, GatewayError):
+            await self._failed(error)
+        elif isinstance(error, asyncio.CancelledError) and self._answered:
+            await self._settle(None)  # the client went away: what Claude had begun to answer by then was no failure
+        else:
+            await self._settle(error)
 
     async def answered(self) -> None:
         """Claude answers. A probe is over with that: an answer may take minutes, and others wait for the verdict. All
         others count once, as they end."""
         self._answered = True
         if self._is_probe:
-            await self._succeeded()
+            await self._settle(None)
 
-    async def left(self) -> None:
-        """The client went away. What Claude had begun to answer by then was no failure."""
-        if self._answered:
-            await self._succeeded()
-
-    async def _succeeded(self) -> None:
+    async def _failed(self, error: GatewayError) -> None:
         if not self._settled:
-            self._settled = True
-            await self._counted.aclose()
-
-    async def failed(self, error: GatewayError) -> None:
-        if self._settled:
-            await self._failed_again(error)
-        else:
-            self._settled = True
-            await _leave(self._counted, error if is_failure(error) else asyncio.CancelledError())
-
-    async def _failed_again(self, error: GatewayError) -> None:
-        """A probe's answer that broke off after it had begun is a failure besides."""
-        if self._breaker is not None and is_failure(error):
+            await self._settle(error if is_failure(error) else asyncio.CancelledError())
+        elif self._breaker is not None and is_failure(error):
+            # A probe's answer that broke off after it had begun is a failure besides.
             with suppress(GatewayError, CircuitOpenError):
                 async with self._breaker:
                     raise error
+
+    async def _settle(self, error: BaseException | None) -> None:
+        if self._settled or self._breaker is None:
+            return
+        self._settled = True
+        if self._is_probe:
+            self._probed.discard(self._breaker.name)
+        await self._breaker.__aexit__(None if error is None else type(error), error, None)
 
 
 class Breakers:
@@ -106,22 +120,9 @@ class Breakers:
         self._opened: dict[str, float] = {}
         """When the breakers opened, by the monotonic clock."""
 
-    @asynccontextmanager
-    async def passage(self, model: str) -> AsyncIterator[Passage]:
+    def passage(self, model: str) -> Passage:
         """The block asks Claude, and what it raises is counted. Raises GatewayError (503) where the breaker is open."""
-        breaker = self._of(model)
-        async with AsyncExitStack() as counted:
-            if breaker is not None:
-                await self._enter(breaker, counted)
-            passage = Passage(breaker, counted)
-            try:
-                yield passage
-            except GatewayError as error:
-                await passage.failed(error)
-                raise
-            except asyncio.CancelledError:
-                await passage.left()
-                raise
+        return Passage(self._of(model), self._probed)
 
     def refuses(self, model: str) -> bool:
         """Whether a request would be refused now."""
@@ -141,15 +142,6 @@ class Breakers:
     def worst(self) -> int:
         """For a gauge: 0 where all are closed, 1 where one is half open, 2 where one is open."""
         return max((_GAUGE[state.state] for state in self.states()), default=0)
-
-    async def _enter(self, breaker: CircuitBreaker, counted: AsyncExitStack) -> None:
-        try:
-            await counted.enter_async_context(breaker)
-        except CircuitOpenError as refusal:
-            raise _is_open(breaker.name, refusal.retry_after) from refusal
-        if breaker.state is State.HALF_OPEN:
-            self._probed.add(breaker.name)
-            counted.callback(self._probed.discard, breaker.name)
 
     def _of(self, model: str) -> CircuitBreaker | None:
         if self._config is None:
@@ -215,7 +207,3 @@ def _is_open(model: str, retry_after: float | None) -> GatewayError:
         code=CODE,
         retry_after=wait,
     )
-
-
-async def _leave(counted: AsyncExitStack, with_error: BaseException) -> None:
-    await counted.__aexit__(type(with_error), with_error, None)

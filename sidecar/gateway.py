@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -115,33 +114,46 @@ class Gateway:
         listed = (self.catalogue.card(card.id) for card in self.catalogue.listed())
         return next((card for card in listed if exchange.policy.allows(card.id, card.line)), None)
 
-    @asynccontextmanager
-    async def account(self, exchange: Exchange) -> AsyncIterator[None]:
-        """Everything that happens to an exchange happens inside; whatever the end, the listeners hear of it once."""
+    def account(self, exchange: Exchange) -> _Account:
+        """Everything that happens to an exchange happens inside `async with`; whatever the end, the listeners hear of
+        it once."""
+        return _Account(self, exchange)
+
+    def begin(self, exchange: Exchange) -> None:
         self.requests += 1
         self.in_flight += 1
         exchange.conversation = conversation_id(exchange.project, exchange.client_headers, exchange.request)
         if self._begun is not None:
             self._begun(exchange)
+
+    async def end(self, exchange: Exchange, error: BaseException | None) -> None:
+        """`error` is what kept it from an answer."""
         try:
-            yield
-            exchange.status = exchange.status or 200
-            await self.pipeline.response(exchange)
-        except GatewayError as error:
-            await self._failed(exchange, error)
+            if error is None:
+                exchange.status = exchange.status or 200
+                await self.pipeline.response(exchange)
+            else:
+                await self._broken(exchange, error)
+        except BaseException as late:
+            if error is None:
+                await self._broken(exchange, late)
             raise
-        except asyncio.CancelledError:
-            exchange.cancelled = True
-            exchange.status = CLIENT_CLOSED_REQUEST
-            raise
-        except Exception as cause:
-            log.exception("request %s failed inside cgw", exchange.id)
-            inner = GatewayError("api_error", f"cgw failed inside; its log has the details under {exchange.id}.")
-            await self._failed(exchange, inner)
-            raise inner from cause
         finally:
             self.in_flight -= 1
             self._settle(exchange)
+
+    async def _broken(self, exchange: Exchange, error: BaseException) -> None:
+        """Raises GatewayError for a fault of our own."""
+        if isinstance(error, asyncio.CancelledError):
+            exchange.cancelled = True
+            exchange.status = CLIENT_CLOSED_REQUEST
+        elif isinstance(error, GatewayError):
+            await self._failed(exchange, error)
+        elif isinstance(error, Exception):
+            log.error("request %s failed inside cgw", exchange.id, exc_info=error)
+            inner = GatewayError("api_error", f"cgw failed inside; its log has the details under {exchange.id}.")
+            await self._failed(exchange, inner)
+            raise inner from error
 
     def _settle(self, exchange: Exchange) -> None:
         """Tell the listeners: of the leader of a call once the call has ended, since what it costs is known only then
@@ -445,6 +457,20 @@ class Gateway:
             for_upstream(exchange.client_headers, exchange.dialect),
             query=exchange.query if exchange.dialect == "anthropic_messages" else "",
         )
+
+
+class _Account:
+    __slots__ = ("_exchange", "_gateway")
+
+    def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
+        self._gateway = gateway
+        self._exchange = exchange
+
+    async def __aenter__(self) -> None:
+        self._gateway.begin(self._exchange)
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        await self._gateway.end(self._exchange, error)
 
 
 class _Posted:
