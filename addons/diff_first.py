@@ -11,6 +11,7 @@ from sidecar.prompt import Prompt
 from sidecar.services import Services
 
 LAYER: Final = "diff_first"
+FENCES: Final = (b"```", b"~~~")
 
 
 class DiffFirst:
@@ -25,6 +26,8 @@ class DiffFirst:
             return
         if not exchange.policy.switch("enforce_diff_first", self._enabled):
             return
+        if not any(fence in at.raw for at in prompt.positions for fence in FENCES):
+            return  # most requests: nothing is pasted
         if not asks_for_a_change(_first_words(prompt)) or edit_mode(exchange.client, exchange.request) != "free":
             return
         _instruct(prompt)

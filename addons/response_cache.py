@@ -14,6 +14,7 @@ from typing import Final
 
 from sidecar.call import Call
 from sidecar.exchange import Exchange, Json
+from sidecar.replies.repeats import Repeats
 from sidecar.replies.reply import Reply
 from sidecar.replies.request_key import may_share, request_key
 from sidecar.replies.wishes import TTL_HEADER, CacheWishes, wishes_of
@@ -31,6 +32,19 @@ class ResponseCache:
         self._settings = services.settings
         self._replies = services.replies
         self._api_version = services.api_version
+        # What keeps a hold-out from its layers is a matter of its conversation, for which one must look into it.
+        self._repeats = Repeats() if not services.settings.holdout_percent else None
+
+    async def arrived(self, exchange: Exchange) -> None:
+        """The same bytes with the same headers as a moment ago are the same request."""
+        wishes = wishes_of(exchange.client_headers)
+        if self._repeats is None or exchange.bypass or wishes.no_store or wishes.fresh or wishes.misread is not None:
+            return
+        if exchange.kind != "generate" or (key := self._repeats.key(exchange)) is None:
+            return
+        if (found := await self._replies.find_again(key, exchange.now, max_age=wishes.max_age)) is not None:
+            _name(exchange, key)
+            _answer(exchange, *found)
 
     async def request(self, exchange: Exchange) -> None:
         wishes = wishes_of(exchange.client_headers)
@@ -54,14 +68,16 @@ class ResponseCache:
             return False
         if not may_share(exchange, sampled=settings.cache_sampled):
             return False
-        exchange.reply_key = request_key(
+        key = request_key(
             exchange,
             prompt,
             upstream=settings.anthropic_base_url,
             api_version=await self._api_version(),
             routing=acts_on(exchange, settings),
         )
-        exchange.response_headers["x-gateway-cache-key"] = exchange.reply_key
+        _name(exchange, key)
+        if self._repeats is not None and settings.cache_ttl_seconds:
+            self._repeats.learn(exchange)
         return True
 
     def _keep(self, call: Call, key: str, wishes: CacheWishes) -> None:
@@ -94,6 +110,11 @@ class ResponseCache:
         if stop_reason == TOOL_CALLS:
             return min(settings.cache_tool_call_ttl_seconds, settings.cache_ttl_seconds)
         return settings.cache_ttl_seconds
+
+
+def _name(exchange: Exchange, key: str) -> None:
+    exchange.reply_key = key
+    exchange.response_headers["x-gateway-cache-key"] = key
 
 
 def _answer(exchange: Exchange, reply: Reply, message: Json) -> None:

@@ -90,7 +90,7 @@ class Usage:
     def update(self, wire: object) -> None:
         """Take over the counters of one `usage` object; later ones are cumulative and replace earlier ones. What is no
         count is left out: an upstream that errs must not spoil the accounts."""
-        if not isinstance(wire, Mapping):
+        if not isinstance(wire, dict):
             return
         if (tokens := _count(wire, "input_tokens")) is not None:
             self.input_tokens = tokens
@@ -116,7 +116,7 @@ class Usage:
 
 
 def _count(wire: object, name: str) -> int | None:
-    told = wire.get(name) if isinstance(wire, Mapping) else None
+    told = wire.get(name) if isinstance(wire, dict) else None
     return told if type(told) is int and 0 <= told <= MOST_TOKENS else None
 
 

@@ -2,6 +2,8 @@
 
 An addon is any object with some of these methods, plain or async:
 
+    arrived(exchange)                 the request is here, and nobody has looked into it: there is no `prompt` yet; may
+                                      set `exchange.answer`
     request(exchange)                 before it goes upstream; may edit the request, may set `exchange.answer`
     response_event(exchange, event)   one parsed stream event, as it comes from Claude for this exchange: not for an
                                       answer from the cache, nor for one that is shared with an earlier exchange
@@ -32,7 +34,7 @@ from sidecar.user_errors import UserError
 
 log = logging.getLogger(__name__)
 
-HOOKS = ("request", "response_event", "response", "error")
+HOOKS = ("arrived", "request", "response_event", "response", "error")
 
 Hook = Callable[..., Awaitable[None] | None]
 
@@ -48,7 +50,7 @@ class Pipeline:
             name: [(addon, getattr(addon, name)) for addon in self.addons if hasattr(addon, name)] for name in HOOKS
         }
         self._since: dict[type[object], list[tuple[object, Hook]]] = {}
-        """The request hooks from the first addon of a class on."""
+        """What runs before a request goes upstream, from the first addon of a class on."""
 
     @property
     def reads_events(self) -> bool:
@@ -61,11 +63,14 @@ class Pipeline:
         return bool(self._hooks["response"])
 
     async def request(self, exchange: Exchange, *, since: type[object] = object) -> None:
-        """Runs until one answers or joins an equal request; with `since`, from the first addon of that class on."""
+        """Runs until one answers or joins an equal request; with `since`, from the first addon of that class on and
+        without those who hear of its arrival."""
         stretch = Stretch()
         hooks = self._since.get(since)
         if hooks is None:
-            hooks = self._since[since] = [*dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"])]
+            first = self._hooks["arrived"] if since is object else []
+            rest = dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"])
+            hooks = self._since[since] = [*first, *rest]
         for addon, hook in hooks:
             before = None if exchange.prompt is None else exchange.prompt.snapshot()
             await self._run(addon, hook, exchange, before=before)

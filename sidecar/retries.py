@@ -37,7 +37,9 @@ LAYER: Final = "retries"
 def patience(headers: Mapping[str, str]) -> float:
     """Seconds that the client of these (lower-case) headers may be kept waiting by failures."""
     told = [
-        float(value) for name in PATIENCE_HEADERS if re.fullmatch(r"\d{1,6}(\.\d+)?", value := headers.get(name, ""))
+        float(value)
+        for name in PATIENCE_HEADERS
+        if (value := headers.get(name)) and re.fullmatch(r"\d{1,6}(\.\d+)?", value)
     ]
     return min([PATIENCE_SECONDS, *(seconds for seconds in told if seconds)])
 

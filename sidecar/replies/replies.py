@@ -50,6 +50,16 @@ class Replies:
         if reply is None or not reply.is_fresh(now) or (max_age is not None and reply.age(now) > max_age):
             self._counts["misses"] += 1
             return None
+        return await self._put_together(key, reply)
+
+    async def find_again(self, key: str, now: float, *, max_age: float | None = None) -> tuple[Reply, Json] | None:
+        """As `find`, of what memory has; nothing is counted where that is none."""
+        reply = self._recent.get(key)
+        if reply is None or not reply.is_fresh(now) or (max_age is not None and reply.age(now) > max_age):
+            return None
+        return await self._put_together(key, reply)
+
+    async def _put_together(self, key: str, reply: Reply) -> tuple[Reply, Json] | None:
         try:
             small = len(reply.payload) <= ON_THE_LOOP
             message = reply.message() if small else await asyncio.to_thread(reply.message)
@@ -57,7 +67,8 @@ class Replies:
             self._drop(key, error)
             return None
         self._counts["hits"] += 1
-        self._recent.exchange(reply.put_together(message))
+        if reply.form != "message":
+            self._recent.exchange(reply.put_together(message))
         return reply, message
 
     def keep(self, reply: Reply) -> None:

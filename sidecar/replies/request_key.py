@@ -115,8 +115,12 @@ def _headers(exchange: Exchange, api_version: str) -> Iterator[tuple[str, Any]]:
     for name, value in headers.items():
         if name == "anthropic-beta":
             yield name, sorted({beta.strip() for beta in value.split(",")} - {""})
-        elif name.startswith(("anthropic-", "x-gateway-")) and name not in OUR_OWN:
+        elif speaks_of_the_answer(name):
             yield name, value
+
+
+def speaks_of_the_answer(header: str) -> bool:
+    return header.startswith(("anthropic-", "x-gateway-")) and header not in OUR_OWN
 
 
 def _runs_at_the_client(tool: Json) -> bool:
