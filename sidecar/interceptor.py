@@ -32,8 +32,9 @@ from sidecar.interception.wire import LISTEN_HOST, Orders, Report
 STDIN, STDOUT = 0, 1
 POLL_SECONDS = 0.05
 
-DRAIN_SECONDS = 33
-"""A little more than the sidecar gives the answers in flight."""
+DRAIN_SECONDS = 605
+"""A little more than the sidecar gives the answers in flight, even those that it had begun before a restart. It says
+itself when it waits no longer."""
 
 LAST_BYTES_SECONDS = 0.2
 """mitmproxy tells of an answer's end just before it sends it."""

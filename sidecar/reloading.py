@@ -91,7 +91,13 @@ class Reloadable:
         self._first = settings
         self._generations: list[_Generation] = []
         self._changing = asyncio.Lock()
-        self.state = State({"on_stopping": [self._stopping], "on_cut": [lambda: self._tell_all("on_cut")]})
+        self.state = State(
+            {
+                "on_stopping": [self._stopping],
+                "on_cut": [lambda: self._tell_all("on_cut")],
+                "on_followed": [lambda: self._tell_all("on_followed")],
+            }
+        )
 
     async def __aenter__(self) -> Reloadable:
         await self._begin(self._first)
@@ -138,6 +144,7 @@ class Reloadable:
         generation = _Generation(settings, self._make)
         await generation.app()
         if self._generations:
+            _tell(self._generations[-1], "on_followed")
             await asyncio.to_thread(self._generations[-1].hooks.flush)  # what it wrote, the new one can read
         self._generations.append(generation)
         for earlier in self._generations[:-1]:

@@ -59,6 +59,11 @@ class ResponseShelf:
         self._remember(key, stored, len(told))
         self._shelf.put(key, told, self._kept_seconds, project=project)
 
+    async def settled(self) -> None:
+        """Returns once what was kept is there for everybody who may be asked for it."""
+        if self._shelf.is_shared:
+            await asyncio.to_thread(self._shelf.flush)
+
     async def find(self, project: str, response_id: str, now: float) -> Stored:
         """`now` in epoch seconds. Raises GatewayError (404)."""
         stored = await self._find(project, response_id, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 from starlette.responses import Response
@@ -26,7 +26,7 @@ class ResponsesAnswer(Response):
         exchange: Exchange,
         decoded: Decoded,
         *,
-        keep: Callable[[Json], None],
+        keep: Callable[[Json], Awaitable[None]],
         ping_seconds: float,
     ) -> None:
         """`keep` is given the complete response before the client has its end: who asks for it at once must find it."""
@@ -58,7 +58,7 @@ class ResponsesAnswer(Response):
             await self._gateway.stream(exchange, nowhere, fold=True)
             assert exchange.answer is not None
         response = encode_response(exchange.answer, self._envelope(), self._forms, completed=_now())
-        self._keep(response)
+        await self._keep(response)
         body = orjson.dumps(response)
         await Response(body, media_type="application/json", headers=for_client(exchange))(scope, receive, send)
 
@@ -89,7 +89,7 @@ class ResponsesAnswer(Response):
                 await out.write(told.fail(error))
             else:
                 if told.response is not None:
-                    self._keep(told.response)
+                    await self._keep(told.response)
                 await out.write(last)
             await out.end()
 

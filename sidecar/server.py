@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -348,6 +348,7 @@ async def sidecar_app(
         app.state.flush = shelves.flush
         app.state.on_stopping = [feed.close]  # their streams would keep the server from ending
         app.state.on_cut = [gateway.cut]
+        app.state.on_followed = [shelves.share]
         try:
             yield app
         finally:
@@ -382,9 +383,13 @@ async def serve(
         key = _gateway_key(settings, home)
         interceptor = Interceptor(settings, home, key=key, sidecar_url=url, takes_over=takes_over)
 
-    def make(settings: Settings) -> AbstractAsyncContextManager[Starlette]:
-        house.furnish(settings)
-        return sidecar_app(settings, home, url=url, addon_files=addon_files, interceptor=interceptor, house=house)
+    @asynccontextmanager
+    async def make(settings: Settings) -> AsyncIterator[Starlette]:
+        async with sidecar_app(
+            settings, home, url=url, addon_files=addon_files, interceptor=interceptor, house=house
+        ) as app:
+            house.furnish(settings)  # only what can be used
+            yield app
 
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, house.recorder.close)
@@ -395,6 +400,8 @@ async def serve(
 
         async def restarted() -> Json:
             assert restart is not None
+            for listener in app.state.on_followed:  # for a moment both take what comes
+                listener()
             told = await restart()
             server.drain_seconds = HANDED_OVER_SECONDS
             server.should_exit = True

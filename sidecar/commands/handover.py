@@ -76,7 +76,7 @@ class Handover:
                     code="restart_failed",
                 )
             self.successor = child
-            self._claim.passed_on = True
+            self._claim.pass_on()
         log.info("Process %d takes over; this one gives the answers that it has begun.", child.pid)
         return {"pid": child.pid, "before": os.getpid()}
 

@@ -61,10 +61,20 @@ class RunningSidecar:
 class Claim:
     """What says that a process is the sidecar of a home folder."""
 
-    descriptor: int
-    """Of the locked file: whoever has it open holds the lock."""
+    lock: FileLock
     passed_on: bool = False
     """Whether another process has it now."""
+
+    @property
+    def descriptor(self) -> int:
+        """Of the locked file: whoever has it open holds the lock."""
+        return self.lock.descriptor
+
+    def pass_on(self) -> None:
+        """The successor has the file open as well. From now on it alone: however it ends, the home folder is free
+        then, and not only once this process has given its last answer."""
+        self.passed_on = True
+        self.lock.release()
 
 
 @contextmanager
@@ -80,7 +90,7 @@ def claimed(home: Home, inherited: int | None = None) -> Iterator[Claim]:
             is_ours = lock.acquire()
         if not is_ours:
             raise AlreadyRunningError(already_running(home))
-    claim = Claim(lock.descriptor)
+    claim = Claim(lock)
     try:
         if inherited is None:
             _forget(home)

@@ -70,9 +70,10 @@ class Responses:
             wire = {**wire, "input": openai_responses.resolved(told, found)}
         return openai_responses.decode(wire, history)
 
-    def _keep(self, project: str, decoded: Decoded, response: Json) -> None:
+    async def _keep(self, project: str, decoded: Decoded, response: Json) -> None:
         if decoded.store:
             self._shelf.keep(project, Stored(response, decoded.input))
+            await self._shelf.settled()
 
     async def show(self, request: Request) -> Response:
         stored = await self._stored(request)

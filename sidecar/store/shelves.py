@@ -33,6 +33,8 @@ class Shelf:
         self.name: Final = name
         self.corrupt = 0
         """Entries that were found damaged, since the start."""
+        self.is_shared = False
+        """Whether somebody else reads what is put here while it is being put."""
         self._store: Final = store
         self._writer: Final = StoreWriter(store)
         self._complaints: Final = Complaints(log)
@@ -73,6 +75,11 @@ class Shelf:
         self._complaints.say("What %s kept under %s is thrown away: %s.", self.name, key, why)
         self.delete(key)
 
+    def share(self) -> None:
+        """Let nothing wait that is put from now on."""
+        self.is_shared = True
+        self._writer.hurry()
+
     def flush(self) -> bool:
         """Blocks until what was put is written; False when that takes too long."""
         return self._writer.flush()
@@ -99,6 +106,7 @@ class Shelves:
         self._redis_url = redis_url
         self._shelves: dict[str, Shelf] = {}
         self._limits: dict[str, int] = {}
+        self._shared = False
 
     def __call__(self, namespace: str, size_limit_bytes: int, *, shared: bool = True) -> Shelf:
         """`shared` ones are Redis' where there is one; the others stay on this machine. Raises ValueError where two
@@ -109,11 +117,20 @@ class Shelves:
             url = self._redis_url if shared else None
             store = open_store(self._home, url, namespace, size_limit_bytes)
             shelf = self._shelves[namespace] = Shelf(store, namespace)
+            if self._shared:
+                shelf.share()
         return shelf
 
     def corrupt(self) -> dict[str, int]:
         """How many entries of each were found damaged since the start."""
         return {name: shelf.corrupt for name, shelf in self._shelves.items()}
+
+    def share(self) -> None:
+        """Another process, or other settings, take what comes next, while answers go on here: what these leave behind
+        must be there at once."""
+        self._shared = True
+        for shelf in list(self._shelves.values()):
+            shelf.share()
 
     def flush(self) -> None:
         """Blocks until what was put so far is written."""

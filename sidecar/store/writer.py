@@ -50,7 +50,7 @@ class StoreWriter:
     ) -> None:
         """`interval` in seconds."""
         self._store: Final = store
-        self._interval: Final = interval
+        self._interval = interval
         self._most_waiting: Final = most_waiting
         self._most_bytes: Final = most_bytes
         self._lock: Final = threading.Lock()
@@ -75,6 +75,11 @@ class StoreWriter:
     def delete(self, key: str) -> None:
         """As `set`."""
         self._add(key, _Write(None, 0))
+
+    def hurry(self) -> None:
+        """Let no write wait for company from now on."""
+        self._interval = 0.0
+        self._hurry.set()
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until what was given so far is written; False when that took longer than `timeout` seconds."""

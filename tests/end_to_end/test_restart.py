@@ -31,6 +31,7 @@ KEY = "cgw-key-of-the-tests"
 AN_HOUR = 3600.0
 """Where a scripted answer waits until it is told to go on."""
 WORDS = "many words " * 20
+ENDS = (b"message_stop", b"response.completed")
 QUESTION = {"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -95,7 +96,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, claude: RunningSimulator) 
 
 
 @contextmanager
-def running_stream(gateway: Gateway, claude: RunningSimulator) -> Iterator[Callable[[], bytes]]:
+def running_stream(
+    gateway: Gateway, claude: RunningSimulator, path: str = "/v1/messages"
+) -> Iterator[Callable[[], bytes]]:
     """A stream of which the first words are here; the function lets it end, and gives all of it."""
     claude.simulator.script(Answer(WORDS, silent_after=6, silence=AN_HOUR))
     may_end = threading.Event()
@@ -104,19 +107,16 @@ def running_stream(gateway: Gateway, claude: RunningSimulator) -> Iterator[Calla
     async def pause_until_told(delivery: Delivery, seconds: float) -> None:
         await (asyncio.to_thread(may_end.wait, 300) if seconds == AN_HOUR else pause(delivery, seconds))
 
-    body = {
-        "model": "sonnet",
-        "max_tokens": 900,
-        "stream": True,
-        "messages": [{"role": "user", "content": f"hello {time.monotonic()}"}],
-    }
+    words = f"hello {time.monotonic()}"
+    said: dict[str, Any] = {"max_tokens": 900, "messages": [{"role": "user", "content": words}]}
+    if path == "/v1/responses":
+        said = {"input": words}
+    body = {"model": "sonnet", "stream": True, **said}
     received = bytearray()
     begun = threading.Event()
 
     def read() -> None:
-        with httpx2.stream(
-            "POST", gateway.url + "/v1/messages", json=body, headers={"x-api-key": KEY}, timeout=300
-        ) as answer:
+        with httpx2.stream("POST", gateway.url + path, json=body, headers={"x-api-key": KEY}, timeout=300) as answer:
             for chunk in answer.iter_raw():
                 received.extend(chunk)
                 if b"words" in received:
@@ -134,7 +134,7 @@ def running_stream(gateway: Gateway, claude: RunningSimulator) -> Iterator[Calla
         reader.start()
         try:
             assert begun.wait(60)
-            assert b"message_stop" not in received
+            assert not any(end in received for end in ENDS)
             yield whole
         finally:
             may_end.set()
@@ -186,12 +186,13 @@ def test_a_hang_up_signal_does_the_same(gateway: Gateway) -> None:
 def test_settings_that_cannot_be_used_change_nothing(gateway: Gateway) -> None:
     for broken, complaint in (
         ("max_body_bytes = 'many'", "whole number"),
-        ("[fallback]\nopus = 'gpt-none'", "gpt-none"),
+        ("keep_bodies = 7\n[fallback]\nopus = 'gpt-none'", "gpt-none"),
     ):
         gateway.configure(broken)
         answer = gateway.ask("POST", "/admin/reload")
         assert answer.status_code == 400
         assert complaint in answer.json()["error"]["message"]
+    assert gateway.ask("POST", "/admin/bypass", json={"on": False}).json()["keeps_bodies"] != 7
     assert gateway.ask("POST", "/v1/messages", content=b"x" * 1500).status_code == 400
 
 
@@ -217,13 +218,20 @@ def test_a_restart_keeps_the_port_and_the_streams(gateway: Gateway, claude: Runn
     coming = threading.Thread(target=keep_coming)
     coming.start()
     try:
-        with running_stream(gateway, claude) as whole:
+        with running_stream(gateway, claude, "/v1/responses") as whole:
             said = gateway.cgw("restart")
             assert f"process {old} ends with its last answer" in said, said + gateway.said.read_text()
             wait_for(lambda: gateway.pid != old)
             assert gateway.ask("POST", "/v1/messages", content=b"x" * 2500).status_code == 400
             assert gateway.ask("POST", "/v1/messages", content=b"x" * 3500).status_code == 413
-            assert b"message_stop" in whole()
+            ask_on = {"model": "sonnet", "input": "go on", "previous_response_id": "resp_none"}
+            assert gateway.ask("POST", "/v1/responses", json=ask_on).status_code == 400
+            streamed = whole()
+            assert b"response.completed" in streamed
+            found = re.search(rb"resp_[0-9a-f]{32}", streamed)
+            assert found is not None
+            ask_on["previous_response_id"] = found[0].decode()
+            assert gateway.ask("POST", "/v1/responses", json=ask_on).status_code == 200  # what the other one kept
     finally:
         done.set()
         coming.join()

@@ -62,6 +62,14 @@ async def test_no_project_sees_another_ones(shelf: Shelf) -> None:
     assert raised.value.status == 404
 
 
+async def test_whoever_follows_finds_what_was_settled(shelf: Shelf) -> None:
+    shelf.share()
+    kept = ResponseShelf(shelf, kept_seconds=DAY)
+    kept.keep("web", stored(1))
+    await kept.settled()
+    assert await ResponseShelf(shelf, kept_seconds=DAY).find("web", stored(1).id, NOW) == stored(1)
+
+
 async def test_a_response_ends_with_its_time(shelf: Shelf) -> None:
     kept = ResponseShelf(shelf, kept_seconds=DAY)
     kept.keep("web", stored(1))

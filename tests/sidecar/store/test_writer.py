@@ -101,3 +101,17 @@ def test_the_last_word_on_each_key_counts(words: list[tuple[str, bytes | None]])
             expected[key] = value
     assert writer.close()
     assert shelf == expected
+
+
+def test_in_a_hurry_nothing_waits_for_company() -> None:
+    shelf = SlowShelf()
+    shelf.may.set()
+    writer = StoreWriter(shelf, interval=3600)
+    writer.set("one", b"1", DAY)
+    writer.hurry()
+    assert shelf.asked_for.wait(30)
+    assert writer.flush()
+    shelf.asked_for.clear()
+    writer.set("two", b"2", DAY)
+    assert shelf.asked_for.wait(30)
+    assert writer.close()
