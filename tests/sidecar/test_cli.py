@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -27,7 +26,6 @@ import pytest
 
 from sidecar import __version__
 from sidecar.commands.running import is_claimed
-from sidecar.credentials import wire_headers
 from sidecar.home import Home
 from sidecar.models import listing
 from sidecar.simulator.answers import Answer
@@ -35,6 +33,7 @@ from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
 from tests.support.command_line import SETTING_NAMES, Ran, cgw
+from tests.support.lived_in import furnish
 
 termios = pytest.importorskip("termios", reason="drives POSIX signals and terminals")
 
@@ -114,19 +113,12 @@ def stranger(tmp_path: Path) -> Iterator[User]:
         user.cgw("down")
 
 
-@pytest.fixture(scope="session")
-def what_the_sdk_said(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    remembered = tmp_path_factory.mktemp("sdk") / "headers.json"
-    asyncio.run(wire_headers("any", "https://api.anthropic.com", remembered=remembered))
-    return remembered.read_bytes()
-
-
 @pytest.fixture
-def user(stranger: User, claude: RunningSimulator, what_the_sdk_said: bytes) -> User:
-    """Has a key for the simulated Claude, and has started cgw before: its home knows what the SDK would say."""
+def user(stranger: User, claude: RunningSimulator) -> User:
+    """Has a key for the simulated Claude, and has started cgw before."""
     home = Home(stranger.home)
     home.open()
-    home.sdk_headers_file.write_bytes(what_the_sdk_said)
+    furnish(home)
     listing.save(home.models_file, [model_info(row) for row in MODELS], source=claude.url)
     keys = {"ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": claude.api_key}
     return User(stranger.home, {**stranger.environ, **keys})
@@ -202,7 +194,7 @@ def test_wrong_usage_ends_with_2(stranger: User, arguments: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("how", ["--headless", "--detach"])
 def test_without_a_key_one_sentence_says_where_to_put_it(stranger: User, how: str) -> None:
-    ran = stranger.runs("up", how, "--port", "0")
+    ran = (stranger.runs if how == "--detach" else stranger.cgw)("up", how, "--port", "0")
     assert ran.code == 1
     sentence = one_sentence(ran.err)
     assert all(word in sentence for word in ("ANTHROPIC_API_KEY", "cgw.toml", "cgw demo"))
@@ -237,13 +229,21 @@ def test_a_home_that_cannot_be_used_is_one_sentence(user: User, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("command", "name"),
-    [("up", "running.lock"), ("up", "running.json"), ("up", "logs/cgw.log"), ("status", "running.lock")],
+    ("arguments", "name"),
+    [
+        (("up", "--headless", "--port", "0"), "running.lock"),
+        (("up", "--headless", "--port", "0"), "running.json"),
+        (("up", "--detach", "--port", "0"), "logs/cgw.log"),
+        (("status",), "running.lock"),
+    ],
+    ids=["up-running.lock", "up-running.json", "up-cgw.log", "status-running.lock"],
 )
-def test_a_file_of_the_home_that_cannot_be_used_is_one_sentence(user: User, command: str, name: str) -> None:
+def test_a_file_of_the_home_that_cannot_be_used_is_one_sentence(
+    user: User, arguments: tuple[str, ...], name: str
+) -> None:
     in_the_way = user.home / name
     in_the_way.mkdir(parents=True)
-    ran = user.runs(command, *(("--detach", "--port", "0") if command == "up" else ()))
+    ran = user.runs(*arguments) if "--detach" in arguments else user.cgw(*arguments)
     in_the_way.rmdir()
     assert ran.code == 1
     assert name in one_sentence(ran.err)

@@ -13,6 +13,7 @@ from sidecar.config import Settings
 from sidecar.home import Home
 from sidecar.server import Server, sidecar_app
 from sidecar.simulator.server import RunningSimulator
+from tests.support.lived_in import furnish
 
 GATEWAY_KEY = "cgw-key-of-the-tests"
 
@@ -36,6 +37,7 @@ class RunningSidecar:
         self.settings = Settings(**{**given, **usual, **settings})
         self.home = Home(home)
         self.home.open()
+        furnish(self.home)
         self.key = GATEWAY_KEY
         self._addon_files = addon_files
         self._socket = listening_socket("127.0.0.1", 0)
