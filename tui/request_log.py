@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from tui.request_row import RequestRow, row_from_wire
 
-MOST_ROWS: Final = 20_000
+MOST_ROWS: Final = 100_000
 SLACK: Final = 1_000
 """How many rows too many may come together before the oldest are let go at once."""
 REFUSALS: Final = 200
@@ -17,16 +16,18 @@ UNSEEN: Final = "its end was not seen: the sidecar was gone"
 
 
 class RequestLog:
-    """`rows` only grows at its end, but for the oldest, which go in one piece: then `generation` is another."""
+    """Each row has a place, a whole number that it keeps: `first` is the oldest row's, and the newest stands before
+    `end`. Only rows that come late and belong between others move the rest: then `generation` is another."""
 
     def __init__(self, *, most: int = MOST_ROWS, slack: int = SLACK) -> None:
         self._most = most
         self._slack = slack
         self.rows: list[RequestRow] = []
+        self.first = 0
         self.refused: list[Mapping[str, Any]] = []
         """Requests that never became one, the newest last."""
         self.generation = 0
-        """Changes when positions of rows do."""
+        """Changes when places of rows do."""
         self.version = 0
         """Changes with everything."""
         self.ahead = 0.0
@@ -43,9 +44,22 @@ class RequestLog:
     def __iter__(self) -> Iterator[RequestRow]:
         return iter(self.rows)
 
+    @property
+    def end(self) -> int:
+        """The place that the next row gets."""
+        return self.first + len(self.rows)
+
+    @property
+    def full(self) -> bool:
+        """Whether older rows would have no room."""
+        return len(self.rows) >= self._most
+
+    def at(self, place: int) -> RequestRow:
+        return self.rows[place - self.first]
+
     def get(self, request_id: str) -> RequestRow | None:
         place = self._places.get(request_id)
-        return None if place is None else self.rows[place]
+        return None if place is None else self.at(place)
 
     def place(self, request_id: str) -> int | None:
         return self._places.get(request_id)
@@ -57,10 +71,8 @@ class RequestLog:
 
     def now(self, place: int) -> RequestRow:
         """The row, and how long it has taken up to this moment where it has not ended."""
-        row = self.rows[place]
-        if not row.running:
-            return row
-        return replace(row, duration_ms=max(0.0, self.age(row.time) * 1000))
+        row = self.at(place)
+        return row.lasting(max(0.0, self.age(row.time) * 1000)) if row.running else row
 
     def age(self, moment: float) -> float:
         """Seconds since then, by the sidecar's clock."""
@@ -74,20 +86,30 @@ class RequestLog:
         for wire in hello["rows"]:
             self.put(row_from_wire(wire))
         for request_id in unseen:
-            self.put(replace(self.rows[self._places[request_id]], state="failed", error=UNSEEN))
+            self.put(self.at(self._places[request_id]).failed(UNSEEN))
         self.version += 1
 
-    def history(self, wires: Sequence[Mapping[str, Any]]) -> None:
-        """Older requests, from the ledger, in any order: they go to their place by time. Those that were thought to run
-        have ended."""
+    def history(self, wires: Sequence[Mapping[str, Any]]) -> int:
+        """Requests from the ledger, in any order: they go to their place by time; how many of them were new. Those
+        that were thought to run have ended."""
         for wire in wires:
             if wire["id"] in self._running:
                 self.put(row_from_wire(wire))
-        fresh = {wire["id"]: row_from_wire(wire) for wire in wires if wire["id"] not in self._places}
-        if fresh:
-            self.seen += len(fresh)
-            self.rows = sorted([*self.rows, *fresh.values()], key=lambda row: row.time)[-self._most :]
+        found = {wire["id"]: wire for wire in wires if wire["id"] not in self._places}
+        fresh = sorted(map(row_from_wire, found.values()), key=lambda row: row.time)
+        before = len(self.rows)
+        if fresh and (not self.rows or fresh[-1].time <= self.rows[0].time):
+            self.rows[:0] = fresh[max(0, len(fresh) - max(0, self._most - before)) :]
+            self.first -= len(self.rows) - before
+            self._places.update(
+                (row.id, self.first + at) for at, row in enumerate(self.rows[: len(self.rows) - before])
+            )
+        elif fresh:
+            self.rows = sorted([*self.rows, *fresh], key=lambda row: row.time)[-self._most :]
             self._index()
+        self.seen += len(fresh)
+        self.version += 1
+        return len(self.rows) - before
 
     def batch(self, batch: Mapping[str, Any]) -> None:
         """Take one batch of the live feed."""
@@ -97,8 +119,8 @@ class RequestLog:
                 self.put(row_from_wire(wire))
         for tick in batch.get("ticks", ()):
             place = self._places.get(tick["id"])
-            if place is not None and self.rows[place].running:
-                self.rows[place] = self.rows[place].ticked(tick)
+            if place is not None and (row := self.at(place)).running:
+                self.rows[place - self.first] = row.ticked(tick)
                 self._changed.add(place)
         for wire in batch.get("ended", ()):
             self.put(row_from_wire(wire))
@@ -115,19 +137,25 @@ class RequestLog:
         (self._running.add if row.running else self._running.discard)(row.id)
         place = self._places.get(row.id)
         if place is not None:
-            self.rows[place] = row
+            self.rows[place - self.first] = row
             self._changed.add(place)
             return
-        self._places[row.id] = len(self.rows)
+        self._places[row.id] = self.end
         self.rows.append(row)
         self.seen += 1
         if len(self.rows) > self._most + self._slack:
-            del self.rows[: len(self.rows) - self._most]
-            self._index()
+            self._let_go(len(self.rows) - self._most)
+
+    def _let_go(self, count: int) -> None:
+        """Of the oldest."""
+        for row in self.rows[:count]:
+            del self._places[row.id]
+            self._running.discard(row.id)
+        del self.rows[:count]
+        self.first += count
 
     def _index(self) -> None:
-        self._places = {row.id: place for place, row in enumerate(self.rows)}
+        self._places = {row.id: place for place, row in enumerate(self.rows, start=self.first)}
         self._running &= self._places.keys()
         self._changed.clear()
         self.generation += 1
-        self.version += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Final
 
@@ -70,7 +71,7 @@ def duration(seconds: float) -> str:
 
 def clock(moment: float) -> str:
     """The local time of day of an epoch second."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S")
+    return time.strftime("%H:%M:%S", time.localtime(moment))
 
 
 def day_and_clock(moment: float) -> str:

@@ -159,8 +159,8 @@ def test_whatever_comes_in_whatever_order_each_request_is_there_once_and_found(
         if kind == "ended":
             ended |= {f"req_{number}" for number in ids}
     assert sorted(one.id for one in log) == sorted(known)
-    assert all(log.rows[log.place(one.id) or 0] is one for one in log)
-    assert all(log.rows[log.place(name) or 0].state == "ok" for name in ended)
+    assert all(log.at(log.place(one.id) or 0) is one for one in log)
+    assert all(log.at(log.place(name) or 0).state == "ok" for name in ended)
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))

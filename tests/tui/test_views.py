@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.widgets import DataTable, Input, OptionList, TabbedContent
+from textual.strip import Strip
+from textual.widgets import Input, OptionList, TabbedContent
 
 from tests.support.dashboards import said, settled, shown, until, watching
 from tests.support.told_sidecar import CENT, NOON, ROWS, ToldSidecar, row, state
@@ -17,6 +17,7 @@ from tui.screens.conversation_detail import ConversationDetail
 from tui.screens.request_detail import TABS, RequestDetail
 from tui.views.overview import Overview
 from tui.views.requests import CSV_COLUMNS, Requests
+from tui.widgets.lines import Lines
 from tui.widgets.money_card import MoneyCard
 from tui.widgets.request_table import RequestTable
 
@@ -240,22 +241,22 @@ async def test_a_hundred_thousand_rows_are_there_and_only_the_screens_are_drawn(
     sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = 0
-    render_line = RequestTable.render_line
+    strip = RequestTable.strip
 
-    def counted(table: RequestTable, y: int) -> object:
+    def counted(table: RequestTable, index: int) -> Strip:
         nonlocal drawn
         drawn += 1
-        return render_line(table, y)
+        return strip(table, index)
 
     async with watching(sidecar, "2", rows=100_000) as (app, pilot):
         log = app.log_of_requests
         for number in range(100_000 - len(log)):
-            log.put(replace(log.rows[0], id=f"old_{number}"))
+            log.put(log.rows[0].named(f"old_{number}"))
         log.version += 1
         table = app.query_one(RequestTable)
         await until(pilot, lambda: len(table.rows) == 100_000)
         await settled(pilot)
-        monkeypatch.setattr(RequestTable, "render_line", counted)
+        monkeypatch.setattr(RequestTable, "strip", counted)
         await pilot.press("home")
         await pilot.pause()
         assert table.cursor_id == app.log_of_requests.rows[0].id
@@ -356,7 +357,7 @@ async def test_a_conversation_tells_its_misses_what_cgw_caused_first(sidecar: To
         assert first.startswith("! ")
         assert "cgw itself: 41,200 tokens, $0.2600" in first
         assert "the system prompt changed at character 1,204: `Today is Monday`" in second
-        assert app.screen.query_one(DataTable).row_count == 6
+        assert app.screen.query_one(Lines).count == 6
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RequestDetail))
         await pilot.press("escape", "escape")
@@ -370,14 +371,14 @@ async def test_a_request_leads_to_its_conversation(sidecar: ToldSidecar) -> None
 
 async def test_a_table_is_sorted_narrowed_and_exported(sidecar: ToldSidecar, tmp_path: Path) -> None:
     async with watching(sidecar, "3") as (app, pilot):
-        table = app.view.query_one(DataTable)
-        await until(pilot, lambda: table.row_count == 2)
+        table = app.view.query_one(Lines)
+        await until(pilot, lambda: table.count == 2)
         await pilot.press("slash", *"cline", "enter")
-        await until(pilot, lambda: table.row_count == 1)
+        await until(pilot, lambda: table.count == 1)
         await pilot.press("e")
         await until(pilot, lambda: [*tmp_path.glob("cgw-conversations-*.csv")])
         await pilot.press("escape")
-        await until(pilot, lambda: table.row_count == 2)
+        await until(pilot, lambda: table.count == 2)
         await pilot.press("s")
         await until(pilot, lambda: "by last" in shown(pilot))
         await pilot.press("r")

@@ -10,7 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from tui.asking import asked
 from tui.request_row import RequestRow, row_from_wire
@@ -18,7 +18,9 @@ from tui.sidecar_client import SidecarError
 from tui.text import clock, dollars, percent, sparkline, tokens
 from tui.widgets.exchange_texts import miss_line
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.request_columns import Cell, cache, count, models, saved, short_model
+from tui.widgets.line_table import Cell
+from tui.widgets.lines import Lines
+from tui.widgets.request_columns import cache, count, models, saved, short_model
 from tui.widgets.stacked_plot import Series, StackedPlot
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class ConversationDetail(Screen[None]):
     ConversationDetail #head { height: auto; padding: 0 1; background: $surface; }
     ConversationDetail #misses { height: auto; max-height: 40%; padding: 0 1; overflow-y: auto; }
     ConversationDetail StackedPlot { height: 40%; min-height: 8; max-height: 16; }
-    ConversationDetail DataTable { height: 1fr; min-height: 6; }
+    ConversationDetail Lines { height: 1fr; min-height: 6; }
     """
 
     def __init__(self, conversation: str) -> None:
@@ -67,11 +69,11 @@ class ConversationDetail(Screen[None]):
         yield Static(id="head", markup=False)
         yield Static(id="misses", markup=False)
         yield StackedPlot("The prompt, turn by turn", tokens)
-        yield DataTable(cursor_type="row")
+        yield Lines()
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one(DataTable).focus()
+        self.query_one(Lines).focus()
         self.load()
 
     @work(exclusive=True)
@@ -107,17 +109,9 @@ class ConversationDetail(Screen[None]):
 
     def _draw(self) -> None:
         self._plot([row for row in self._turns if row.prompt_tokens])
-        table = self.query_one(DataTable)
-        table.clear(columns=True)
-        for name, right, _ in COLUMNS:
-            table.add_column(Text(name, justify="right" if right else "left"))
-        colours = {"": "", "dim": "dim", **self.app.theme_variables}
-        for row in self._turns:
-            said = [(cell(row), right) for _, right, cell in COLUMNS]
-            table.add_row(
-                *(Text(text, colours[colour], justify="right" if right else "left") for (text, colour), right in said)
-            )
-        table.move_cursor(row=len(self._turns) - 1, animate=False)
+        names = [(name, right) for name, right, _ in COLUMNS]
+        lines = [[cell(row) for _, _, cell in COLUMNS] for row in self._turns]
+        self.query_one(Lines).tell(names, lines, len(lines) - 1)
 
     def _plot(self, asked: Sequence[RequestRow]) -> None:
         """Only turns that Claude counted: an answer from the response cache has no prompt."""
@@ -133,9 +127,8 @@ class ConversationDetail(Screen[None]):
             f"turn {len(asked)}",
         )
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        if event.cursor_row < len(self._turns):
-            self.dashboard.open_request(self._turns[event.cursor_row].id)
+    def on_lines_opened(self, message: Lines.Opened) -> None:
+        self.dashboard.open_request(self._turns[message.index].id)
 
     def action_back(self) -> None:
         self.dismiss()

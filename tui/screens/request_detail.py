@@ -162,8 +162,8 @@ class RequestDetail(Screen[None]):
     def action_neighbour(self, step: int) -> None:
         log = self.dashboard.log_of_requests
         place = log.place(self._request_id)
-        if place is not None and 0 <= place + step < len(log.rows):
-            self._request_id = log.rows[place + step].id
+        if place is not None and log.first <= place + step < log.end:
+            self._request_id = log.at(place + step).id
             self.load()
 
     def action_search(self) -> None:

@@ -7,7 +7,8 @@ from operator import itemgetter
 from typing import Any
 
 from tui.text import day_and_clock, dollars, sparkline, tokens
-from tui.widgets.request_columns import Cell, short_model
+from tui.widgets.line_table import Cell
+from tui.widgets.request_columns import short_model
 from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from tui.asking import asked
 from tui.sidecar_client import SidecarError
 from tui.text import dollars, meter, percent
-from tui.widgets.request_columns import Cell
+from tui.widgets.line_table import Cell
 from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]
@@ -80,7 +80,7 @@ class Projects(TableView):
         if self.is_mounted:
             self._tell_switches()
 
-    def on_data_table_row_highlighted(self) -> None:
+    def on_lines_moved(self) -> None:
         self._tell_switches()
 
     def on_option_list_option_selected(self) -> None:

@@ -8,9 +8,7 @@ from typing import Any, Final
 
 from tui import text
 from tui.request_row import RequestRow
-
-Cell = tuple[str, str]
-"""What it says, and a colour of the theme (empty for the usual one, `dim` for less)."""
+from tui.widgets.line_table import Cell
 
 
 @dataclass(frozen=True, slots=True)

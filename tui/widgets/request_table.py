@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from operator import itemgetter
+from typing import Any, ClassVar, Final
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.color import Color
-from textual.events import Click, Resize
-from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.request_log import RequestLog
 from tui.request_row import RequestRow
-from tui.text import fit
+from tui.widgets.line_table import LineTable
 from tui.widgets.request_columns import COLUMNS, Column, fitting
 
-SLICE: Final = 4_000
-"""Rows that are looked at before a key press may come in between."""
+SLICE_SECONDS: Final = 0.004
+"""How long rows are looked at before a key may come in between; it passes through five tasks until it is drawn."""
+FEW: Final = 200
+"""Rows that are looked at between two looks at the clock."""
+MOST_FRESH: Final = 1_000
+"""New rows that are taken at once; where there are more, all are looked at in slices."""
 MOST_DRAWN: Final = 500
 """Lines that are kept as they were drawn."""
 
 Matches = Callable[[RequestRow], bool]
 
 
-class RequestTable(ScrollView, can_focus=True):
+class RequestTable(LineTable):
     """Follows the newest row until its user goes up; `End` follows again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "first", "Oldest", show=False),
         Binding("end,G", "follow", "Follow", key_display="End"),
-        Binding("enter", "open", "Open", key_display="⏎"),
         Binding("s", "sort(1)", "Sort"),
         Binding("S", "sort(-1)", "Sort back", show=False),
         Binding("r", "reverse", "Reverse", show=False),
     ]
-    DEFAULT_CSS = """
-    RequestTable { height: 1fr; background: $background; overflow-x: hidden; overflow-y: scroll; }
-    """
 
     following: reactive[bool] = reactive(True, init=False)
 
@@ -67,23 +58,25 @@ class RequestTable(ScrollView, can_focus=True):
         shown: int
         known: int
 
+    @dataclass
+    class AtTheTop(Message):
+        """Its user looks at the oldest rows that there are."""
+
     def __init__(self, log: RequestLog, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id)
         self._log = log
         self._matches: Matches | None = None
         self._sort: Column | None = None
         self._descending = False
-        self._places: list[int] = []
+        self._places: Sequence[int] = range(0)
         """Of the rows that are shown, in their order."""
-        self._seen = 0
-        """How many rows of the log were looked at."""
+        self._first = self._end = 0
+        """Which places of the log were looked at."""
+        self._shift = 0
+        """How many rows came, or went, before those on the screen since they were drawn."""
         self._generation = -1
         self._cursor: str | None = None
-        self._columns: list[tuple[Column, int]] = []
-        self._styles: dict[str, Style] = {}
-        self._under = Style(bold=True)
-        """Of the line under the cursor."""
-        self._base: Style | None = None
+        self._columns: list[Column] = []
         self._drawn: dict[str, tuple[RequestRow, bool, Strip]] = {}
         """Lines by request, each with its row and whether the cursor was on it: a row that is the same is not written
         anew."""
@@ -95,11 +88,10 @@ class RequestTable(ScrollView, can_focus=True):
     @property
     def rows(self) -> list[RequestRow]:
         """In the order of the screen."""
-        return [self._log.rows[place] for place in self._places]
+        return [self._log.at(place) for place in self._places]
 
     @property
-    def shown(self) -> int:
-        """How many rows."""
+    def count(self) -> int:
         return len(self._places)
 
     @property
@@ -112,7 +104,7 @@ class RequestTable(ScrollView, can_focus=True):
     def cursor_id(self) -> str | None:
         """The request under the cursor; the newest while following."""
         if self.following and self._places:
-            return self._log.rows[self._places[-1]].id
+            return self._row(-1).id
         return self._cursor
 
     @property
@@ -127,80 +119,124 @@ class RequestTable(ScrollView, can_focus=True):
 
     def update_rows(self) -> None:
         """The log has changed. A few rows are taken at once, many in slices."""
-        if self._log.generation != self._generation or len(self._log.rows) - self._seen > SLICE:
+        log = self._log
+        if log.generation != self._generation or log.end - self._end > MOST_FRESH or log.first < self._first:
             self.put_in_order()
             return
-        changed = self._log.changed()
-        fresh = range(self._seen, len(self._log.rows))
-        self._seen = len(self._log.rows)
-        self._take(fresh)
-        if self._matches is not None and changed:
+        changed, fresh = log.changed(), range(self._end, log.end)
+        self._let_go()
+        if changed and not (self._matches is None and self._sort is None):
             self._recheck(changed)
+        self._end = log.end
+        self._take(fresh)
         self._show(only_changes=True)
 
     @work(exclusive=True, group="arrange")
     async def put_in_order(self) -> None:
         """Look at every row anew, in slices, so that no key has to wait."""
         log, matches, column = self._log, self._matches, self._sort
-        generation, rows = log.generation, log.rows
-        places: list[int] = []
-        end = len(rows)
-        if matches is None:
-            places = list(range(end))
-        else:
-            for start in range(0, end, SLICE):
-                places += [place for place in range(start, min(start + SLICE, end)) if matches(rows[place])]
-                await asyncio.sleep(0)
-                if log.generation != generation:
-                    self.put_in_order()
-                    return
-        if column is not None:
-            key = column.key
-            snapshot = {place: rows[place] for place in places}
-            places = await asyncio.to_thread(
-                sorted, places, key=lambda place: key(snapshot[place]), reverse=self._descending
-            )
-        if log.generation != generation:
-            self.put_in_order()
-            return
-        log.changed()
-        self._generation, self._places, self._seen = generation, places, end
+        while True:
+            generation, first, end = log.generation, log.first, log.end
+            log.changed()  # from now on
+            places: Sequence[int] = range(first, end)
+            if matches is not None:
+                told = await self._told(places, matches, generation)
+                places = [place for place, wanted in zip(places, told, strict=False) if wanted]
+            if column is not None and log.generation == generation:
+                places = await self._sorted(places, column, generation)
+            if log.generation == generation:
+                break
+        if column is None and self._places:
+            self._shift += bisect_left(places, self._places[0])  # older rows came before those on the screen
+        self._generation, self._places, self._first, self._end = generation, places, first, end
+        self._let_go()
         self._show()
 
+    async def _told(self, places: Sequence[int], of: Callable[[RequestRow], Any], generation: int) -> list[Any]:
+        """What is to be said of each row, a slice at a time; short where the places are no longer true."""
+        log, told, begun = self._log, list[Any](), time.monotonic()
+        for start in range(0, len(places), FEW):
+            told += [of(log.at(max(place, log.first))) for place in places[start : start + FEW]]
+            if time.monotonic() - begun > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                if log.generation != generation:
+                    break
+                begun = time.monotonic()
+        return told
+
+    async def _sorted(self, places: Sequence[int], column: Column, generation: int) -> Sequence[int]:
+        """Each slice is put in order by itself: what is in order piece by piece is quickly put in order as a whole."""
+        keys = await self._told(places, column.key, generation)
+        pairs = list(zip(keys, places, strict=False))
+        for start in range(0, len(pairs), MOST_FRESH):
+            part = sorted(pairs[start : start + MOST_FRESH], key=itemgetter(0), reverse=self._descending)
+            pairs[start : start + MOST_FRESH] = part
+            await asyncio.sleep(0)
+        pairs.sort(key=itemgetter(0), reverse=self._descending)
+        return [place for _, place in pairs]
+
+    def _let_go(self) -> None:
+        """Of places whose rows are gone."""
+        gone = self._log.first
+        if gone > self._first:
+            self._first = gone
+            before = len(self._places)
+            self._places = [place for place in self._places if place >= gone]
+            if self._sort is None:
+                self._shift -= before - len(self._places)
+
     def _take(self, fresh: range) -> None:
-        rows, column = self._log.rows, self._sort
-        wanted = [place for place in fresh if self._matches is None or self._matches(rows[place])]
-        if column is None:
-            self._places += wanted
+        log, column, matches = self._log, self._sort, self._matches
+        if matches is None and column is None:
+            self._places = range(log.first, log.end)
             return
-        if self._descending:
-            self._places.reverse()
-        for place in wanted:
-            insort(self._places, place, key=lambda at: column.key(rows[at]))
-        if self._descending:
-            self._places.reverse()
+        fresh = range(max(fresh.start, log.first), fresh.stop)
+        self._insert([place for place in fresh if matches is None or matches(log.at(place))])
+
+    def _insert(self, wanted: Sequence[int]) -> None:
+        if not wanted:
+            return
+        log, column = self._log, self._sort
+        places = self._places if isinstance(self._places, list) else list(self._places)
+        if column is None:
+            for place in wanted:
+                insort(places, place)
+        else:
+            if self._descending:
+                places.reverse()
+            for place in wanted:
+                insort(places, place, key=lambda at: column.key(log.at(at)))
+            if self._descending:
+                places.reverse()
+        self._places = places
 
     def _recheck(self, changed: set[int]) -> None:
-        """Rows that match now and did not before (a status that came at the end), or the other way round."""
-        assert self._matches is not None
-        newest = set(self._places[-SLICE:])
-        now = {place for place in changed if self._matches(self._log.rows[place])}
-        gone, come = (changed - now) & newest, now - newest
+        """Rows that match now and did not before (a status that came at the end), or the other way round; and those
+        that belong elsewhere now."""
+        log, matches = self._log, self._matches
+        changed = {place for place in changed if log.first <= place < self._end}
+        now = changed if matches is None else {place for place in changed if matches(log.at(place))}
+        if self._sort is None:
+            come = {place for place in now if not self._has(place)}
+            gone = {place for place in changed - now if self._has(place)}
+        else:
+            come, gone = now, changed
         if gone:
             self._places = [place for place in self._places if place not in gone]
-        if come and self._sort is None:
-            for place in sorted(come):
-                if place not in self._places[-SLICE:]:
-                    insort(self._places, place)
+        self._insert(sorted(come))
+
+    def _has(self, place: int) -> bool:
+        at = bisect_left(self._places, place)
+        return at < len(self._places) and self._places[at] == place
 
     def _show(self, *, only_changes: bool = False) -> None:
         """With `only_changes` nothing is drawn where the rows on the screen are as they were."""
-        height = len(self._places) + 1
-        if height != self.virtual_size.height:  # set past Textual, which would lay out the whole screen anew
-            self.set_reactive(RequestTable.virtual_size, Size(self.size.width, height))
-            self.vertical_scrollbar.window_virtual_size = height
+        self.measure()
+        shift, self._shift = self._shift, 0
         if self.following:
             self.scroll_end(animate=False, immediate=True)
+        elif shift:
+            self.scroll_to(y=max(0, self.scroll_offset.y + shift), animate=False, immediate=True)
         picture = self._on_screen()
         if not only_changes or picture != self._picture or any(row.running for row in picture):
             self.refresh()
@@ -209,125 +245,86 @@ class RequestTable(ScrollView, can_focus=True):
 
     def _on_screen(self) -> list[RequestRow]:
         top = self.scroll_offset.y
-        return [self._log.rows[place] for place in self._places[top : top + max(0, self.size.height - 1)]]
+        return [self._row(index) for index in range(top, min(len(self._places), top + max(0, self.size.height - 1)))]
+
+    def _row(self, index: int) -> RequestRow:
+        """The oldest for one that was let go since the last look."""
+        return self._log.at(max(self._places[index], self._log.first))
 
     # --- drawing
 
-    def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._recolour())
-        self._recolour()
-
-    def on_resize(self, event: Resize) -> None:
-        columns = fitting(event.size.width - 1)
-        if columns != self._columns:
-            self._columns = columns
-            self._drawn.clear()
+    def laid_out(self) -> None:
         self._show()
 
-    def notify_style_update(self) -> None:
-        """Other colours: every line is written anew."""
-        super().notify_style_update()
-        self._base = None
+    def fit_columns(self, width: int) -> None:
+        fitted = fitting(width - 1)
+        self._columns = [column for column, _ in fitted]
+        self.headings = [(column.name, size, column.right) for column, size in fitted]
+        self._mark()
+
+    def forget(self) -> None:
         self._drawn.clear()
 
-    def watch_has_focus(self, _has_focus: bool) -> None:
-        """No style asks for it."""
-
-    def _recolour(self) -> None:
-        variables = self.app.theme_variables
-        names = ("primary", "success", "warning", "error", "accent")
-        self._styles = {name: Style(color=Color.parse(variables[name]).rich_color) for name in names}
-        self._styles |= {"": Style(), "dim": Style(dim=True)}
-        self._under = Style(bgcolor=Color.parse(variables["panel-lighten-2"]).rich_color, bold=True)
-        self._drawn.clear()
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        base = self._base = self._base or self.rich_style
-        if y == 0:
-            return self._head(width, base)
-        index = self.scroll_offset.y + y - 1
-        if index >= len(self._places):
-            return Strip.blank(width, base)
-        place = self._places[index]
-        row = self._log.rows[place]
+    def strip(self, index: int) -> Strip:
+        row = self._row(index)
         under = row.id == self.cursor_id
         if (drawn := self._drawn.get(row.id)) is not None and drawn[0] is row and drawn[1] == under:
             return drawn[2]
         if row.running:
-            return self._line(self._log.now(place), under, width, base)
-        strip = self._line(row, under, width, base)
+            now = row.lasting(max(0.0, self._log.age(row.time) * 1000))
+            return self.write([column.cell(now) for column in self._columns], under=under, bold=True)
+        strip = self.write([column.cell(row) for column in self._columns], under=under)
         if len(self._drawn) >= MOST_DRAWN:
             self._drawn.clear()
         self._drawn[row.id] = row, under, strip
         return strip
 
-    def _line(self, row: RequestRow, under: bool, width: int, base: Style) -> Strip:
-        """Neighbours of one colour are one piece."""
-        if under:
-            base += self._under
-        elif row.running:
-            base += Style(bold=True)
-        pieces: list[tuple[str, str]] = []
-        for column, size in self._columns:
-            said, colour = column.cell(row)
-            shown = f"{fit(said, size, right=column.right)} "
-            if pieces and pieces[-1][1] == colour:
-                shown = pieces.pop()[0] + shown
-            pieces.append((shown, colour))
-        segments = [Segment(shown, base + self._styles.get(colour, Style())) for shown, colour in pieces]
-        return Strip(segments).adjust_cell_length(width, base)
-
-    def _head(self, width: int, base: Style) -> Strip:
-        head = base + Style(bold=True, underline=True)
-        said = ""
-        for column, size in self._columns:
-            mark = ("▼" if self._descending else "▲") if column is self._sort else ""
-            said += f"{fit(column.name.strip() + mark, size, right=column.right)} "
-        return Strip([Segment(said, head)]).adjust_cell_length(width, head)
+    def _mark(self) -> None:
+        """The column that it is sorted by."""
+        mark = "▼" if self._descending else "▲"
+        self.headings = [
+            (column.name.strip() + (mark if column is self._sort else ""), size, right)
+            for column, (_, size, right) in zip(self._columns, self.headings, strict=True)
+        ]
 
     # --- keys and mouse
 
-    def _index(self) -> int:
-        """Of the row under the cursor among those that are shown; the last where it is none of them."""
+    @property
+    def cursor(self) -> int:
+        """Among the rows that are shown; the last where it is none of them."""
         wanted = self.cursor_id
         place = self._log.place(wanted) if wanted is not None else None
         if place is None or not self._places:
             return len(self._places) - 1
         if self._sort is None:
-            at = bisect_left(self._places, place)
-            return at if at < len(self._places) and self._places[at] == place else len(self._places) - 1
+            return bisect_left(self._places, place) if self._has(place) else len(self._places) - 1
         try:
             return self._places.index(place)
         except ValueError:
             return len(self._places) - 1
 
-    def move_to(self, index: int) -> str | None:
-        """The cursor onto a row of the screen's order; its request."""
+    @property
+    def rests(self) -> bool:
+        return not self.following
+
+    def move_to(self, index: int) -> None:
         if not self._places:
-            return None
-        index, before = max(0, min(len(self._places) - 1, index)), self._index()
-        self._cursor = self._log.rows[self._places[index]].id
+            return
+        before = self.cursor
+        index = max(0, min(len(self._places) - 1, index))
+        self._cursor = self._row(index).id
         self.following = False
-        self.scroll_to_region(Region(0, index, 1, 2), animate=False, immediate=True)
-        for line in (before, index):  # scrolling draws all of them, but mostly only these two have changed
-            self.refresh_line(line + 1)
+        self.show_cursor(before)
         self.post_message(self.Changed(len(self._places), len(self._log.rows)))
-        return self._cursor
+        if index <= self.size.height and self._sort is None:
+            self.post_message(self.AtTheTop())
 
     def action_move(self, step: int) -> None:
-        at = self._index()
+        at = self.cursor
         if step > 0 and at == len(self._places) - 1 and self._sort is None:
             self.action_follow()
         else:
             self.move_to(at + step)
-
-    def action_page(self, step: int) -> None:
-        self.move_to(self._index() + step * max(1, self.size.height - 2))
-
-    def action_first(self) -> None:
-        self.move_to(0)
 
     def action_follow(self) -> None:
         self.following = True
@@ -339,35 +336,23 @@ class RequestTable(ScrollView, can_focus=True):
 
     def action_sort(self, step: int) -> None:
         """By the next column; behind the last one by time of arrival again."""
-        order = [None, *(column for column, _ in self._columns)]
+        order = [None, *self._columns]
         self._sort_by(order[(order.index(self._sort) + step) % len(order)] if self._sort in order else None)
 
     def action_reverse(self) -> None:
         self._descending = not self._descending
         self._sort_by(self._sort or COLUMNS[1], keep=True)
 
+    def click_heading(self, column: int) -> None:
+        if self._columns[column] is self._sort:
+            self.action_reverse()
+        else:
+            self._sort_by(self._columns[column])
+
     def _sort_by(self, column: Column | None, *, keep: bool = False) -> None:
         if not keep:
             self._descending = column is not None and column.right  # the largest first
         self._sort = column
         self.following = column is None
+        self._mark()
         self.put_in_order()
-
-    def on_click(self, event: Click) -> None:
-        if event.y == 0:
-            at = 0
-            for column, size in self._columns:
-                if at <= event.x <= at + size:
-                    if column is self._sort:
-                        self.action_reverse()
-                    else:
-                        self._sort_by(column)
-                    return
-                at += size + 1
-            return
-        index = self.scroll_offset.y + event.y - 1
-        if index < len(self._places):
-            again = self._log.rows[self._places[index]].id == self.cursor_id and not self.following
-            self.move_to(index)
-            if again:
-                self.action_open()

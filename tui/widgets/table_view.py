@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from rich.cells import cell_len
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
 from tui import csv_file
 from tui.asking import asked
 from tui.sidecar_client import SidecarError
 from tui.views import View
-from tui.widgets.request_columns import Cell
+from tui.widgets.line_table import Cell
+from tui.widgets.lines import Lines
 
 Json = Mapping[str, Any]
 
@@ -63,10 +62,9 @@ class TableView(View):
     TableView .bar > Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $surface; }
     TableView .bar > Input:focus { background: $panel; }
     TableView .bar > Static { width: auto; padding: 0 1; color: $foreground 70%; }
-    TableView DataTable { height: 1fr; background: $background; }
     TableView .nothing { display: none; padding: 1 2; }
     TableView.-nothing .nothing { display: block; }
-    TableView.-nothing DataTable { display: none; }
+    TableView.-nothing Lines { display: none; }
     """
     NAME: ClassVar[str]
     """Of the exported file."""
@@ -100,15 +98,15 @@ class TableView(View):
             yield Input(placeholder="/ filter: any words")
             yield Static(markup=False)
         yield Static(self.NOTHING, classes="nothing", markup=False)
-        yield DataTable(cursor_type="row", zebra_stripes=False)
+        yield Lines()
 
     @property
-    def table(self) -> DataTable[Text]:
-        return self.query_one(DataTable)
+    def table(self) -> Lines:
+        return self.query_one(Lines)
 
     @property
     def under_cursor(self) -> Json | None:
-        row = self.table.cursor_row
+        row = self.table.cursor
         return self._shown[row] if 0 <= row < len(self._shown) else None
 
     def show(self) -> None:
@@ -166,15 +164,15 @@ class TableView(View):
         at = order.index(self._sort) if self._sort in order else 0
         self._sort_by(order[(at + step) % len(order)])
 
-    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
-        column = self._columns[event.column_index]
+    def on_lines_heading_clicked(self, message: Lines.HeadingClicked) -> None:
+        column = self._columns[message.column]
         if column is self._sort:
             self._ascending = not self._ascending
             self._draw()
         else:
             self._sort_by(column)
 
-    def on_data_table_row_selected(self) -> None:
+    def on_lines_opened(self) -> None:
         if (line := self.under_cursor) is not None:
             self.chosen(line)
 
@@ -200,27 +198,19 @@ class TableView(View):
         self._shown = lines
         narrow = self.size.width < 100
         self._columns = [one for one in self.COLUMNS if not (narrow and one.wide)]
-        table = self.table
-        table.clear(columns=True)
-        headings = [one.name + ((" ▲" if self._ascending else " ▼") if one is column else "") for one in self._columns]
-        cells = [[self._cell(one, line) for one in self._columns] for line in lines]
-        for number, (one, heading) in enumerate(zip(self._columns, headings, strict=True)):
-            # Said here: a table that measures for itself may be drawn before it has.
-            width = max(cell_len(heading), *(row[number].cell_len for row in cells), 1)
-            table.add_column(Text(heading, justify="right" if one.right else "left"), width=width)
-        table.add_rows(cells)
-        if kept is not None:
-            row = next((row for row, line in enumerate(lines) if self.key_of(line) == kept), 0)
-            table.move_cursor(row=row, animate=False)
+        mark = "▲" if self._ascending else "▼"
+        names = [(one.name + (mark if one is column else ""), one.right) for one in self._columns]
+        cells = [[_cell(one, line) for one in self._columns] for line in lines]
+        row = next((row for row, line in enumerate(lines) if self.key_of(line) == kept), 0)
+        self.table.tell(names, cells, row)
         self.set_class(not self._lines, "-nothing")
         by = f" · by {column.name.lower()}" if column is not None else ""
         self.query_one(".bar > Static", Static).update(f"{len(lines):,} of {len(self._lines):,}{by}")
 
-    def _cell(self, column: TableColumn, line: Json) -> Text:
-        cell = column.cell(line)
-        said, colour = (cell, "") if isinstance(cell, str) else cell
-        style = self.app.theme_variables.get(colour, colour)
-        return Text(said, style, justify="right" if column.right else "left")
-
     def _words(self, line: Json) -> str:
         return "\n".join(str(column.key(line)) for column in self.COLUMNS).casefold()
+
+
+def _cell(column: TableColumn, line: Json) -> Cell:
+    cell = column.cell(line)
+    return (cell, "") if isinstance(cell, str) else cell
