@@ -18,7 +18,7 @@ from tui.themes import THEMES
 from tui.views import VIEWS
 from tui.widgets.banner import Banner
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.top_bar import ViewTab
+from tui.widgets.top_bar import TopBar
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_a_click_on_a_key_in_the_last_line_presses_it(sidecar: ToldSidecar
 
 async def test_a_click_on_a_name_shows_its_view(sidecar: ToldSidecar) -> None:
     async with watching(sidecar) as (app, pilot):
-        await pilot.click(app.query(ViewTab)[1])
+        await pilot.click(TopBar, offset=(shown(pilot).splitlines()[0].index("Requests"), 0))
         await until(pilot, lambda: app.view.id == "requests")
 
 

@@ -21,7 +21,7 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_table import Cell
 from tui.widgets.lines import Lines
 from tui.widgets.request_columns import cache, count, models, saved, short_model
-from tui.widgets.stacked_plot import Series, StackedPlot
+from tui.widgets.stacked_plot import Plot, Series, StackedPlot
 
 if TYPE_CHECKING:
     from tui.app import Dashboard
@@ -68,7 +68,7 @@ class ConversationDetail(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="head", markup=False)
         yield Static(id="misses", markup=False)
-        yield StackedPlot("The prompt, turn by turn", tokens)
+        yield StackedPlot("The prompt, turn by turn")
         yield Lines()
         yield KeyBar()
 
@@ -117,15 +117,12 @@ class ConversationDetail(Screen[None]):
         """Only turns that Claude counted: an answer from the response cache has no prompt."""
         plot = self.query_one(StackedPlot)
         plot.display = bool(asked)
-        plot.draw(
-            [
-                Series("written", "accent", [row.input_tokens + row.cache_write_tokens for row in asked]),
-                Series("cached", "primary", [row.cache_read_tokens for row in asked]),
-                Series("removed", "success", [row.removed_tokens for row in asked]),
-            ],
-            lambda share: f"turn {1 + int(share * len(asked))}",
-            f"turn {len(asked)}",
+        series = (
+            Series("written", "accent", [row.input_tokens + row.cache_write_tokens for row in asked]),
+            Series("cached", "primary", [row.cache_read_tokens for row in asked]),
+            Series("removed", "success", [row.removed_tokens for row in asked]),
         )
+        plot.tell(Plot(series, tokens, lambda share: f"turn {1 + int(share * len(asked))}", f"turn {len(asked)}"))
 
     def on_lines_opened(self, message: Lines.Opened) -> None:
         self.dashboard.open_request(self._turns[message.index].id)

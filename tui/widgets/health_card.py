@@ -1,51 +1,28 @@
-"""How Claude and the sidecar are, in a line each: what one looks for when an answer does not come."""
+"""How Claude and the sidecar are, in a line each: what one looks for when an answer does not come. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.widgets import Static
-
+from tui.drawing import Line, boxed, cropped
 from tui.widgets.top_bar import SIGNS
 
 INTERCEPTOR: Final = {"running": "success", "restarting": "error", "starting": "warning", "stopping": "warning"}
 """A colour of the theme for each of its states; for none of them: off."""
 
-Line = tuple[str, str, str]
+Fact = tuple[str, str, str]
 """What it is about, what is said, a colour of the theme (or none)."""
 
 
-class HealthCard(Vertical):
-    DEFAULT_CSS = """
-    HealthCard {
-        width: 1fr;
-        height: auto;
-        padding: 0 1;
-        border: round $foreground 25%;
-        border-title-color: $primary;
-    }
-    HealthCard Static { width: 1fr; height: 5; }
-    """
-    BORDER_TITLE = "Claude"
-
-    def compose(self) -> ComposeResult:
-        yield Static(markup=False)
-
-    def tell(self, state: Mapping[str, Any], retries: int) -> None:
-        """The newest state; `retries` are those of the chosen span of time."""
-        told = Text(no_wrap=True, overflow="ellipsis")
-        for about, said, colour in _lines(state, retries):
-            told.append(f"{about:<12}", style="dim")
-            told.append(f"{said}\n", style=self.app.theme_variables.get(colour, ""))
-        told.rstrip()
-        self.query_one(Static).update(told, layout=False)
+def health_card(state: Mapping[str, Any] | None, retries: int, width: int) -> list[Line]:
+    """A box of seven lines. `retries` are those of the chosen span of time."""
+    facts = _facts(state, retries) if state is not None else ()
+    lines = [cropped([(f"{about:<12}", "dim"), (said, colour)], width - 4) for about, said, colour in facts]
+    return boxed("Claude", lines, width, 7)
 
 
-def _lines(state: Mapping[str, Any], retries: int) -> Iterator[Line]:
+def _facts(state: Mapping[str, Any], retries: int) -> Iterator[Fact]:
     upstream = state["upstream"]
     sign, colour = SIGNS.get(upstream["state"], SIGNS["unknown"])
     yield "upstream", f"{sign} {upstream['state']}", colour
@@ -58,7 +35,7 @@ def _lines(state: Mapping[str, Any], retries: int) -> Iterator[Line]:
     yield "bodies", (f"newest {keeps}" if keeps else "none kept") + recording, ""
 
 
-def breaker_line(state: Mapping[str, Any]) -> Line:
+def breaker_line(state: Mapping[str, Any]) -> Fact:
     """Closed, or for what it is not."""
     tripped = [f"{row['state'].replace('_', ' ')} for {row['name']}" for row in state["upstream"]["breakers"]
                if row["state"] != "closed"]  # fmt: skip

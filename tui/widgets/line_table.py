@@ -9,26 +9,21 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.color import Color
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.text import fit
-
-COLOURS: Final = ("primary", "secondary", "success", "warning", "error", "accent")
-DIM: Final = 0.62
-"""How much of the text's own colour is in what matters less."""
+from tui.widgets.inks import Inks, filtered
 
 Cell = tuple[str, str]
 """What it says, and a colour of the theme (empty for the usual one, `dim` for less)."""
 Heading = tuple[str, int, bool]
 """A column: its name, its width in cells, and whether it stands right."""
-Ink = tuple[str, bool, bool]
-"""A colour, whether the line is under the cursor, whether it is bold."""
+UNDER: Final = " on panel-lighten-2"
+"""How the line looks that the cursor is on."""
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -50,7 +45,7 @@ class LineTable(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id)
         self.headings: Sequence[Heading] = ()
-        self._inks: dict[Ink, Style] = {}
+        self._inks = Inks({})
         self._blank = Strip.blank(0)
 
     # --- what a class of its own says
@@ -113,8 +108,8 @@ class LineTable(ScrollView, can_focus=True):
         """No style asks for it."""
 
     def _other_colours(self) -> None:
-        self._inks.clear()
-        self._blank = Strip.blank(self.size.width, self.ink())
+        self._inks = Inks(self.app.theme_variables)
+        self._blank = Strip.blank(self.size.width, self._inks(""))
         self.forget()
         self.refresh()
 
@@ -127,6 +122,8 @@ class LineTable(ScrollView, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         top, whole = self.scroll_offset.y, self.size.width
+        if self._blank.cell_length != whole:  # not laid out yet
+            return [Strip.blank(crop.width)] * crop.height
         lines = []
         for y in crop.line_range:
             index = top + y - 1
@@ -134,18 +131,6 @@ class LineTable(ScrollView, can_focus=True):
         if crop.x == 0 and crop.width == whole:
             return lines
         return [line.crop(crop.x, crop.right) for line in lines]
-
-    def ink(self, colour: str = "", *, under: bool = False, bold: bool = False) -> Style:
-        """Foreground and background, as the terminal is told them."""
-        if (known := self._inks.get((colour, under, bold))) is not None:
-            return known
-        variables = self.app.theme_variables
-        back = Color.parse(variables["panel-lighten-2" if under else "background"])
-        text = Color.parse(variables["foreground"])
-        fore = back.blend(text, DIM) if colour == "dim" else Color.parse(variables[colour]) if colour else text
-        ink = Style(color=fore.rich_color, bgcolor=back.rich_color, bold=bold or under)
-        self._inks[colour, under, bold] = ink
-        return ink
 
     def write(self, cells: Sequence[Cell], *, under: bool = False, bold: bool = False) -> Strip:
         """One line; neighbours of one colour are one piece."""
@@ -160,23 +145,22 @@ class LineTable(ScrollView, can_focus=True):
             else:
                 inks.append(colour)
                 pieces.append([shown, " "])
+        loud, ground = "bold " if bold or under else "", UNDER if under else ""
         segments = [
-            Segment("".join(piece), self.ink(colour, under=under, bold=bold))
+            Segment("".join(piece), self._inks(f"{loud}{colour}{ground}"))
             for piece, colour in zip(pieces, inks, strict=True)
         ]
         if left > 0:
-            segments.append(Segment(" " * left, self.ink(under=under)))
+            segments.append(Segment(" " * left, self._inks(ground)))
         return self._filtered(Strip(segments, self.size.width - min(0, left)))
 
     def _head(self) -> Strip:
         said = "".join(f"{fit(name, size, right=right)} " for name, size, right in self.headings)
-        loud, width = self.ink(bold=True) + Style(underline=True), self.size.width
-        return self._filtered(Strip([Segment(said.ljust(width)[:width], loud)], width))
+        width = self.size.width
+        return self._filtered(Strip([Segment(said.ljust(width)[:width], self._inks("bold underline"))], width))
 
     def _filtered(self, strip: Strip) -> Strip:
-        """As what Textual draws itself: without colours where there are none."""
-        for one in self.get_line_filters():
-            strip = strip.apply_filter(one, Color.parse(self.app.theme_variables["background"]))
+        strip = filtered(self, strip)
         return strip.crop(0, self.size.width) if strip.cell_length > self.size.width else strip
 
     # --- keys and mouse

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar, Final
 
-from rich.style import Style
-from rich.text import Text
-from textual.widget import Widget
-
+from tui.drawing import Line, Piece, boxed
 from tui.themes import NO_COLOUR
+from tui.widgets.picture import Picture
 
 SHADES: Final = ("█", "▒", "░")
 PARTS: Final = " ▁▂▃▄▅▆▇█"
@@ -36,91 +34,87 @@ class Series:
     values: Sequence[int]
 
 
-class StackedPlot(Widget):
-    """Fills what room it has. Amounts below nothing count as nothing."""
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Amounts over time. `say` writes an amount in at most seven characters; `label` writes on the axis what stands
+    there, from 0 at its beginning to 1 at its end, which is `last`. Amounts below nothing count as nothing."""
 
-    DEFAULT_CSS: ClassVar[str] = """
-    StackedPlot {
-        width: 1fr;
-        height: 1fr;
-        min-height: 7;
-        padding: 0 1;
-        border: round $foreground 25%;
-        border-title-color: $primary;
-    }
-    """
+    series: Sequence[Series]
+    say: Callable[[int], str]
+    label: Callable[[float], str]
+    last: str = "now"
 
-    def __init__(self, title: str, say: Callable[[int], str], *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
-        """`say` writes an amount in at most seven characters."""
-        super().__init__(id=id)
-        self.border_title = title
-        self._say = say
-        self._series: Sequence[Series] = ()
-        self._label: Callable[[float], str] = lambda _: ""
-        self._last = ""
-
-    def draw(self, series: Sequence[Series], label: Callable[[float], str], last: str = "now") -> None:
-        """`label` writes on the axis what stands there: from 0 at its beginning to 1 at its end, which is `last`."""
-        self._series = series
-        self._label = label
-        self._last = last
-        self.refresh()
-
-    def render(self) -> Text:
-        width, height = self.size.width - AXIS_WIDTH, self.size.height - 2
+    def lines(self, width: int, height: int, *, shaded: bool) -> list[Line]:
+        """In so many cells and lines; `shaded` where colours tell nothing."""
+        width, height = width - AXIS_WIDTH, height - 2
         if width < 8 or height < 2:
-            return Text()
-        columns = [_resampled(one.values, width) for one in self._series]
+            return []
+        columns = [_resampled(one.values, width) for one in self.series]
         stacks = list(zip(*columns, strict=True)) if columns else [()] * width
         top = max((sum(stack) for stack in stacks), default=0)
-        fill = _shaded if self.app.theme == NO_COLOUR.name else _coloured
+        fill = _shaded if shaded else _coloured
         drawn = [fill(stack, top, height) for stack in stacks]
-        picture = Text(no_wrap=True)
+        lines: list[Line] = []
         for line in range(height, 0, -1):
-            label = self._say(top) if line == height else self._say(top // 2) if line == (height + 1) // 2 else ""
-            picture.append(f"{label:>{AXIS_WIDTH - 2}} {'┤' if label else '│'}", style="dim")
-            self._cells(picture, [column[line - 1] for column in drawn])
-            picture.append("\n")
-        picture.append(" " * (AXIS_WIDTH - 1) + "└" + self._axis(width) + "\n", style="dim")
-        return picture.append(self._legend(width))
+            label = self.say(top) if line == height else self.say(top // 2) if line == (height + 1) // 2 else ""
+            axis = (f"{label:>{AXIS_WIDTH - 2}} {'┤' if label else '│'}", "dim")
+            lines.append([axis, *self._cells([column[line - 1] for column in drawn])])
+        lines.append([(" " * (AXIS_WIDTH - 1) + "└" + self._axis(width), "dim")])
+        return [*lines, self._legend(width, shaded=shaded)]
 
-    def _cells(self, picture: Text, cells: Sequence[Cell]) -> None:
+    def _cells(self, cells: Sequence[Cell]) -> Iterator[Piece]:
         """Neighbours that look the same are one piece: a picture has some hundred pieces, not some thousand."""
         for look, alike in groupby(cells, key=lambda cell: cell[1:]):
             fore, back = look
-            style = Style(
-                color=None if fore is None else self._colour(fore),
-                bgcolor=None if back is None else self._colour(back),
-            )
-            picture.append("".join(cell[0] for cell in alike), style=style)
+            ground = "" if back is None else f" on {self.series[back].colour}"
+            yield "".join(cell[0] for cell in alike), ("" if fore is None else self.series[fore].colour) + ground
 
     def _axis(self, width: int) -> str:
         labels = max(1, width // LABEL_EVERY)
         axis = ["─"] * width
         said = ""
         for number in range(labels):
-            if said := self._label(number / labels):
+            if said := self.label(number / labels):
                 at = number * width // labels
                 axis[at : at + len(said) + 2] = f" {said} "
-        if self._last and self._last != said:
-            axis[width - len(self._last) - 1 :] = f" {self._last}"
+        if self.last and self.last != said:
+            axis[width - len(self.last) - 1 :] = f" {self.last}"
         return "".join(axis[:width])
 
-    def _legend(self, width: int) -> Text:
+    def _legend(self, width: int, *, shaded: bool) -> Line:
         """With amounts, where there is room for them."""
-        amounts = [self._say(sum(max(0, value) for value in one.values)) for one in self._series]
-        whole = sum(len(one.name) + 5 + len(amount) for one, amount in zip(self._series, amounts, strict=True))
-        least = sum(len(one.name) + 4 for one in self._series) - 2
-        legend = Text(" " * max(0, min(AXIS_WIDTH, AXIS_WIDTH + width - least)), no_wrap=True)
-        shades = SHADES if self.app.theme == NO_COLOUR.name else ("■", "■", "■")
-        for place, one in enumerate(self._series):
-            legend.append(f"{shades[place % len(shades)]} ", style=Style(color=self._colour(place)))
-            legend.append(f"{one.name} ")
-            legend.append(f"{amounts[place]}  " if whole <= width + 2 else " ", style="bold")
+        amounts = [self.say(sum(max(0, value) for value in one.values)) for one in self.series]
+        whole = sum(len(one.name) + 5 + len(amount) for one, amount in zip(self.series, amounts, strict=True))
+        least = sum(len(one.name) + 4 for one in self.series) - 2
+        legend: list[Piece] = [(" " * max(0, min(AXIS_WIDTH, AXIS_WIDTH + width - least)), "")]
+        shades = SHADES if shaded else ("■", "■", "■")
+        for place, one in enumerate(self.series):
+            legend.append((f"{shades[place % len(shades)]} ", one.colour))
+            legend.append((f"{one.name} ", ""))
+            legend.append((f"{amounts[place]}  " if whole <= width + 2 else " ", "bold"))
         return legend
 
-    def _colour(self, place: int) -> str:
-        return self.app.theme_variables.get(self._series[place].colour, "")
+
+class StackedPlot(Picture):
+    """A plot with a frame of its own."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    StackedPlot { width: 1fr; height: 1fr; min-height: 7; }
+    """
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id)
+        self._title = title
+        self._plot: Plot | None = None
+
+    def tell(self, plot: Plot) -> None:
+        self._plot = plot
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Sequence[Line]:
+        shaded = self.app.theme == NO_COLOUR.name
+        lines = self._plot.lines(width - 4, height - 2, shaded=shaded) if self._plot is not None else []
+        return boxed(self._title, lines, width, height)
 
 
 def _resampled(values: Sequence[int], width: int) -> list[int]:

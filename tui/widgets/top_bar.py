@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.events import Click
 from textual.message import Message
-from textual.widgets import Static
 
+from tui.drawing import Line, Piece, padded, size
 from tui.text import duration
+from tui.widgets.picture import Picture
 
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {
     "ok": ("●", "success"),
-    "unknown": ("○", "foreground"),
+    "unknown": ("○", ""),
     "degraded": ("◐", "warning"),
     "down": ("✖", "error"),
 }
 """Of how Claude answers: a sign and a colour of the theme."""
+BRAND: Final = " cgw "
+LEAST: Final = 12
+"""Cells for how Claude is; names of views are cut where they leave no room for it."""
 
 
-class TopBar(Horizontal):
+class TopBar(Picture):
+    """A click on a name shows its view."""
+
     DEFAULT_CSS = """
-    TopBar {
-        height: 1;
-        background: $panel;
-    }
-    TopBar > #brand { width: auto; padding: 0 1; background: $primary; color: $background; text-style: bold; }
-    TopBar > ViewTab { width: auto; padding: 0 1; color: $foreground 70%; }
-    TopBar > ViewTab:hover { background: $boost; }
-    TopBar > ViewTab.-chosen { color: $primary; background: $background; text-style: bold; }
-    TopBar > #how { width: 1fr; text-align: right; padding: 0 1; color: $foreground 80%; }
+    TopBar { height: 1; background: $panel; overflow-y: hidden; }
     """
+    GROUND = "panel"
 
     @dataclass
     class Chosen(Message):
@@ -46,39 +42,55 @@ class TopBar(Horizontal):
     def __init__(self, titles: Sequence[str]) -> None:
         super().__init__()
         self._titles = titles
-
-    def compose(self) -> ComposeResult:
-        yield Static("cgw", id="brand")
-        for index, title in enumerate(self._titles):
-            yield ViewTab(index, title)
-        yield Static("connecting", id="how", markup=False)
+        self._chosen = 0
+        self._state: Mapping[str, Any] | None = None
 
     def choose(self, index: int) -> None:
-        for tab in self.query(ViewTab):
-            tab.set_class(tab.index == index, "-chosen")
+        self._chosen = index
+        self.redraw()
 
     def tell(self, state: Mapping[str, Any]) -> None:
         """The newest state of the sidecar."""
-        upstream = state["upstream"]
-        sign, colour = SIGNS.get(upstream["state"], SIGNS["unknown"])
-        told = Text(no_wrap=True, overflow="ellipsis")
-        told.append(f"{sign} ", style=self.app.theme_variables.get(colour, ""))
-        told.append(f"Claude {upstream['state']}")
-        if state["ledger"].get("state") not in {"ok", "starting"}:
-            told.append(f"  ! ledger {state['ledger'].get('state')}")
-        if in_flight := state["in_flight"]:
-            told.append(f"  ▶ {in_flight}")
-        told.append(f"  up {duration(state['uptime_seconds'])}")
-        self.query_one("#how", Static).update(told, layout=False)
+        self._state = state
+        self.redraw()
 
+    def draw(self, width: int, height: int) -> Sequence[Line]:
+        line: list[Piece] = [(BRAND, "bold background on primary")]
+        for index, name in enumerate(self._names(width)):
+            line.append((name, "bold primary on background" if index == self._chosen else "dim"))
+        room = width - size(line) - 1
+        how = next((one for one in self._how() if size(one) <= room), [])
+        return [[*padded(line, width - size(how) - 1), *how, (" ", "")]]
 
-class ViewTab(Static):
-    """One view's name, with its key."""
+    def _names(self, width: int) -> list[str]:
+        """Whole where there is room, else as much of the longest as there is: the keys are always seen."""
+        most = max(map(len, self._titles))
+        room = width - len(BRAND) - LEAST
+        while most > 1 and sum(min(len(title), most) + 4 for title in self._titles) > room:
+            most -= 1
+        return [f" {index} {title[:most]} " for index, title in enumerate(self._titles, 1)]
 
-    def __init__(self, index: int, title: str) -> None:
-        super().__init__(f"{index + 1} {title}", markup=False)
-        self.index = index
+    def _how(self) -> Iterator[Line]:
+        """The more there is room for the more is said."""
+        state = self._state
+        if state is None:
+            yield [("connecting", "")]
+            return
+        sign, colour = SIGNS.get(state["upstream"]["state"], SIGNS["unknown"])
+        claude: Line = [(f"{sign} ", colour), (f"Claude {state['upstream']['state']}", "")]
+        ledger = state["ledger"].get("state")
+        trouble: Line = [] if ledger in {"ok", "starting"} else [(f"  ! ledger {ledger}", "error")]
+        running: Line = [(f"  ▶ {state['in_flight']}", "")] if state["in_flight"] else []
+        yield [*claude, *trouble, *running, (f"  up {duration(state['uptime_seconds'])}", "dim")]
+        yield [*claude, *trouble, *running]
+        yield [*claude, *trouble]
+        yield trouble or claude
+        yield [(sign, colour)]
 
     def on_click(self, event: Click) -> None:
         event.stop()
-        self.post_message(TopBar.Chosen(self.index))
+        at = len(BRAND)
+        for index, name in enumerate(self._names(self.size.width)):
+            if at <= event.x < at + len(name):
+                self.post_message(self.Chosen(index))
+            at += len(name)
