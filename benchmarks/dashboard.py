@@ -196,7 +196,9 @@ def part_rows(args: argparse.Namespace, folder: Path) -> None:
         told(child, 10, 100)
         time.sleep(2)
         print(f"a table of {ROWS:,} requests")
-        tell(measured("rows", url, key, folder, args, lambda _: None)["latency"])
+        found = measured("rows", url, key, folder, args, lambda _: None)
+        tell(found["latency"])
+        print(f"  memory: {found['bytes_a_row']:.0f} bytes a row")
 
 
 def part_soak(args: argparse.Namespace, folder: Path) -> None:
@@ -239,6 +241,7 @@ async def _beside(folder: Path) -> None:
             "ANTHROPIC_BASE_URL": claude.url,
             "ANTHROPIC_API_KEY": claude.api_key,
             "GATEWAY_API_KEY": "cgw-key-of-the-benchmark",
+            "RATE_LIMIT_RPM": "1000000",
         }
         command = [sys.executable, "-m", "sidecar", "up", "--headless", "--port", "0"]
         with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as up:
@@ -264,7 +267,9 @@ def _url_of(home: Path) -> str:
 async def _in_turns(url: str, environ: dict[str, str]) -> None:
     """Without and with a dashboard, over and over: what else the machine does falls on both."""
     latency: dict[str, list[float]] = {"without": [], "with": []}
-    async with aiohttp.ClientSession(headers={"x-api-key": environ["GATEWAY_API_KEY"]}, trust_env=False) as session:
+    reused = aiohttp.TCPConnector(keepalive_timeout=1.0)  # a sidecar closes what nobody used for some seconds
+    headers = {"x-api-key": environ["GATEWAY_API_KEY"]}
+    async with aiohttp.ClientSession(headers=headers, connector=reused, trust_env=False) as session:
         await _load(session, url, 2.0)
         for turn in range(2 * BESIDE_ROUNDS):
             name = ("without", "with")[turn % 2]

@@ -175,17 +175,18 @@ def _up_here(
 
 
 def _up_in_background(home: Home, settings: Settings, arguments: list[str], *, detach: bool) -> None:
+    from sidecar.commands import dashboard
     from sidecar.commands.background import BackgroundSidecar
 
     if is_claimed(home):
         fail(already_running(home))
+    if not detach:
+        dashboard.import_meanwhile()
     child = BackgroundSidecar(home, arguments, tied=not detach)
     url = child.running.url
     if detach:
         say(_welcome(url, home, settings, f"Requests are logged in {home.log_file}; `cgw down` stops it."))
         return
-    from sidecar.commands import dashboard
-
     if settings.intercept:
         say(interception.welcome(settings))
     ending: dashboard.Ending = "stop"

@@ -259,7 +259,7 @@ class Settings(BaseSettings):
     """Most requests answered at one time; more get a 503."""
     keep_bodies: Annotated[int, Field(ge=0)] = 50
     """Of how many requests bodies and answers are kept for the dashboard, in memory only; 0 keeps none."""
-    dashboard_rows: Count = 20_000
+    dashboard_rows: Count = 100_000
     """Of how many requests the dashboard has a line; a thousand take about 1.2 MB. 100,000 are shown without lag."""
     ping_seconds: Seconds = 10.0
     """Silence after which a streaming client gets a comment, so that it does not give up."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -25,8 +26,8 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.top_bar import TopBar
 
 TICK_SECONDS = 0.25
-HISTORY = 1000
-"""Requests of the ledger that are shown from the beginning."""
+PAGE = 1000
+"""Requests that are asked of the ledger at once."""
 
 USUAL_BODIES = 50
 """How many are kept where the sidecar kept none when we came."""
@@ -74,6 +75,8 @@ class Dashboard(App[Ending]):
         self.lost = False
         self.paused = False
         self._owns_sidecar = owns_sidecar
+        self.more_history = False
+        """Whether the ledger has requests that are older than those in the table."""
         self._shown_version = -1
         self._instance: str | None = None
         self._ended_unseen = False
@@ -89,9 +92,8 @@ class Dashboard(App[Ending]):
         yield KeyBar()
 
     async def on_mount(self) -> None:
-        await self.client.open()
         await self.action_view(VIEWS[0].id)
-        self.follow()
+        self.call_after_refresh(self.follow)
         self.set_interval(TICK_SECONDS, self._tick)
 
     async def on_unmount(self) -> None:
@@ -138,11 +140,26 @@ class Dashboard(App[Ending]):
     @work(exclusive=True, group="history")
     async def load_history(self) -> None:
         """What happened before: the table begins with the ledger's newest."""
+        with suppress(SidecarError):  # the live rows are there all the same
+            found = await asked(self, self.client.get(f"requests?limit={PAGE}"))
+            self.log_of_requests.history(found["rows"])
+            self.more_history = found["more"]
+
+    @work(group="older")
+    async def load_older(self) -> None:
+        """The page before the oldest request that is known, while there is room for it."""
+        log = self.log_of_requests
+        if not self.more_history or not log.rows or log.full:
+            return
+        self.more_history = False  # until this page is here
         try:
-            found = await asked(self, self.client.get(f"requests?limit={HISTORY}"))
-        except SidecarError:
-            return  # the live rows are there all the same
-        self.log_of_requests.history(found["rows"])
+            found = await asked(self, self.client.get(f"requests?limit={PAGE}&before={log.rows[0].id}"))
+        except SidecarError as error:
+            self.notify(f"Older requests could not be had: {error}", severity="error")
+            self.more_history = True
+            return
+        came = log.history(found["rows"])
+        self.more_history = found["more"] and came > 0
 
     def _tick(self) -> None:
         log = self.log_of_requests
@@ -177,8 +194,9 @@ class Dashboard(App[Ending]):
             await switcher.mount(row.load())
         switcher.current = name
         self.query_one(TopBar).choose(VIEWS.index(row))
-        self.view.show()
-        self.view.tick()
+        if self.state is not None:
+            self.view.show()
+            self.view.tick()
         self.view.focus_first()
 
     async def on_top_bar_chosen(self, message: TopBar.Chosen) -> None:

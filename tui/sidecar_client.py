@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import importlib
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import aiohttp
+import orjson
+
+if TYPE_CHECKING:
+    import aiohttp
 
 ANSWER_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 6.0
@@ -26,15 +29,22 @@ class SidecarError(Exception):
 
 
 class SidecarClient:
-    """Use as an async context manager. `url` has no `/v1`; `key` is the admin key."""
+    """`url` has no `/v1`; `key` is the admin key. The HTTP library is imported by the first who asks for something:
+    the first picture need not wait for it."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url.rstrip("/")
         self._headers = {"X-API-Key": key}
         self._session: aiohttp.ClientSession | None = None
 
-    async def open(self) -> None:
-        self._session = aiohttp.ClientSession(headers=self._headers, trust_env=False, read_bufsize=LINE_BYTES)
+    async def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            await asyncio.to_thread(importlib.import_module, "aiohttp")
+        if self._session is None:  # whoever was first
+            import aiohttp
+
+            self._session = aiohttp.ClientSession(headers=self._headers, trust_env=False, read_bufsize=LINE_BYTES)
+        return self._session
 
     async def close(self) -> None:
         if self._session is not None:
@@ -43,16 +53,19 @@ class SidecarClient:
     async def events(self) -> AsyncIterator[Event]:
         """What happens, for ever: `lost` (with its `reason`) once when the sidecar is gone, and `hello` when it is
         there again."""
+        session = await self._opened()
+        from aiohttp import ClientError
+
         tries, was_lost = 0, False
         while True:
             reason = "it ended the connection"
             try:
-                async for event in self._connected():
+                async for event in self._connected(session):
                     tries, was_lost = 0, False
                     yield event
             except SidecarError as error:
                 reason = str(error)
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            except (ClientError, TimeoutError, OSError, ValueError) as error:
                 reason = _why(error)
             if not was_lost:
                 was_lost = True
@@ -73,10 +86,11 @@ class SidecarClient:
     async def delete(self, path: str) -> Any:
         return await self._ask("DELETE", path)
 
-    async def _connected(self) -> AsyncIterator[Event]:
-        assert self._session is not None, "open it first"
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_SECONDS, sock_read=SILENCE_SECONDS)
-        async with self._session.get(f"{self.url}/admin/events", timeout=timeout) as answer:
+    async def _connected(self, session: aiohttp.ClientSession) -> AsyncIterator[Event]:
+        from aiohttp import ClientTimeout
+
+        timeout = ClientTimeout(total=None, sock_connect=ANSWER_SECONDS, sock_read=SILENCE_SECONDS)
+        async with session.get(f"{self.url}/admin/events", timeout=timeout) as answer:
             if answer.status != 200:
                 raise SidecarError(await _refusal(answer))
             name: Any = ""
@@ -87,38 +101,46 @@ class SidecarClient:
                     yield name, harmless(line[6:])
 
     async def _ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Any:
-        assert self._session is not None, "open it first"
-        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        session = await self._opened()
+        from aiohttp import ClientError, ClientTimeout
+
+        timeout = ClientTimeout(total=ANSWER_SECONDS)
         url = f"{self.url}/admin/{path}"
         try:
-            async with self._session.request(method, url, json=content, timeout=timeout) as answer:
+            async with session.request(method, url, json=content, timeout=timeout) as answer:
                 if answer.status != 200:
                     raise SidecarError(await _refusal(answer))
                 return harmless(await answer.read())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (ClientError, TimeoutError, OSError, ValueError) as error:
             raise SidecarError(f"The sidecar does not answer: {_why(error)}.") from error
 
 
-_CONTROL: Final = re.compile(rb"\\u00(?:0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])|\\.|\x7f|\xc2[\x80-\x9f]")
+_CONTROL: Final = re.compile(
+    rb"\\u00(?:0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])|\\.|\x7f|\xc2[\x80-\x9f]", re.DOTALL
+)
 """Control characters as JSON has them; an escaped backslash is matched too, so that what stands behind it is not."""
+_MAY_STEER: Final = (b"\\u00", b"\\b", b"\\f", b"\x7f", b"\xc2")
+_STEERING: Final = frozenset({b"\\b", b"\\f"})
 
 
 def harmless(content: bytes) -> Any:
     """JSON parsed, with nothing in it that could steer a terminal: names and texts come from clients. Raises
     ValueError."""
-    return json.loads(_CONTROL.sub(_replaced, content))
+    if any(sign in content for sign in _MAY_STEER):
+        content = _CONTROL.sub(_replaced, content)
+    return orjson.loads(content)
 
 
 def _replaced(found: re.Match[bytes]) -> bytes:
     text = found[0]
-    return text if len(text) == 2 and text[:1] == b"\\" else b"\\ufffd"
+    return text if len(text) == 2 and text[:1] == b"\\" and text not in _STEERING else b"\\ufffd"
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> str:
     """What it said, in its own words where it has any."""
     try:
         return str(harmless(await answer.read())["error"]["message"])
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+    except (OSError, TimeoutError, ValueError, KeyError, TypeError):
         return f"The sidecar answered {answer.status}."
 
 

@@ -84,6 +84,11 @@ def moment(epoch: float, span: float) -> str:
     return datetime.fromtimestamp(epoch).astimezone().strftime(form)
 
 
+def today() -> str:
+    """`today`, and whose day that is where it is not the user's: the ledger's days are those of UTC."""
+    return "today, UTC" if time.localtime().tm_gmtoff else "today"
+
+
 def ago(seconds: float) -> str:
     """`now`, `42 s ago`, `3 min ago`."""
     if seconds < 1:

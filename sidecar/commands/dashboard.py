@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
+from threading import Thread
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -33,10 +36,18 @@ def address(home: Home, settings: Settings, named: str | None) -> str:
 
 def watch(url: str, home: Home, settings: Settings, *, owns_sidecar: bool = False) -> Ending:
     """Shows the sidecar until its user quits; says what is to become of it. Raises HomeError."""
+    gc.disable()  # nothing of what is imported is garbage: looking for some takes a tenth of the start
     from tui.app import Dashboard
 
     lines = connection_lines(url, key_file(home, settings))
     dashboard = Dashboard(
         url, owners_key(home, settings), lines, owns_sidecar=owns_sidecar, rows=settings.dashboard_rows
     )
+    gc.freeze()
+    gc.enable()
     return dashboard.run() or "stop"
+
+
+def import_meanwhile() -> None:
+    """Import what `watch` needs on a thread of its own, while a sidecar starts in another process."""
+    Thread(target=importlib.import_module, args=("tui.views.overview",), daemon=True).start()

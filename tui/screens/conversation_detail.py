@@ -20,7 +20,7 @@ from tui.widgets.exchange_texts import miss_line
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_table import Cell
 from tui.widgets.lines import Lines
-from tui.widgets.request_columns import cache, count, models, saved, short_model
+from tui.widgets.request_columns import cache, count, models, note, saved, short_model
 from tui.widgets.stacked_plot import Plot, Series, StackedPlot
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ COLUMNS: Sequence[tuple[str, bool, Callable[[RequestRow], Cell]]] = (
     ("Cache", False, cache),
     ("Cost", True, lambda row: (dollars(row.cost_picos), "")),
     ("Saved", True, saved),
+    ("What happened", False, note),
 )
 """Name, whether it stands right, and what a turn has in it."""
 

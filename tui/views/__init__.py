@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class View(Widget):
     """What every view has. All of it may be left as it is."""
 
+    BLANK = True
+    """Nothing of it is seen between its widgets."""
     HINT: ClassVar[str] = ""
     """What to do here, for the help screen."""
 

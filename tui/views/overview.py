@@ -13,7 +13,7 @@ from textual.events import Click
 from tui.asking import asked
 from tui.drawing import Line, Piece, beside, boxed, size, widths, wrapped
 from tui.sidecar_client import SidecarError
-from tui.text import bar, cut, dollars, fit, meter, moment, percent, tokens
+from tui.text import bar, cut, dollars, fit, meter, moment, percent, today, tokens
 from tui.themes import NO_COLOUR
 from tui.views import View
 from tui.widgets.health_card import breaker_line, health_card
@@ -37,8 +37,8 @@ SHORT: Final = 30
 NEARLY_SPENT: Final = 0.8
 REFUSED_SECONDS: Final = 60.0
 """How long a request that was refused is told."""
-CARDS: Final = (("Saved today", "today"), ("Saved in 7 days", "week"), ("Saved this month", "month"))
-"""Each with its name in the sidecar's sums."""
+CARDS: Final = (("", "today"), ("Saved in 7 days", "week"), ("Saved this month", "month"))
+"""Each with its name in the sidecar's sums; the first one says whose day today is."""
 
 
 class Overview(View, Picture, can_focus=True):
@@ -150,7 +150,9 @@ class Overview(View, Picture, can_focus=True):
     def _cards(self, width: int, *, short: bool) -> list[Line]:
         sizes = widths(width, 3 if width < NARROW else 4)
         cards = [
-            money_card(title, self._found[span] if self._found else None, sizes[place], short=short)
+            money_card(
+                title or f"Saved {today()}", self._found[span] if self._found else None, sizes[place], short=short
+            )
             for place, (title, span) in enumerate(CARDS)
         ]
         if width >= NARROW:

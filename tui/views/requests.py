@@ -43,8 +43,15 @@ CSV_COLUMNS = (
 """Fields of `RequestRow`; money in pico-dollars, exact."""
 
 
+PAGES_OF_A_FILTER = 10
+"""Pages of older requests that are fetched by themselves while a filter finds less than the screen holds."""
+
+
 class Requests(View):
-    HINT = "Every request as it comes. Enter opens one; the table follows the newest until you go up."
+    HINT = (
+        "Every request as it comes. Enter opens one; the table follows the newest until you go up. At its beginning "
+        "older ones come from the ledger, as many as there is room for (DASHBOARD_ROWS)."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave_filter", "All", show=False),
     ]
@@ -60,6 +67,9 @@ class Requests(View):
 
     _told_of: RequestRow | None = None
     """What the card is about."""
+    _filter = ""
+    _pages = 0
+    """How many pages of the ledger were asked for, so that the filter finds something."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="bar"):
@@ -101,7 +111,8 @@ class Requests(View):
             wrong.set_class(True, "-shown")
             return
         wrong.set_class(False, "-shown")
-        self.table.narrow(matches if event.value.strip() else None)
+        self._filter, self._pages = event.value.strip(), 0
+        self.table.narrow(matches if self._filter else None)
 
     def on_input_submitted(self) -> None:
         self.table.focus()
@@ -112,6 +123,13 @@ class Requests(View):
         told, said = self.query_one("#told", Static), f"{shown} · {how}"
         told.update(said, layout=len(said) != len(str(told.content)))  # a layout costs more than all that is drawn
         self._tell_card()
+        few = bool(self._filter) and message.shown < self.table.size.height
+        if few and self._pages < PAGES_OF_A_FILTER and self.dashboard.more_history:
+            self._pages += 1
+            self.dashboard.load_older()
+
+    def on_request_table_at_the_top(self) -> None:
+        self.dashboard.load_older()
 
     def _tell_card(self) -> None:
         """What there is to say of the request under the cursor, without asking the sidecar."""

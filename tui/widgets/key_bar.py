@@ -11,8 +11,6 @@ from textual.events import Click
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.text import cut
-
 Key = tuple[str, str, str, bool]
 """The key, how it is written, what it does, whether it can be pressed now."""
 
@@ -42,21 +40,32 @@ class KeyBar(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """As many as have room, whole; the last one without its word where only that is too long."""
-        loud, told, left = self.app.theme_variables["accent"], Text(no_wrap=True), self.size.width
-        for _, shown, does, enabled in self._keys:
-            if len(shown) > left:
-                break
+        keys, blanks = self._shown()
+        loud, told = self.app.theme_variables["accent"], Text(no_wrap=True)
+        for _, shown, does, enabled in keys:
             told.append(shown, style="dim" if not enabled else f"bold {loud}")
-            told.append(f" {cut(does, max(0, left - len(shown) - 1))}  ", style="" if enabled else "dim")
-            left -= len(shown) + len(does) + 3
+            told.append(f" {does}{' ' * blanks}", style="" if enabled else "dim")
+        told.rstrip()
         return told
+
+    def _shown(self) -> tuple[list[Key], int]:
+        """As many as there is room for, and the blanks between them. The first and the last one stay: how to quit is
+        always seen, and the others are in the help."""
+        keys = [*self._keys]
+        while len(keys) > 1:
+            taken = sum(len(shown) + 1 + len(does) for _, shown, does, _ in keys)
+            for blanks in (2, 1):
+                if taken + blanks * (len(keys) - 1) <= self.size.width:
+                    return keys, blanks
+            del keys[-2]
+        return keys, 1
 
     def on_click(self, event: Click) -> None:
         at = event.x - 1
-        for key, shown, does, _ in self._keys:
+        keys, blanks = self._shown()
+        for key, shown, does, _ in keys:
             width = len(shown) + len(does) + 1
             if 0 <= at < width:
                 self.app.simulate_key(key)
                 return
-            at -= width + 2
+            at -= width + blanks

@@ -74,6 +74,8 @@ class RequestTable(LineTable):
         """Which places of the log were looked at."""
         self._shift = 0
         """How many rows came, or went, before those on the screen since they were drawn."""
+        self._arranged: tuple[Matches | None, Column | None] = (None, None)
+        """What the places were chosen and put in order by."""
         self._generation = -1
         self._cursor: str | None = None
         self._columns: list[Column] = []
@@ -120,9 +122,11 @@ class RequestTable(LineTable):
     def update_rows(self) -> None:
         """The log has changed. A few rows are taken at once, many in slices."""
         log = self._log
-        if log.generation != self._generation or log.end - self._end > MOST_FRESH or log.first < self._first:
+        if log.generation != self._generation or log.end - self._end > MOST_FRESH:
             self.put_in_order()
             return
+        if log.first < self._first:
+            self._take_older(range(log.first, self._first))
         changed, fresh = log.changed(), range(self._end, log.end)
         self._let_go()
         if changed and not (self._matches is None and self._sort is None):
@@ -146,11 +150,16 @@ class RequestTable(LineTable):
                 places = await self._sorted(places, column, generation)
             if log.generation == generation:
                 break
-        if column is None and self._places:
+        before, self._arranged = self._arranged, (matches, column)
+        if column is None and self._places and before == self._arranged:
             self._shift += bisect_left(places, self._places[0])  # older rows came before those on the screen
         self._generation, self._places, self._first, self._end = generation, places, first, end
         self._let_go()
+        if column is not before[1] and column is not None and places:
+            self._cursor = self._row(0).id
         self._show()
+        if before != self._arranged and not self.following:
+            self.scroll_to_cursor()
 
     async def _told(self, places: Sequence[int], of: Callable[[RequestRow], Any], generation: int) -> list[Any]:
         """What is to be said of each row, a slice at a time; short where the places are no longer true."""
@@ -192,6 +201,17 @@ class RequestTable(LineTable):
             return
         fresh = range(max(fresh.start, log.first), fresh.stop)
         self._insert([place for place in fresh if matches is None or matches(log.at(place))])
+
+    def _take_older(self, older: range) -> None:
+        """A page of the ledger that came before the first row."""
+        self._first = older.start
+        log, matches = self._log, self._matches
+        wanted = [place for place in older if matches is None or matches(log.at(place))]
+        if self._sort is not None:
+            self._insert(wanted)
+        else:
+            self._places = [*wanted, *self._places]
+            self._shift += len(wanted)
 
     def _insert(self, wanted: Sequence[int]) -> None:
         if not wanted:

@@ -21,7 +21,7 @@ SIGNS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Of how Claude answers: a sign and a colour of the theme."""
 BRAND: Final = " cgw "
-LEAST: Final = 12
+LEAST: Final = 10
 """Cells for how Claude is; names of views are cut where they leave no room for it."""
 
 
@@ -63,29 +63,37 @@ class TopBar(Picture):
         return [[*padded(line, width - size(how) - 1), *how, (" ", "")]]
 
     def _names(self, width: int) -> list[str]:
-        """Whole where there is room, else as much of the longest as there is: the keys are always seen."""
-        most = max(map(len, self._titles))
+        """Whole where there is room; else closer together, and the longest only as far as there is: the keys are always
+        seen."""
         room = width - len(BRAND) - LEAST
-        while most > 1 and sum(min(len(title), most) + 4 for title in self._titles) > room:
-            most -= 1
-        return [f" {index} {title[:most]} " for index, title in enumerate(self._titles, 1)]
+        names = [f" {index} {title} " for index, title in enumerate(self._titles, 1)]
+        if sum(map(len, names)) <= room:
+            return names
+        names = [name.rstrip() for name in names]
+        while sum(map(len, names)) > room and max(map(len, names)) > len(" 1 "):
+            longest = max(range(len(names)), key=lambda index: len(names[index]))
+            names[longest] = names[longest][:-1]
+        return names
 
     def _how(self) -> Iterator[Line]:
         """The more there is room for the more is said."""
         state = self._state
         if state is None:
             yield [("connecting", "")]
+            yield [("...", "")]
             return
-        sign, colour = SIGNS.get(state["upstream"]["state"], SIGNS["unknown"])
-        claude: Line = [(f"{sign} ", colour), (f"Claude {state['upstream']['state']}", "")]
+        how = state["upstream"]["state"]
+        sign, colour = SIGNS.get(how, SIGNS["unknown"])
         ledger = state["ledger"].get("state")
         trouble: Line = [] if ledger in {"ok", "starting"} else [(f"  ! ledger {ledger}", "error")]
         running: Line = [(f"  ▶ {state['in_flight']}", "")] if state["in_flight"] else []
-        yield [*claude, *trouble, *running, (f"  up {duration(state['uptime_seconds'])}", "dim")]
-        yield [*claude, *trouble, *running]
-        yield [*claude, *trouble]
-        yield trouble or claude
-        yield [(sign, colour)]
+        whole: Line = [(f"{sign} ", colour), (f"Claude {how}", ""), *trouble, *running]
+        yield [*whole, (f"  up {duration(state['uptime_seconds'])}", "dim")]
+        yield whole
+        yield [(f"{sign} ", colour), (how, ""), *trouble, *running]
+        yield [(f"{sign} ", colour), (how, ""), *trouble]
+        yield [("! ledger", "error")] if trouble else [(f"{sign} ", colour), (how, "")]
+        yield [("!" if trouble else sign, colour)]
 
     def on_click(self, event: Click) -> None:
         event.stop()
