@@ -135,6 +135,30 @@ def test_a_stream_through_it_outlives_the_signal_and_nothing_stays_behind(home: 
     assert "sk-ant-oat" in said
 
 
+def test_a_restart_moves_it_to_the_new_process_and_ends_no_stream(home: Path, claude: RunningSimulator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with up(home, claude, "--intercept", "--intercept-port", port) as (_, url):
+        told = interceptor_of(url)
+        claude.simulator.script(Answer("many words " * 20, silent_after=6, silence=6.0))
+        with (
+            through(home, told) as client,
+            client.stream(
+                "POST", "https://api.openai.com/v1/chat/completions", json=QUESTION | {"stream": True}
+            ) as answer,
+        ):
+            lines = answer.iter_lines()
+            assert any("many" in line for line in lines)
+            assert "answers now" in CliRunner().invoke(app, ["restart"], env=environ_of(home, claude)).stdout
+            assert "data: [DONE]" in list(lines)
+        while (now := interceptor_of(url))["pid"] == told["pid"]:
+            time.sleep(0.05)
+        assert now["url"] == told["url"]
+        with through(home, now) as client:
+            assert client.post("https://api.openai.com/v1/chat/completions", json=QUESTION).status_code == 200
+        assert "Stopped" in CliRunner().invoke(app, ["down"], env=environ_of(home, claude)).stdout
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_it_ends_with_a_killed_sidecar_and_showed_no_key_to_anybody(home: Path, claude: RunningSimulator) -> None:
     with up(home, claude, "--intercept", "--intercept-port", "0") as (process, url):
