@@ -29,7 +29,7 @@ LINE_END: Final = rb"\n"
 """As JSON writes it."""
 MOST_CONVERSATIONS: Final = 64
 MOST_BEGUN: Final = 16
-MOST_CHARACTERS: Final = 24_000_000
+MOST_CHARACTERS: Final = 5_000_000
 """Of all conversations that are indexed: about five bytes of memory each."""
 
 

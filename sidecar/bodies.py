@@ -33,7 +33,7 @@ SHORTEST: Final = 8 * 1024
 """Bytes of a body that is worth it: a shorter one is read in less time than it takes to look for it."""
 HEAD: Final = 64
 """Leading bytes that the bodies of one conversation have in common, whatever follows."""
-MOST_MEMORY: Final = 48 * 1024 * 1024
+MOST_MEMORY: Final = 32 * 1024 * 1024
 MEMORY_A_BYTE: Final = 3
 """Of a body: itself, as objects, and once more as the bytes of its positions."""
 MEMORY_A_MESSAGE: Final = 1_500

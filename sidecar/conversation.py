@@ -32,6 +32,10 @@ LONGEST_KEPT: Final = 256 * 1024
 """Bytes of a block that is kept as it was: pictures are not."""
 SENT_WEIGHT: Final = 500
 """Bytes that a position takes in memory besides its text."""
+LINE_WEIGHT: Final = 2_500
+"""And a line, with the keys that lead to it."""
+REQUEST_WEIGHT: Final = 500
+"""And what is known of a request."""
 REQUESTS_KEPT: Final = 64
 DEFAULT_BYTES_A_TOKEN: Final = 2.9
 """Of compact JSON, where no usage has taught better."""
@@ -152,7 +156,7 @@ class Line:
     """What its newest request asked for beside the prompt; not known any more after a restart."""
     renewed: dict[int, bytes] = field(default_factory=dict)
     """What `renew` was told, all in all."""
-    weight: int = 0
+    weight: int = LINE_WEIGHT
     """Bytes that it takes in memory, about."""
     _known_tokens: tuple[object, int, list[tuple[int, int]]] | None = field(default=None, compare=False, repr=False)
 
@@ -186,7 +190,14 @@ class Line:
     def accept(self, accepted: Accepted) -> None:
         self.requests.append(accepted)
         self.turns += 1
+        if len(self.requests) <= REQUESTS_KEPT:
+            self.weight += REQUEST_WEIGHT
         del self.requests[:-REQUESTS_KEPT]
+
+    def recall(self, requests: Iterable[Accepted]) -> None:
+        """What is known of a new line's requests."""
+        self.requests = [*requests]
+        self.weight += REQUEST_WEIGHT * len(self.requests)
 
     def fork(self, line_id: str, at: int) -> Line:
         """A new line that shares the first `at` positions and what is known of their cache.
@@ -199,7 +210,7 @@ class Line:
             fork.references_off, fork.thinking_off = self.references_off, self.thinking_off
         fork.extend(self.sent[:at])
         fork.renewed = {index: digest for index, digest in self.renewed.items() if index < at}
-        fork.requests = [one for one in self.requests if one.until <= at]
+        fork.recall(one for one in self.requests if one.until <= at)
         return fork
 
     def is_cold(self, now: float) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 
 KEY_STANDS_HERE = "KEY-STANDS-HERE"
+PATIENCE = 60.0
+"""Seconds that the SDK may take to say what it knows."""
 
 
 def sdk_client(api_key: str, base_url: str, *, proxy: str | None = None, timeout: float = 30.0) -> AsyncAnthropic:
@@ -47,10 +51,24 @@ async def wire_headers(api_key: str, base_url: str, *, remembered: Path | None =
     """
     headers = _recall(remembered) if remembered else None
     if headers is None:
-        headers = await asyncio.to_thread(_ask_the_sdk, base_url)
+        headers = await asyncio.to_thread(_asked_beside, base_url)
         if remembered:
             _remember(remembered, headers)
     return {name: value.replace(KEY_STANDS_HERE, api_key) for name, value in headers.items()}
+
+
+def _asked_beside(base_url: str) -> dict[str, str]:
+    """In a process of its own, unless the SDK is here already: its import takes 40 MB for good, and as long as it goes
+    on the time of the first requests."""
+    if "anthropic" not in sys.modules:
+        command = [sys.executable, "-m", "sidecar.credentials", base_url]
+        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+            done = subprocess.run(  # noqa: S603  # our own interpreter and module, no shell
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
+            )
+            if isinstance(told := orjson.loads(done.stdout), dict):
+                return told
+    return _ask_the_sdk(base_url)
 
 
 def _ask_the_sdk(base_url: str) -> dict[str, str]:
@@ -72,3 +90,7 @@ def _recall(path: Path) -> dict[str, str] | None:
 def _remember(path: Path, headers: dict[str, str]) -> None:
     with contextlib.suppress(HomeError):  # only the next start would have been faster
         replace_privately(path, orjson.dumps({"sdk": version("anthropic"), "headers": headers}))
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(orjson.dumps(_ask_the_sdk(sys.argv[1])))

@@ -70,9 +70,9 @@ def decode_line(line_id: str, head: bytes, segments: Sequence[bytes | None]) -> 
             line.extend(_read_sent(sent) for sent in orjson.loads(segment))
         if kept["renewed"]:
             line.renew({int(index): bytes.fromhex(digest) for index, digest in kept["renewed"].items()})
-        line.requests = [
+        line.recall(
             Accepted(**{**one, "marks": {int(at): ttl for at, ttl in one["marks"].items()}}) for one in kept["requests"]
-        ]
+        )
         return line if line.sent and len(line.sent) == kept["positions"] else None
     except (ValueError, KeyError, TypeError, IndexError):
         return None

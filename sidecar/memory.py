@@ -36,13 +36,14 @@ from sidecar.prompt import Prompt
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES: Final = 192 * 1024 * 1024
+MOST_BYTES: Final = 24 * 1024 * 1024
+"""The store has the others, and reading one back takes milliseconds."""
 MOST_LINES: Final = 2_000
 KEPT_SECONDS: Final = 14 * 24 * 3600
 """A conversation that nobody went on with for so long is forgotten."""
 LINES_A_GROUP: Final = 16
 ANSWERS_LOOKED_AT: Final = 4
-MOST_ASKED: Final = 50_000
+MOST_ASKED: Final = 20_000
 """Keys of which it is remembered that the store was asked."""
 GONE: Final = b""
 """The head of a line that must not come back: keys that nobody knows any more may still lead to it."""

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,7 +29,6 @@ from sidecar.batches import BatchBooks
 from sidecar.breaker import Breakers, Trips
 from sidecar.commands.sockets import reachable_url
 from sidecar.config import Settings, is_loopback
-from sidecar.credentials import sdk_client
 from sidecar.doctor.routes import DoctorRoutes
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
@@ -341,7 +339,7 @@ async def sidecar_app(
         )
         remember = asyncio.create_task(asyncio.to_thread(files.load), name="read what is known of files")
         refresh = asyncio.create_task(
-            _keep_models_fresh(catalogue, home, api_key, settings.anthropic_base_url, settings.upstream_proxy),
+            _keep_models_fresh(catalogue, home, upstream, settings.anthropic_base_url),
             name="refresh the model list",
         )
         app = listener.app()
@@ -520,23 +518,17 @@ def _health(
     return health
 
 
-async def _keep_models_fresh(catalogue: Catalogue, home: Home, api_key: str, base_url: str, proxy: str | None) -> None:
-    """Anthropic's own list, once a day; without network the last known list stays in use.
-
-    The SDK it takes is imported only when the list on disk is due, and not in the first seconds: those belong to the
-    first requests.
-    """
+async def _keep_models_fresh(catalogue: Catalogue, home: Home, upstream: Upstream, base_url: str) -> None:
+    """Anthropic's own list, once a day and not in the first seconds, which belong to the first requests; without a
+    network the last known list stays in use."""
     await asyncio.sleep(max(SETTLE_SECONDS, model_list.due_in(home.models_file, base_url)))
-    client = await asyncio.to_thread(partial(sdk_client, api_key, base_url, proxy=proxy))
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(client)
-        while True:
-            try:
-                infos = await model_list.fetch(client)
-            except model_list.FetchError as error:
-                log.warning("%s", error)
-                await asyncio.sleep(model_list.RETRY_SECONDS)
-            else:
-                catalogue.update(infos)
-                model_list.save(home.models_file, infos, source=base_url)
-                await asyncio.sleep(model_list.REFRESH_SECONDS)
+    while True:
+        try:
+            infos = await model_list.fetch(upstream)
+        except model_list.FetchError as error:
+            log.warning("%s", error)
+            await asyncio.sleep(model_list.RETRY_SECONDS)
+        else:
+            catalogue.update(infos)
+            model_list.save(home.models_file, infos, source=base_url)
+            await asyncio.sleep(model_list.REFRESH_SECONDS)

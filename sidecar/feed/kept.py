@@ -17,7 +17,7 @@ from sidecar.exchange import Decision, Exchange, Json, Note, Timing, Usage
 from sidecar.feed.switches import Switches
 from sidecar.prompt import Prompt
 
-MOST_BYTES: Final = 64 * 1024 * 1024
+MOST_BYTES: Final = 24 * 1024 * 1024
 """Of all bodies, answers and edits together."""
 
 

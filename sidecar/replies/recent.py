@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 
 from sidecar.replies.reply import Reply
 
+OVERHEAD: Final = 1_000
+"""Bytes that a reply takes besides its payload."""
+
 
 class _Recent(NamedTuple):
     reply: Reply
@@ -26,6 +29,11 @@ class RecentReplies:
         self._lock: Final = threading.Lock()
         self._kept: OrderedDict[str, _Recent] = OrderedDict()
         self._bytes = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take, about."""
+        return self._bytes
 
     def get(self, key: str) -> Reply | None:
         with self._lock:
@@ -61,11 +69,12 @@ class RecentReplies:
     def _put(self, reply: Reply, until: float) -> None:
         self._remove(reply.key)
         self._kept[reply.key] = _Recent(reply, until)
-        self._bytes += len(reply.payload)
-        while self._bytes > self._most_bytes:
+        self._bytes += len(reply.payload) + OVERHEAD
+        now = self._clock()
+        while self._kept and (self._bytes > self._most_bytes or next(iter(self._kept.values())).until <= now):
             self._remove(next(iter(self._kept)))
 
     def _remove(self, key: str) -> None:
         recent = self._kept.pop(key, None)
         if recent is not None:
-            self._bytes -= len(recent.reply.payload)
+            self._bytes -= len(recent.reply.payload) + OVERHEAD

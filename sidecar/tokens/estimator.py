@@ -89,7 +89,7 @@ class Anchor:
 class TokenEstimator:
     """Counts and predicts. Thread-safe; its memo holds the last `memo_size` texts' counts (about 150 bytes each)."""
 
-    def __init__(self, memo_size: int = 65_536) -> None:
+    def __init__(self, memo_size: int = 16_384) -> None:
         self._memo_size = memo_size
         self._memo: OrderedDict[bytes, Shape] = OrderedDict()
         self._lock = threading.Lock()

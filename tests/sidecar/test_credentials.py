@@ -1,5 +1,7 @@
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,13 @@ def test_what_another_sdk_said_or_nobody_did_is_not_believed(remembered: Path, k
 async def test_a_folder_that_cannot_be_written_fails_nothing(tmp_path: Path) -> None:
     remembered = tmp_path / "nowhere" / "sdk-headers.json"
     assert await wire_headers(KEY, HERE, remembered=remembered) == as_the_sdk_signs()
+
+
+def test_the_sdk_is_asked_in_a_process_of_its_own(remembered: Path) -> None:
+    code = (
+        "import asyncio, json, sys; from pathlib import Path; from sidecar.credentials import wire_headers;"
+        f"told = asyncio.run(wire_headers({KEY!r}, {HERE!r}, remembered=Path({str(remembered)!r})));"
+        "print(json.dumps([told, 'anthropic' in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert json.loads(done.stdout) == [as_the_sdk_signs(), False]

@@ -1,4 +1,4 @@
-"""Anthropic's own list of models, over the real SDK and from disk."""
+"""Anthropic's own list of models, asked for and from disk."""
 
 import asyncio
 import json
@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -26,20 +25,15 @@ from sidecar.models.catalogue import Catalogue
 from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
+from sidecar.upstream import Upstream
 
 HERE = "https://api.anthropic.com"
 LIST = [model_info(row) for row in MODELS]
 
 
-def client_of(url: str, key: str) -> AsyncAnthropic:
-    return AsyncAnthropic(
-        api_key=key, base_url=url, max_retries=0, timeout=10, http_client=DefaultAsyncHttpxClient(trust_env=False)
-    )
-
-
 async def fetched(url: str, key: str = "sk-ant-test") -> list[dict[str, Any]]:
-    async with client_of(url, key) as client:
-        return await model_list.fetch(client)
+    async with Upstream(base_url=url, api_key=key) as upstream:
+        return await model_list.fetch(upstream)
 
 
 @asynccontextmanager

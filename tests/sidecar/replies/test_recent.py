@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.replies.recent import RecentReplies
+from sidecar.replies.recent import OVERHEAD, RecentReplies
 from sidecar.replies.reply import Reply
 
 
@@ -25,7 +25,7 @@ def reply(key: str, payload: bytes = b"x" * 10) -> Reply:
 
 def test_it_is_known_for_a_while_and_another_form_of_it_for_no_longer() -> None:
     clock = Clock()
-    recent = RecentReplies(most_bytes=100, seconds=5, clock=clock)
+    recent = RecentReplies(most_bytes=2 * OVERHEAD, seconds=5, clock=clock)
     recent.put(reply("a"))
     clock.now = 4
     recent.exchange(reply("a", b"short"))
@@ -37,7 +37,7 @@ def test_it_is_known_for_a_while_and_another_form_of_it_for_no_longer() -> None:
 
 
 def test_what_was_used_longest_ago_goes_first() -> None:
-    recent = RecentReplies(most_bytes=25, seconds=5, clock=Clock())
+    recent = RecentReplies(most_bytes=2 * OVERHEAD + 25, seconds=5, clock=Clock())
     recent.put(reply("a"))
     recent.put(reply("b"))
     assert recent.get("a")
@@ -55,12 +55,21 @@ def test_what_was_used_longest_ago_goes_first() -> None:
     )
 )
 def test_it_never_holds_more_bytes_than_it_may(steps: list[tuple[str, int, int]]) -> None:
-    recent = RecentReplies(most_bytes=60, seconds=5, clock=Clock())
+    recent = RecentReplies(most_bytes=3 * OVERHEAD + 60, seconds=5, clock=Clock())
     for action, number, size in steps:
         key = str(number)
         if action in ("put", "exchange"):
             getattr(recent, action)(reply(key, b"x" * size))
         else:
             getattr(recent, action)(key)
-        held = sum(len(one.payload) for key in "01234" if (one := recent.get(key)))
-        assert held <= 60
+        held = sum(len(one.payload) + OVERHEAD for key in "01234" if (one := recent.get(key)))
+        assert held <= 3 * OVERHEAD + 60
+
+
+def test_what_is_not_known_any_more_takes_no_room() -> None:
+    clock = Clock()
+    recent = RecentReplies(most_bytes=99 * OVERHEAD, seconds=5, clock=clock)
+    for number in range(20):
+        clock.now = number
+        recent.put(reply(str(number)))
+        assert recent.size <= 5 * (OVERHEAD + 10)
