@@ -92,7 +92,15 @@ def for_upstream(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]
     """The client's headers that go to Anthropic."""
     if dialect != "anthropic_messages":
         return {name: headers[name] for name in TRANSLATED_ROUTE_PASSES if name in headers}
-    return {name: value for name, value in headers.items() if _goes_on(name)}
+    named = headers.get("connection")
+    of_this_hop = _named_by(named) if named is not None else frozenset()
+    return {name: value for name, value in headers.items() if _goes_on(name) and name not in of_this_hop}
+
+
+@lru_cache(NAMES)
+def _named_by(connection: str) -> frozenset[str]:
+    """The headers that a client calls those of one connection (RFC 9110, section 7.6.1)."""
+    return frozenset(name.strip().lower() for name in connection.split(","))
 
 
 @lru_cache(NAMES)
@@ -111,7 +119,7 @@ def for_anyone() -> dict[str, str]:
 
 def for_client(exchange: Exchange) -> dict[str, str]:
     """What every answer of a generation carries, plus what Claude's own headers say."""
-    headers = {name: value for name, value in exchange.upstream_headers.items() if _is_told(name)}
+    headers = {name: printable(value) for name, value in exchange.upstream_headers.items() if _is_told(name)}
     headers["x-gateway"] = "claude-gateway"
     headers["x-cache"] = exchange.cache
     headers["x-request-id"] = exchange.id

@@ -25,6 +25,9 @@ from sidecar.stretch import Stretch
 BODY_SECONDS = 60.0
 """How long a body may pause on its way here."""
 
+ADMIN_BODY_BYTES = 64 * 1024
+"""Of what the owner's routes take: a switch or two."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
@@ -89,7 +92,7 @@ class Intake:
             raise _too_many(at_work)
         self._coming += 1
         try:
-            body = await _read(request, self.limits.max_body_bytes)
+            body = await read_body(request, self.limits.max_body_bytes)
         finally:
             self._coming -= 1
         received = time.perf_counter()
@@ -215,7 +218,7 @@ MOST_DIGITS = 18
 """Of a length; Python itself reads no number of thousands of digits."""
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
     """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one, 408
     for one that does not go on."""
     told = dict(request.scope["headers"])

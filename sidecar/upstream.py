@@ -24,6 +24,8 @@ from sidecar.errors import GatewayError
 from sidecar.sse import Events, EventSplitter
 
 CONNECT_SECONDS = 10.0
+LONGEST_REASON = 200
+"""Characters of what a connection failed with: some quote all that came."""
 
 ANSWER_BYTES = 32 * 1024 * 1024
 REFUSAL_BYTES = 1024 * 1024
@@ -188,9 +190,9 @@ class Upstream:
             case TimeoutError():
                 why = "it did not answer in time."
             case aiohttp.ClientResponseError():  # all of it would quote the address, a proxy's password included
-                why = f"{_first_line(error.message)}."
+                why = f"{_first_line(error.message)[:LONGEST_REASON]}."
             case _:
-                why = f"{error or type(error).__name__}."
+                why = f"{_first_line(str(error))[:LONGEST_REASON] or type(error).__name__}."
         return GatewayError(
             "api_error", f"cgw cannot reach {self.base_url}: {why}", status=502, code=code, upstream=True
         )

@@ -20,6 +20,7 @@ from sidecar.feed.feed import Feed
 from sidecar.feed.kept import KeptExchange, KeptExchanges
 from sidecar.feed.switches import Switches
 from sidecar.headers import KEPT_HERE
+from sidecar.intake import ADMIN_BODY_BYTES, read_body
 
 MOST_BODIES: Final = 10_000
 REPLAY_SECONDS: Final = 600.0
@@ -137,7 +138,7 @@ class FeedRoutes:
 
 async def _object(request: Request) -> Json:
     try:
-        found = orjson.loads(await request.body())
+        found = orjson.loads(await read_body(request, ADMIN_BODY_BYTES))
     except orjson.JSONDecodeError as error:
         raise invalid_request(f"The body is not valid JSON: {error}.") from error
     if not isinstance(found, dict):

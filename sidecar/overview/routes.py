@@ -18,6 +18,7 @@ from sidecar.accounts.moments import span
 from sidecar.config import Settings
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
+from sidecar.intake import ADMIN_BODY_BYTES, read_body
 from sidecar.projects.directory import Directory
 from sidecar.projects.policy import SWITCHES
 
@@ -107,7 +108,7 @@ class OverviewRoutes:
         self._check(request)
         name = request.path_params["name"]
         self._directory.project(name)
-        wanted = _switches(await request.body())
+        wanted = _switches(await read_body(request, ADMIN_BODY_BYTES))
         await self._read(self._switch, name, wanted)
         await self._directory.refresh()
         found = await self._read(self._projects)

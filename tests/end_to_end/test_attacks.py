@@ -62,6 +62,11 @@ def test_a_preflight_gives_a_page_no_leave(app: InProcess, origin: bytes) -> Non
     assert not [name for name in heard.headers if name.startswith("access-control-")]
 
 
+def test_the_owners_routes_take_no_more_than_they_need(app: InProcess) -> None:
+    for method, path in (("POST", "/admin/bypass"), ("POST", "/admin/bodies"), ("PATCH", "/admin/projects/default")):
+        assert app.ask(method, path, [LOCAL, JSON, OWNER], b" " * 100_000).status == 413, path
+
+
 def test_no_route_opens_without_a_key(app: InProcess) -> None:
     tried = 0
     for route in app.routes:

@@ -82,3 +82,16 @@ def test_an_answer_says_who_answered_and_hands_on_claudes_own_headers() -> None:
         "x-request-id": "req_1",
         "x-gateway-model": "claude-sonnet-5-5",
     }
+
+
+@given(st.text(max_size=20))
+def test_whatever_claudes_headers_say_can_be_handed_on(said: str) -> None:
+    told = for_client(an_exchange(upstream_headers={"request-id": said, "anthropic-x": said}))
+    for value in told.values():
+        assert value.isascii()
+        assert value.isprintable()
+
+
+def test_what_a_client_calls_a_header_of_this_connection_stays_here() -> None:
+    headers = {"connection": "Keep-Alive, X-Of-This-Hop", "x-of-this-hop": "1", "x-of-the-tool": "2"}
+    assert for_upstream(headers, "anthropic_messages") == {"x-of-the-tool": "2"}
