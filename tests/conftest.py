@@ -1,13 +1,12 @@
 """What every test shares."""
 
-import asyncio
 import gc
 import os
 import sys
-from types import SimpleNamespace
 
-import uvicorn.server
 from hypothesis import settings
+
+from tests.support.quick_libraries import hurry
 
 pytest_plugins = ["tests.support.servers"]
 
@@ -20,10 +19,7 @@ sys.dont_write_bytecode = False
 settings.register_profile("cgw", deadline=None, derandomize=True)
 settings.load_profile("cgw")
 
-# uvicorn looks ten times a second whether it shall end, and then waits for another tenth; hundreds of servers end here.
-uvicorn.server.asyncio = SimpleNamespace(
-    **{**vars(asyncio), "sleep": lambda seconds: asyncio.sleep(min(seconds, 0.01))}
-)
+hurry()
 
 
 def pytest_xdist_auto_num_workers() -> int:
