@@ -1,4 +1,4 @@
-"""Two libraries that take their time each time, which serves no test among hundreds of servers, thousands of clients."""
+"""Two libraries take their time each time, which is of no use to hundreds of servers and thousands of clients."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def _end_servers_at_once() -> None:
 def _read_the_authorities_once() -> None:
     """Every client of httpx reads all authorities that the system trusts, which is 20 ms of CPU, and asks over HTTP."""
     made = httpcore2.default_ssl_context
-    kept = cache(made)
+
+    @cache
+    def kept(trust_env: bool, *_authorities_of_the_user: str | None) -> ssl.SSLContext:
+        return made(_trust_env=trust_env)
 
     def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
-        of_the_user = _trust_env and {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys()
-        return made(_trust_env=True) if of_the_user else kept()
+        return kept(_trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
     httpcore2.default_ssl_context = default_ssl_context
