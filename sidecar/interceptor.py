@@ -23,13 +23,18 @@ from mitmproxy.addons.core import Core
 from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.addons.tlsconfig import TlsConfig
+from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from addons.intercept import Intercept
+from sidecar.interception.peers import Unknowable, owner_of
 from sidecar.interception.wire import LISTEN_HOST, Orders, Report
 
+log = logging.getLogger(__name__)
+
 STDIN, STDOUT = 0, 1
+ROOT = 0
 POLL_SECONDS = 0.05
 
 DRAIN_SECONDS = 605
@@ -53,6 +58,25 @@ class Started:
 
     def running(self) -> None:
         self.event.set()
+
+
+class OwnUser:
+    """An addon that lets no other user of this machine in: what comes here is paid for with this one's key."""
+
+    def __init__(self) -> None:
+        self._told: set[int | None] = set()
+
+    def client_connected(self, client: Client) -> None:
+        try:
+            owner = owner_of(client.peername[:2], client.sockname[:2])
+        except Unknowable:
+            return
+        if owner in (ROOT, os.getuid()):
+            return
+        client.error = "cgw's interceptor serves the user who started it, and nobody else"
+        if owner not in self._told:
+            self._told.add(owner)
+            log.warning("Another user of this machine (uid %s) asked the interceptor, and was refused.", owner)
 
 
 class ReportingHandler(logging.Handler):
@@ -87,7 +111,7 @@ async def serve(orders: Orders) -> int:
     proxy, started, stopping = Proxyserver(), Started(), Stopping()
     intercept = Intercept(orders.key)
     master = Master(Options())
-    master.addons.add(Core(), proxy, NextLayer(), TlsConfig(), intercept, started)
+    master.addons.add(Core(), proxy, NextLayer(), TlsConfig(), OwnUser(), intercept, started)
     master.options.update(
         mode=[f"regular@{LISTEN_HOST}:{orders.port}"],
         confdir=orders.authority,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -170,6 +171,26 @@ def test_it_ends_with_a_killed_sidecar_and_showed_no_key_to_anybody(home: Path, 
         wait_until_gone(told["pid"])
         assert Home(home).gateway_key().encode() not in seen
         assert claude.api_key.encode() not in seen
+
+
+CONNECT = "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'CONNECT api.openai.com:443 HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("bash") is None,
+    reason="only Linux tells whose a connection is, and only root can be somebody else",
+)
+def test_no_other_user_of_this_machine_is_let_in(home: Path, claude: RunningSimulator) -> None:
+    with up(home, claude, "--intercept", "--intercept-port", "0") as (_, url):
+        told = interceptor_of(url)
+        command = ["bash", "-c", CONNECT.format(port=told["url"].rpartition(":")[2])]
+        ran = subprocess.run(command, user=65534, cwd="/", capture_output=True, check=False, timeout=60)
+        assert b"200" not in ran.stdout
+        with through(home, told) as client:
+            assert client.post("https://api.openai.com/v1/chat/completions", json=QUESTION).status_code == 200
+        while (warning := interceptor_of(url).get("warning")) is None:
+            time.sleep(0.02)
+        assert warning == "Another user of this machine (uid 65534) asked the interceptor, and was refused."
 
 
 def test_a_port_that_is_taken_ends_the_start_with_a_sentence(home: Path, claude: RunningSimulator) -> None:
