@@ -1,21 +1,13 @@
-"""How long and how large the head of a request may be. uvicorn bounds neither where httptools parses it."""
+"""Bounds for the head of a request where httptools parses it: uvicorn has none."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES: Final = 64 * 1024
-"""Of a head that is not complete, its address included; clients send some 2 KB. What comes in one read is taken as a
-whole."""
-
-HEAD_SECONDS: Final = 15.0
-"""From a request's first byte to the end of its head; on loopback it takes a millisecond."""
-
-TOO_LARGE: Final = b"431 Request Header Fields Too Large"
-TOO_SLOW: Final = b"408 Request Timeout"
+from sidecar import http_heads
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -38,8 +30,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().data_received(data)
         if self._head_timer is not None:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self._refuse(TOO_LARGE)
+            if self._head_bytes > http_heads.HEAD_BYTES:
+                self._refuse(http_heads.TOO_LARGE)
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
@@ -63,14 +55,14 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+            self._head_timer = self.loop.call_later(http_heads.HEAD_SECONDS, self._too_slow)
 
     def _too_slow(self) -> None:
         self._head_timer = None
         if self._is_answering:  # nobody reads the next head before that
             self._wait_for_head()
         else:
-            self._refuse(TOO_SLOW)
+            self._refuse(http_heads.TOO_SLOW)
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
@@ -81,5 +73,5 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_came()
         if not self.transport.is_closing():
             if not self._is_answering:
-                self.transport.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+                self.transport.write(http_heads.refusal(status))
             self.transport.close()

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
@@ -40,6 +40,7 @@ from sidecar.gateway import Gateway
 from sidecar.home import Home
 from sidecar.house import Asked, House
 from sidecar.house_routes import HouseRoutes
+from sidecar.http_heads import HEAD_BYTES
 from sidecar.intake import ListenerLimits
 from sidecar.interception.interceptor import OFF, Interceptor
 from sidecar.limits.metering import LazyDatabase, Metering, metering
@@ -106,6 +107,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 http=_http_protocol(),
+                h11_max_incomplete_event_size=HEAD_BYTES,
                 ws="none",
             )
         )
@@ -150,12 +152,14 @@ class Server(uvicorn.Server):
             listener()
 
 
-def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
-    """The faster parser where it is installed; h11 has bounds of its own."""
+def _http_protocol() -> type[asyncio.Protocol]:
+    """The faster parser where it is installed."""
     try:
         from sidecar.http_protocol import BoundedHttp
     except ImportError:
-        return "h11"
+        from sidecar.plain_http_protocol import BoundedH11
+
+        return BoundedH11
     return BoundedHttp
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from sidecar import http_protocol, intake
+from sidecar import http_heads, intake, server
+from sidecar.plain_http_protocol import BoundedH11
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
@@ -23,7 +24,7 @@ BODY = orjson.dumps({"model": "sonnet", "max_tokens": 9, "messages": [{"role": "
 def strict(
     tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningSidecar]:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_heads, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(intake, "BODY_SECONDS", 0.2)
     with RunningSidecar(tmp_path, running_simulator, max_in_flight=1) as sidecar:
         yield sidecar
@@ -79,6 +80,24 @@ def test_a_second_head_on_the_same_connection_is_bounded_too(strict: RunningSide
         received = answer(client)
     assert received.startswith(b"HTTP/1.1 200")
     assert b"HTTP/1.1 408" in received
+
+
+def test_the_parser_that_is_always_there_has_the_same_bounds(
+    tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_http_protocol", lambda: BoundedH11)
+    monkeypatch.setattr(http_heads, "HEAD_SECONDS", 0.2)
+    with RunningSidecar(tmp_path, running_simulator) as plain:
+        with connection(plain) as client:
+            assert answer(client).startswith(b"HTTP/1.1 408")
+        with connection(plain) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + head(plain))
+            received = answer(client)
+        assert received.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1 408" in received
+        with connection(plain) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Large: " + b"x" * (http_heads.HEAD_BYTES + 1))
+            assert b" 400 " in answer(client)
 
 
 def test_a_body_that_does_not_go_on_is_given_up_with_a_sentence(strict: RunningSidecar) -> None:
