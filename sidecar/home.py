@@ -37,6 +37,7 @@ class Home:
         self.log_file = path / "logs" / "cgw.log"
         self.start_file = path / "logs" / "start.txt"
         self.cache_dir = path / "cache"
+        self.theme_file = path / "theme"
         self.models_file = path / "models.json"
         self.sdk_headers_file = self.cache_dir / "sdk-headers.json"
         self.ledger_file = path / "ledger.sqlite3"

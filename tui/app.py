@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from textual import work
@@ -19,13 +20,15 @@ from textual.widgets import ContentSwitcher
 from tui.asking import asked, is_there
 from tui.request_log import MOST_ROWS, RequestLog
 from tui.sidecar_client import SidecarClient, SidecarError
-from tui.themes import THEMES, first_theme, next_theme
+from tui.themes import THEMES, first_theme, next_theme, remembered
 from tui.views import VIEWS, View
 from tui.widgets.banner import Banner
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.top_bar import TopBar
 
 TICK_SECONDS = 0.25
+UNSEEN_SECONDS = 0.7
+"""When views that nobody has looked at are made, one after the other: a key press need not wait for it later."""
 PAGE = 1000
 """Requests that are asked of the ledger at once."""
 
@@ -62,9 +65,18 @@ class Dashboard(App[Ending]):
         Binding("q", "quit", "Quit", tooltip="end the dashboard; asks what becomes of its sidecar"),
     ]
 
-    def __init__(self, url: str, key: str, connect: str, *, owns_sidecar: bool = False, rows: int = MOST_ROWS) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        connect: str,
+        *,
+        owns_sidecar: bool = False,
+        rows: int = MOST_ROWS,
+        theme_file: Path | None = None,
+    ) -> None:
         """`key` opens the admin routes. With `owns_sidecar` its user is asked at the end whether the sidecar goes
-        on. `rows` is how many requests it remembers."""
+        on. `rows` is how many requests it remembers; `theme_file` has the theme that was chosen last."""
         super().__init__()
         self.url = url
         self.connect = connect
@@ -83,7 +95,8 @@ class Dashboard(App[Ending]):
         self._kept_bodies = USUAL_BODIES
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = first_theme(os.environ).name
+        self._theme_file = theme_file
+        self.theme = first_theme(os.environ, remembered(theme_file)).name
 
     def compose(self) -> ComposeResult:
         yield TopBar([row.title for row in VIEWS])
@@ -94,6 +107,7 @@ class Dashboard(App[Ending]):
     async def on_mount(self) -> None:
         await self.action_view(VIEWS[0].id)
         self.call_after_refresh(self.follow)
+        self.set_timer(UNSEEN_SECONDS, self._mount_unseen)
         self.set_interval(TICK_SECONDS, self._tick)
 
     async def on_unmount(self) -> None:
@@ -199,6 +213,17 @@ class Dashboard(App[Ending]):
             self.view.tick()
         self.view.focus_first()
 
+    def _mount_unseen(self) -> None:
+        """The next view, hidden."""
+        if not is_there(self) or not self.screen_stack:
+            return
+        switcher = self.screen_stack[0].query_one("#views", ContentSwitcher)
+        if (row := next((row for row in VIEWS if not switcher.query(f"#{row.id}")), None)) is not None:
+            view = row.load()
+            view.display = False
+            switcher.mount(view)
+            self.set_timer(UNSEEN_SECONDS, self._mount_unseen)
+
     async def on_top_bar_chosen(self, message: TopBar.Chosen) -> None:
         await self.action_view(VIEWS[message.index].id)
 
@@ -269,6 +294,9 @@ class Dashboard(App[Ending]):
 
     def action_next_theme(self) -> None:
         self.theme = next_theme(self.theme).name
+        if self._theme_file is not None:
+            with suppress(OSError):  # it begins with another one next time
+                self._theme_file.write_text(self.theme, encoding="utf-8")
         self.notify(self.theme.removeprefix("cgw-").replace("-", " "), timeout=1.5)
 
     def action_help(self) -> None:

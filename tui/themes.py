@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from textual.theme import Theme
@@ -86,15 +87,25 @@ LIGHT_BACKGROUNDS: Final = frozenset({"7", "15"})
 THEMES: Final = (DARK, LIGHT, COLOUR_BLIND, HIGH_CONTRAST, NO_COLOUR)
 
 
-def first_theme(environ: Mapping[str, str]) -> Theme:
-    """NO_COLOR asks for none (no-color.org); CGW_THEME names one, with or without `cgw-`. Else a terminal that tells
-    of a light background in COLORFGBG (as rxvt, Konsole and iTerm2 do) gets the light one."""
+def first_theme(environ: Mapping[str, str], chosen: str = "") -> Theme:
+    """NO_COLOR asks for none (no-color.org); CGW_THEME names one, with or without `cgw-`; `chosen` is the one of the
+    last time. Else a terminal that tells of a light background in COLORFGBG (as rxvt, Konsole and iTerm2 do) gets the
+    light one."""
     if environ.get("NO_COLOR"):
         return NO_COLOUR
-    wanted = environ.get("CGW_THEME", "").removeprefix("cgw-")
-    background = environ.get("COLORFGBG", "").rpartition(";")[2]
-    usual = LIGHT if background in LIGHT_BACKGROUNDS else DARK
-    return next((theme for theme in THEMES if theme.name == f"cgw-{wanted}"), usual)
+    named = environ.get("CGW_THEME", "")
+    for name in (f"cgw-{named.removeprefix('cgw-')}", chosen):
+        if found := next((theme for theme in THEMES if theme.name == name), None):
+            return found
+    return LIGHT if environ.get("COLORFGBG", "").rpartition(";")[2] in LIGHT_BACKGROUNDS else DARK
+
+
+def remembered(file: Path | None) -> str:
+    """The theme's name that a file has; nothing where there is none."""
+    try:
+        return "" if file is None else file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def next_theme(name: str) -> Theme:

@@ -41,7 +41,12 @@ def watch(url: str, home: Home, settings: Settings, *, owns_sidecar: bool = Fals
 
     lines = connection_lines(url, key_file(home, settings))
     dashboard = Dashboard(
-        url, owners_key(home, settings), lines, owns_sidecar=owns_sidecar, rows=settings.dashboard_rows
+        url,
+        owners_key(home, settings),
+        lines,
+        owns_sidecar=owns_sidecar,
+        rows=settings.dashboard_rows,
+        theme_file=home.theme_file,
     )
     gc.freeze()
     gc.enable()

@@ -280,6 +280,8 @@ class ToldSidecar:
     def __init__(self) -> None:
         self.instance = "first"
         self.rows: list[Json] = [dict(one) for one in ROWS]
+        self.ledger: list[Json] = []
+        """Requests that only the ledger remembers, oldest first."""
         self.state = state()
         self.overview = overview()
         self.projects = projects()
@@ -355,9 +357,16 @@ class ToldSidecar:
         if request.method != "GET":
             self.asked.append((request.method, path, content))
         told = self._told(request.method, path, content)
+        if path == "requests":
+            told = self._page(int(request.query["limit"]), request.query.get("before"))
         if told is None:
             return web.json_response({"error": {"message": "It is not kept any more."}}, status=404)
         return web.json_response(told)
+
+    def _page(self, limit: int, before: str | None) -> Json:
+        names = [one["id"] for one in self.ledger]
+        end = names.index(before) if before in names else len(names)
+        return {"rows": self.ledger[max(0, end - limit) : end][::-1], "more": end > limit}
 
     def _told(self, method: str, path: str, content: Any) -> Any:
         first, _, rest = path.partition("/")
@@ -365,8 +374,6 @@ class ToldSidecar:
         match method, first:
             case "GET", "overview":
                 return self.overview
-            case "GET", "requests":
-                return {"rows": [], "more": False}
             case "GET", "exchanges":
                 return exchange(found) if found else None
             case "POST", "exchanges":

@@ -15,7 +15,7 @@ from tests.support.dashboards import CONNECT, settled, shown, until, watching
 from tests.support.told_sidecar import KEY, ToldSidecar, row, state
 from tui.app import Dashboard
 from tui.themes import THEMES
-from tui.views import VIEWS
+from tui.views import VIEWS, View
 from tui.widgets.banner import Banner
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.top_bar import TopBar
@@ -137,6 +137,17 @@ async def test_the_cache_is_cleared_only_by_who_says_yes(sidecar: ToldSidecar) -
     assert [(method, path) for method, path, _ in sidecar.asked] == [("DELETE", "cache")]
 
 
+async def test_views_that_nobody_looked_at_are_made_meanwhile_and_hidden(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar) as (app, pilot):
+        for _ in VIEWS:
+            app._mount_unseen()
+            await pilot.pause()
+        assert [view.id for view in app.query(View)] == [view.id for view in VIEWS]
+        assert [view.id for view in app.query(View) if view.display] == ["overview"]
+        await pilot.press("6")
+        await until(pilot, lambda: "There is no key." in shown(pilot))
+
+
 async def test_every_theme_comes_by_and_says_its_name(sidecar: ToldSidecar) -> None:
     async with watching(sidecar) as (app, pilot):
         seen = [app.theme]
@@ -145,6 +156,16 @@ async def test_every_theme_comes_by_and_says_its_name(sidecar: ToldSidecar) -> N
             await pilot.pause()
             seen.append(app.theme)
     assert seen == [*(theme.name for theme in THEMES), THEMES[0].name]
+
+
+async def test_the_theme_that_was_chosen_is_there_the_next_time(sidecar: ToldSidecar, tmp_path: Path) -> None:
+    file = tmp_path / "theme"
+    app = Dashboard(sidecar.url, KEY, "", theme_file=file)
+    async with app.run_test() as pilot:
+        await pilot.press("t", "t")
+    assert Dashboard(sidecar.url, KEY, "", theme_file=file).theme == app.theme == THEMES[2].name
+    file.write_bytes(b"\xff no theme")
+    assert Dashboard(sidecar.url, KEY, "", theme_file=file).theme == THEMES[0].name
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,29 @@ async def test_a_filter_is_in_force_while_it_is_typed_and_escape_takes_it_away(s
         await until(pilot, lambda: len(table.rows) == len(ROWS) + 2)
 
 
+async def test_going_up_to_the_first_row_fetches_older_ones_from_the_ledger(sidecar: ToldSidecar) -> None:
+    sidecar.ledger = [row(number, id=f"old_{number}", time=NOON - 5_000 + number) for number in range(2_500)]
+    async with watching(sidecar, "2", rows=5_000) as (app, pilot):
+        log, table = app.log_of_requests, app.query_one(RequestTable)
+        await until(pilot, lambda: len(log) == 1_000 + len(ROWS))
+        for known in (2_000, 2_500):
+            await pilot.press("home")
+            at = table.cursor_id
+            await until(pilot, lambda known=known: table.count == known + len(ROWS))  # type: ignore[misc]
+            assert table.cursor_id == at, "the cursor stays on its request"
+        assert log.rows[0].id == "old_0"
+        assert [one.time for one in table.rows] == sorted(one.time for one in log)
+        assert not app.more_history
+
+
+async def test_a_filter_looks_into_the_ledger_where_it_finds_little(sidecar: ToldSidecar) -> None:
+    sidecar.ledger = [row(number, id=f"old_{number}", time=NOON - 5_000 + number) for number in range(2_500)]
+    sidecar.ledger[3] |= {"client": "zed"}
+    async with watching(sidecar, "2", "slash", rows=5_000) as (app, pilot):
+        await pilot.press(*"~t zed")
+        await until(pilot, lambda: [one.id for one in app.query_one(RequestTable).rows] == ["old_3"])
+
+
 async def test_a_filter_that_makes_no_sense_says_where_and_changes_nothing(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "2", "slash") as (app, pilot):
         await pilot.press(*"~q")

@@ -43,7 +43,10 @@ def _limits(line: Json) -> str:
 
 
 class Projects(TableView):
-    HINT = "Usage, limits and budgets. Tab goes to the switches of the chosen project, Space turns one."
+    HINT = (
+        "Usage, limits and budgets; days and months are UTC's. Tab goes to the switches of the chosen project, Space "
+        "turns one."
+    )
     NAME = "projects"
     NOTHING = "No project is known yet."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "switch", "Switch")]
