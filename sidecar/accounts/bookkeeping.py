@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 OPENING_SECONDS: Final = 60.0
 """The most that anybody waits for the books to be open."""
+PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds until they are opened again where the system refused: all its files were open, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Books:
         self._estimator = TokenEstimator()
         self._opened: Future[_Opened] = Future()
         self._settled = asyncio.Event()
+        self._closing = asyncio.Event()
         self.accountant: Final = Accountant(prices, self._estimator)
 
     @asynccontextmanager
@@ -68,6 +71,7 @@ class Books:
         try:
             yield
         finally:
+            self._closing.set()
             await opening
             await self.accountant.close()
             if self._is_open():
@@ -115,7 +119,7 @@ class Books:
     ) -> None:
         await asyncio.wait([asyncio.ensure_future(after)])  # that it failed is for others to tell
         try:
-            opened = await asyncio.to_thread(self._load, metrics)
+            opened = await self._load_at_last(metrics)
         except Exception as error:
             log.exception("the books cannot be opened: requests go on, and nothing is accounted for")
             self._opened.set_exception(error)
@@ -124,7 +128,20 @@ class Books:
             self._opened.set_result(opened)
             self.accountant.open(opened.writer, [opened.metrics.observe, *listeners])
         self._settled.set()
-        await asyncio.to_thread(self._estimator.load)
+        try:
+            await asyncio.to_thread(self._estimator.load)
+        except Exception:
+            log.exception("what estimates tokens cannot be loaded: it is tried again when it is needed")
+
+    async def _load_at_last(self, metrics: Callable[[LedgerWriter], Metrics]) -> _Opened:
+        for pause in PAUSES:
+            try:
+                return await asyncio.to_thread(self._load, metrics)
+            except OSError as error:
+                log.warning("the books cannot be opened yet, and what is done waits for them: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause)
+        return await asyncio.to_thread(self._load, metrics)
 
     def _load(self, metrics: Callable[[LedgerWriter], Metrics]) -> _Opened:
         from sidecar.ledger.writer import LedgerWriter

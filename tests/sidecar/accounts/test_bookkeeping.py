@@ -44,6 +44,16 @@ def requests_in(home: Path) -> int:
         database.close()
 
 
+class Refusing:
+    """What cannot be loaded."""
+
+    asked = False
+
+    def __call__(self) -> None:
+        self.asked = True
+        raise OSError(24, "Too many open files")
+
+
 async def test_what_ends_before_the_books_are_open_is_stored_all_the_same(tmp_path: Path) -> None:
     database = Database.open(None, tmp_path)
     books = Books(lambda: database, tmp_path, PRICES)
@@ -89,3 +99,23 @@ async def test_books_that_cannot_be_opened_are_reported_and_requests_go_on(
         assert books.health() == {"state": "failed", "error": "no driver"}
     assert [exchange.id for exchange in heard] == ["a", "b"]
     assert "nothing is accounted for" in caplog.text
+
+
+async def test_a_system_that_refuses_for_a_moment_costs_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.accounts.bookkeeping.PAUSES", (0.0, 0.0, 0.0))
+    database = Database.open(None, tmp_path)
+    refusals = [OSError(24, "Too many open files")] * 2
+
+    def refusing() -> Database:
+        if refusals:
+            raise refusals.pop()
+        return database
+
+    books = Books(refusing, tmp_path, PRICES)
+    monkeypatch.setattr(books._estimator, "load", refusing_once := Refusing())
+    async with books.kept([], after=asyncio.sleep(0), metrics=watching):
+        books.accountant(answered("a"))
+        await books.metrics()
+    assert refusing_once.asked
+    database.close()
+    assert requests_in(tmp_path) == 1
