@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sidecar import interpreter
 from sidecar.commands.handover import Handover, Inheritance
+from sidecar.commands.open_files import allow_enough_files
 from sidecar.commands.running import announce, claimed
 from sidecar.commands.sockets import leads_to, listening_socket, reachable_url
 from sidecar.commands.terminal import on_a_terminal
@@ -52,6 +53,7 @@ def run(
 
     Raises HomeError, AlreadyRunningError, BindError, StartError or AddonFileError, each with one sentence.
     """
+    allow_enough_files()
     with (
         claimed(home, inheritance.lock if inheritance else None) as claim,
         closing(
