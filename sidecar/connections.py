@@ -7,11 +7,12 @@ writes. Here the host never changes and neither do most lines of the head, and i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Final, Self
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from aiohttp.streams import StreamReader
@@ -23,29 +24,46 @@ HEADS: Final = 256
 """Heads that are remembered: a client's are the same from one request to the next, but for their length."""
 WRITTEN_WITH_ITS_HEAD: Final = 16 * 1024
 """Bytes of a body up to which copying it is cheaper than a second write."""
-BUFFER_BYTES: Final = 64 * 1024
+BUFFER_BYTES: Final = 256 * 1024
 """Of an answer that nobody reads: then the peer waits."""
 
 
+NEVER: Final = 1e9
+"""Seconds."""
+
+
 class Received:
-    """The head of an answer; `content` comes as it is read. `release` it, read or not."""
+    """The head of an answer, and its body as it comes. `release` it, read or not."""
 
-    __slots__ = ("_connection", "content", "headers", "status")
+    __slots__ = ("_connection", "_content", "_silence", "headers", "status")
 
-    def __init__(self, connection: Connection, message: RawResponseMessage, content: StreamReader) -> None:
+    def __init__(
+        self, connection: Connection, message: RawResponseMessage, content: StreamReader, silence: _Silence
+    ) -> None:
         self._connection = connection
+        self._content = content
+        self._silence = silence
         self.status: Final = message.code
         self.headers: Final = message.headers
-        self.content: Final = content
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """What each read of the network brought. Raises what aiohttp does for a body that breaks off."""
+        content, silence = self._content, self._silence
+        while not content.at_eof():
+            silence.begin(content)
+            chunk = await content.readany()
+            silence.end()
+            if chunk:
+                yield chunk
 
     async def body(self, most: int) -> bytes:
         """All of it, unpacked. Raises ValueError for one of more than `most` bytes (a few packed ones may hold
-        gigabytes), and whatever aiohttp does for one that breaks off."""
-        content = self.content
+        gigabytes), and as `chunks`."""
+        content = self._content
         if content.is_eof() and content.total_bytes <= most:
             return content.read_nowait()
         chunks, size = [], 0
-        async for chunk in content.iter_any():
+        async for chunk in self.chunks():
             size += len(chunk)
             if size > most:
                 raise ValueError(f"more than {most:,} bytes came")
@@ -54,10 +72,46 @@ class Received:
 
     def release(self) -> None:
         """To the pool where all of the answer came; else the connection is closed, and with it the request."""
-        if self.content.is_eof():
+        self._silence.over()
+        if self._content.is_eof():
             self._connection.release()
         else:
             self._connection.close()
+
+
+class _Silence:
+    """Ends a wait for the peer's next bytes that is too long. It is one timer for each request; aiohttp sets one anew
+    for each read of the network."""
+
+    __slots__ = ("_longest", "_loop", "_reader", "_since", "_timer")
+
+    def __init__(self, longest: float) -> None:
+        """`longest` in seconds."""
+        self._longest = longest
+        self._loop = asyncio.get_running_loop()
+        self._reader: StreamReader | ResponseHandler | None = None
+        """Who waits; None while nobody does."""
+        self._since = 0.0
+        self._timer = self._loop.call_later(longest, self._look)
+
+    def begin(self, reader: StreamReader | ResponseHandler) -> None:
+        self._since = self._loop.time()
+        self._reader = reader
+
+    def end(self) -> None:
+        self._reader = None
+
+    def over(self) -> None:
+        self._reader = None
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        since = now if self._reader is None else self._since
+        if self._reader is not None and now >= since + self._longest:
+            self._reader.set_exception(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+        else:
+            self._timer = self._loop.call_at(since + self._longest, self._look)
 
 
 class Connections:
@@ -99,9 +153,7 @@ class Connections:
         protocol = connection.protocol
         if protocol is None or protocol.transport is None:
             raise aiohttp.ServerDisconnectedError
-        protocol.set_response_params(
-            read_until_eof=True, read_timeout=self._timeout.sock_read, read_bufsize=BUFFER_BYTES
-        )
+        protocol.set_response_params(read_until_eof=True, read_bufsize=BUFFER_BYTES)
         if body is None:
             protocol.transport.write(head + b"\r\n")
         else:
@@ -110,11 +162,17 @@ class Connections:
                 protocol.transport.write(head + body)
             else:
                 protocol.transport.writelines((head, body))
-        protocol.start_timeout()
-        while True:
-            message, content = await protocol.read()
-            if message.code >= 200 or message.code == 101:
-                return Received(connection, message, content)
+        silence = _Silence(self._timeout.sock_read or NEVER)
+        try:
+            while True:
+                silence.begin(protocol)
+                message, content = await protocol.read()
+                if message.code >= 200 or message.code == 101:
+                    silence.end()
+                    return Received(connection, message, content, silence)
+        except BaseException:
+            silence.over()
+            raise
 
     def _written(self, method: str, path: str, query: str, headers: tuple[tuple[str, str], ...]) -> bytes:
         """The head without its end. Raises ValueError for a header of two lines."""

@@ -81,7 +81,7 @@ class Intake:
 
     async def admit(self, request: Request) -> Project:
         project = await self._admission.admit(request.headers.raw, request.path_params.get("project"))
-        request.state.project = project
+        request.scope["project"] = project
         return project
 
     async def admitted_body(self, request: Request, *, keep: bool = True) -> Admitted:

@@ -111,7 +111,7 @@ class Listener:
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)
         response = self._refusal(request, error)
-        if (project := getattr(request.state, "project", None)) is not None:
+        if (project := request.scope.get("project")) is not None:
             response.headers.update(self._intake.limiter.headers(project))
         return response
 

@@ -76,7 +76,7 @@ class UpstreamAnswer:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises GatewayError when it breaks off."""
         try:
-            async for chunk in self._received.content.iter_any():
+            async for chunk in self._received.chunks():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
@@ -85,7 +85,7 @@ class UpstreamAnswer:
         """The events of each network read, together. Raises GatewayError when the stream breaks off."""
         splitter = EventSplitter()
         try:
-            async for chunk in self._received.content.iter_any():
+            async for chunk in self._received.chunks():
                 if (events := splitter.take(chunk)) is not None:
                     yield events
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -45,6 +45,11 @@ def usd_text(picos: int) -> str:
 
 def dollars(picos: int) -> str:
     """For a reader: whole cents from a dollar on, below it two digits that say something: `$0.0089`, `$0.00028`."""
-    amount = Decimal(abs(picos)).scaleb(-12)
-    digits = 2 if amount >= 1 or not amount else max(2, 1 - amount.adjusted())
-    return f"{'-' if picos < 0 else ''}${amount:,.{digits}f}"
+    amount = abs(picos)
+    digits = 2 if amount >= PICOS_PER_USD or not amount else max(2, 14 - len(str(amount)))
+    unit = 10 ** (13 - digits)
+    whole, rest = divmod(10 * amount, unit)
+    if 2 * rest > unit or (2 * rest == unit and whole % 2):  # half to even, as decimals are rounded
+        whole += 1
+    written, cents = divmod(whole, 10**digits)
+    return f"{'-' if picos < 0 else ''}${written:,}.{cents:0{digits}d}"

@@ -156,6 +156,8 @@ class Budgets:
     def warning_for(self, project: Project) -> str:
         """What `X-Gateway-Budget-Warning` says: empty until a budget reaches its threshold. The log hears of it
         once a day."""
+        if not project.has_budget:
+            return ""
         near = [state for state in self.states(project) if state.percent >= project.warn_percent]
         for state in near:
             self._tell_once(project, state, "near")

@@ -103,9 +103,22 @@ class ChatStream:
             before, deltas, behind = around_deltas(events.raw)
             if deltas and (found := plain_deltas(deltas)) is not None:
                 opening = self.feed_all([*Events(before)]) if before else b""
-                chunks = b"".join([self._spelled(*one) for one in found])
+                chunks = self._all_spelled(found)
                 return opening + chunks + (self.feed_all([*Events(behind)]) if behind else b"")
         return fed(self.feed, events)
+
+    def _all_spelled(self, found: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
+        """The chunks of deltas whose texts are JSON already; of text alone, as most are, without a step for each."""
+        if {kind for _, kind, _ in found} != {TEXT}:
+            return b"".join([self._spelled(*one) for one in found])
+        texts = [text for _, _, text in found if text != b'""']
+        joined = b"".join(texts)
+        if joined.isascii() and b"\\" not in joined:
+            self._text_length += len(joined) - len(texts) * len('""')
+        else:
+            self._text_length += sum(map(characters, texts))
+        before, after = self._before_json[TEXT], self._after_text
+        return before + (after + before).join(texts) + after if texts else b""
 
     def _spelled(self, index: bytes, kind: bytes, text: bytes) -> bytes:
         """The chunk of one delta whose text is JSON already."""
