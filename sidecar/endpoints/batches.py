@@ -20,6 +20,9 @@ from sidecar.upstream import Upstream
 
 PATH: Final = "/messages/batches"
 
+ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+"""Nothing that would lead to another path of Claude's API: `..` goes there with our key."""
+
 RESULTS_URL: Final = re.compile(rb'("results_url"\s*:\s*")[^"]*(/v1/messages/batches/)')
 """The one thing in a batch that is changed on its way: SDKs fetch the results where it says, with the key that they
 have, which is ours and not Anthropic's."""
@@ -86,6 +89,8 @@ class Batches:
         """Raises GatewayError (404) for a batch of another project's. The owner's project sees them all."""
         project = await self._intake.admit(request)
         batch = request.path_params.get("batch")
+        if batch is not None and not ID.fullmatch(batch):
+            raise GatewayError("not_found_error", "This is no id of a batch.")
         if batch is not None and project.name != DEFAULT and await self._books.project_of(batch) != project.name:
             raise GatewayError("not_found_error", f"The project {project.name} has no batch of this id.")
         return self._intake.passing(request, project, "anthropic_messages")

@@ -62,6 +62,12 @@ def test_a_preflight_gives_a_page_no_leave(app: InProcess, origin: bytes) -> Non
     assert not [name for name in heard.headers if name.startswith("access-control-")]
 
 
+@pytest.mark.parametrize("batch", ["..", ".", "a?b", "a#b", "a%2e", "a\\b", "é"])
+def test_a_batch_leads_nowhere_else(app: InProcess, batch: str) -> None:
+    for method, behind in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/results")):
+        assert app.ask(method, f"/v1/messages/batches/{batch}{behind}", [LOCAL, OWNER]).status == 404
+
+
 def test_the_owners_routes_take_no_more_than_they_need(app: InProcess) -> None:
     for method, path in (("POST", "/admin/bypass"), ("POST", "/admin/bodies"), ("PATCH", "/admin/projects/default")):
         assert app.ask(method, path, [LOCAL, JSON, OWNER], b" " * 100_000).status == 413, path
