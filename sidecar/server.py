@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -368,13 +368,15 @@ async def serve(
     on_ready: Callable[[], None] | None = None,
     read: Callable[[], Settings] | None = None,
     restart: Asked | None = None,
+    successor_ended: Callable[[], Awaitable[None]] | None = None,
     takes_over: bool = False,
     reload_on_hangup: bool = False,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then lets answers in flight finish for up to `DRAIN_SECONDS`.
 
     `read` reads the settings anew; `restart` returns once another process answers on `sock`, and this one then ends
-    with its last answer. `takes_over` says that this one is such another.
+    with its last answer, or soon after the other one, which `successor_ended` waits for. `takes_over` says that this
+    one is such another.
 
     Raises StartError, InterceptorError or AddonFileError, each with one sentence for the user.
     """
@@ -407,12 +409,29 @@ async def serve(
             told = await restart()
             server.drain_seconds = HANDED_OVER_SECONDS
             server.should_exit = True
+            if successor_ended is not None:
+                last.append(asyncio.create_task(end_soon_after(successor_ended), name="watch the successor"))
             return told
+
+        async def end_soon_after(other: Callable[[], Awaitable[None]]) -> None:
+            """Whoever started this process starts another one only when it has ended, and nobody has the port now."""
+            await other()
+            log.warning(
+                "The process that took over has ended: what is not answered here in %s s is cut.", DRAIN_SECONDS
+            )
+            await asyncio.sleep(DRAIN_SECONDS)
+            server.cut_short()
+
+        last: list[asyncio.Task[None]] = []
 
         house.reload = app.reload if read else None
         house.restart = restarted if restart else None
         with _told_by_signals(server, reload=app.reload if reload_on_hangup and read else None):
-            await server.serve(sockets=[sock])
+            try:
+                await server.serve(sockets=[sock])
+            finally:
+                for task in last:
+                    task.cancel()
 
 
 def _told(*listeners: Callable[[str, str, int, GatewayError], None]) -> Callable[[str, str, int, GatewayError], None]:

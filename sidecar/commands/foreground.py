@@ -92,6 +92,7 @@ def run(
                     on_ready=ready,
                     read=read,
                     restart=None if sys.platform == "win32" else restart,
+                    successor_ended=handover.successor_ended,
                     takes_over=inheritance is not None,
                     reload_on_hangup=sys.platform != "win32" and not on_a_terminal(),
                 )

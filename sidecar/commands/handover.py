@@ -25,6 +25,9 @@ from sidecar.home import Home
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS: Final = 0.5
+"""How often is looked whether a successor still runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
@@ -79,6 +82,12 @@ class Handover:
             self._claim.pass_on()
         log.info("Process %d takes over; this one gives the answers that it has begun.", child.pid)
         return {"pid": child.pid, "before": os.getpid()}
+
+    async def successor_ended(self) -> None:
+        """Returns once the successor has, however it did."""
+        assert self.successor is not None
+        while self.successor.poll() is None:  # noqa: ASYNC110  # no thread waits for it: it would hold up our own end
+            await asyncio.sleep(LOOK_SECONDS)
 
     def stand_for_it(self) -> int:
         """Wait for the successor, and hand signals on: whoever started this process knows no other. Its exit code."""
