@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
 from sidecar.admission import Admission
 from sidecar.bodies import Bodies, Known, Made, Read
@@ -19,6 +20,7 @@ from sidecar.exchange import Dialect, Exchange, Json, Note, Timing
 from sidecar.gateway import Gateway
 from sidecar.headers import client_headers, new_request_id, printable
 from sidecar.limits.limiter import Limiter
+from sidecar.patience import within
 from sidecar.projects.project import Project, check_model
 from sidecar.stretch import Stretch
 
@@ -80,7 +82,7 @@ class Intake:
         """Requests whose bodies are on their way here."""
 
     async def admit(self, request: Request) -> Project:
-        project = await self._admission.admit(request.headers.raw, request.path_params.get("project"))
+        project = await self._admission.admit(request.scope["headers"], request.path_params.get("project"))
         request.scope["project"] = project
         return project
 
@@ -133,7 +135,7 @@ class Intake:
                 "`model` is missing: name a Claude model or an alias such as `sonnet`.", param="model"
             )
         project = admitted.project
-        headers = client_headers(request.headers.raw)
+        headers = client_headers(request.scope["headers"])
         exchange = Exchange(
             id=new_request_id(),
             dialect=dialect,
@@ -233,19 +235,18 @@ async def read_body(request: Request, limit: int) -> bytes:
     declared = told.get(b"content-length", b"").decode("latin-1")
     if declared.isdecimal() and (len(declared) > MOST_DIGITS or int(declared) > limit):
         raise _too_large(limit)
+    receive = cast("Callable[[], Coroutine[Any, Any, Message]]", request.receive)
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS) as patience:
-            while (message := await request.receive())["type"] == "http.request":
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return chunk if len(chunks) == 1 else b"".join(chunks)
-                patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+        while (message := await within(BODY_SECONDS, receive()))["type"] == "http.request":
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunk if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError as error:
         raise _too_slow() from error
     raise ClientDisconnect

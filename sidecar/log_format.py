@@ -35,6 +35,12 @@ class OneLine(logging.Formatter):
             self._second = second
         return self._time
 
+    def format(self, record: logging.LogRecord) -> str:
+        """As logging's own, by a shorter way for what is only a message."""
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        return shown(f"{self.formatTime(record, TIME)}Z {record.levelname} {record.getMessage()}")
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return shown(super().formatMessage(record))
 

@@ -99,7 +99,7 @@ class ConversationMemory:
             prompt = _flattened(exchange)
         if prompt is None:
             return
-        keys = [*_groups(exchange, prompt)]
+        keys = prompt.groups = [*_groups(exchange, prompt)]
         found = await self._find(exchange, prompt, keys)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
@@ -192,7 +192,7 @@ class ConversationMemory:
         line.terms = miss_causes.terms_of(exchange.request)
         line.last_message = exchange.message_id or line.last_message
         prompt.line = line
-        keys = [*_groups(exchange, prompt)]
+        keys = prompt.groups
         self._add(line, keys)
         self._write(line, start if goes_on else 0, keys)
 
@@ -208,7 +208,7 @@ class ConversationMemory:
             log.exception("the conversation of request %s still has its references", exchange.id)
 
     def _shorten(self, exchange: Exchange, prompt: Prompt, first: int) -> None:
-        keys = [*_groups(exchange, prompt)]
+        keys = prompt.groups
         for line_id in {line_id for key in keys for line_id in self._groups.get(key, ())}:
             line = self._lines.get(line_id)
             if line is None or not (line is prompt.line or common_prefix(line.chain, prompt.chain) >= first):
