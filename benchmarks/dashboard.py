@@ -96,7 +96,8 @@ def terminal(*command: str, environ: dict[str, str]) -> Iterator[tuple[subproces
 def stage(home: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """A sidecar that is told requests: one line of input is `COUNT A_SECOND`, and one of output says that they were."""
     command = [sys.executable, str(INSIDE), "stage", "--home", str(home)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, text=True) as child:
         assert child.stdout is not None
         url, key = child.stdout.readline().split()
         try:
@@ -212,6 +213,8 @@ def part_soak(args: argparse.Namespace, folder: Path) -> None:
         print(f"soak: {args.requests:,} requests, an hour at {args.requests / 3600:.0f} a second")
         for seen, known, megabytes in samples[:: max(1, len(samples) // 8)] + samples[-1:]:
             print(f"  {seen:>9,} seen, {known:>9,} in the table: dashboard {megabytes:6.1f} MB")
+        if found["dropped"]:
+            print(f"  the machine was too slow: {found['dropped']} batches were dropped, and the ledger filled in")
         half = len(samples) // 2
         _tell_slope("dashboard, second half", samples[half][0], samples[-1][0], samples[half][2], samples[-1][2])
         quarter = len(sidecars) // 2
@@ -330,12 +333,14 @@ def main() -> None:
     parser.add_argument("--part", default=",".join(PARTS), help="some of them, with commas between")
     parser.add_argument("--seconds", type=float, default=20.0, help="of keys")
     parser.add_argument("--requests", type=int, default=72_000, help="of the soak")
-    parser.add_argument("--soak-a-second", type=float, default=400.0)
+    parser.add_argument("--soak-a-second", type=float, default=500.0)
     args = parser.parse_args()
     print(f"load average at the beginning: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="cgw-benchmark-") as folder:
         for part in args.part.split(","):
+            print(f"[{time.strftime('%H:%M:%S')}] {part} ...", file=sys.stderr, flush=True)
             PARTS[part](args, Path(folder))
+            sys.stdout.flush()
     print(f"load average at the end: {os.getloadavg()[0]:.1f}")
 
 

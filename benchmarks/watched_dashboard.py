@@ -18,6 +18,8 @@ ROWS = 100_000
 SAMPLES = 24
 """Of memory in a soak."""
 GIVE_UP_SECONDS = 120.0
+STALLED_SECONDS = 15.0
+"""Without a request after which no more are waited for."""
 
 
 def rss(pid: int) -> float:
@@ -266,17 +268,23 @@ def _wire(number: int, moment: float) -> dict[str, Any]:
 
 
 async def soak(clocked: Clocked, count: int) -> Any:
-    """Looks at the table and at the overview in turns until so many requests were shown."""
+    """Looks at the table and at the overview in turns until so many requests were shown, or no more come."""
     app, samples = clocked.app, []
-    await clocked.until(lambda: app.log_of_requests.rows)
-    seen = 0
-    while seen < count:
-        target = seen + count // SAMPLES
+    log = app.log_of_requests
+    await clocked.until(lambda: log.rows)
+    while len(samples) < SAMPLES and (not samples or samples[-1][0] < count - 50):
+        target = min(count - 50, count * (len(samples) + 1) // SAMPLES)
         await clocked.press("2" if len(samples) % 2 else "1", lambda: True)
-        await clocked.until(lambda target=target: app.log_of_requests.seen >= min(target, count - 50))  # type: ignore[misc]
-        seen = target
-        samples.append((app.log_of_requests.seen, len(app.log_of_requests), rss(os.getpid())))
-    return {"samples": samples}
+        seen, moved = log.seen, time.monotonic()
+        while log.seen < target and time.monotonic() - moved < STALLED_SECONDS:
+            await asyncio.sleep(0.05)
+            if log.seen != seen:
+                seen, moved = log.seen, time.monotonic()
+        samples.append((log.seen, len(log), rss(os.getpid())))
+        if log.seen < target:
+            break
+    dropped = (app.state or {}).get("dropped", 0)
+    return {"samples": samples, "dropped": dropped}
 
 
 def main() -> None:

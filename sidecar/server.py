@@ -294,7 +294,6 @@ async def sidecar_app(
             feed,
             kept,
             switches,
-            state=state,
             prices=prices,
             upstream_url=settings.anthropic_base_url,
             url=url,

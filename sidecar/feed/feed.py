@@ -138,7 +138,7 @@ class Feed:
     def _first_picture(self) -> Json:
         rows = [{**row, "has_body": row["id"] in self._kept} for row in self._recent]
         rows += [row_of(exchange) for exchange in self._running.values()]
-        return {**self._hello(), "time": _now(), "rows": rows[-RECENT:], "state": self._told_state()}
+        return {**self._hello(), "time": _now(), "rows": rows[-RECENT:], "state": self.told_state()}
 
     async def _tick(self) -> None:
         told = 0.0
@@ -148,7 +148,7 @@ class Feed:
                 self._push(_event("batch", {"time": _now(), **batch}))
             if time.monotonic() - told >= STATE_SECONDS:
                 told = time.monotonic()
-                self._push(_event("state", self._told_state()))
+                self._push(_event("state", self.told_state()))
         self._ticker = None
 
     def _batch(self) -> Json:
@@ -166,7 +166,8 @@ class Feed:
                 ticks.append(tick_of(exchange))
         return ticks
 
-    def _told_state(self) -> Json:
+    def told_state(self) -> Json:
+        """How the sidecar is, and how many batches its watchers missed."""
         return {**self._state(), "dropped": sum(watcher.dropped for watcher in self._watchers)}
 
     def _push(self, event: bytes) -> None:

@@ -36,7 +36,6 @@ class FeedRoutes:
         kept: KeptExchanges,
         switches: Switches,
         *,
-        state: Callable[[], Json],
         prices: Prices,
         upstream_url: str,
         url: str,
@@ -48,7 +47,6 @@ class FeedRoutes:
         self._feed = feed
         self._kept = kept
         self._switches = switches
-        self._state = state
         self._prices = prices
         self._upstream_url = upstream_url
         self._url = url
@@ -94,7 +92,7 @@ class FeedRoutes:
         if not isinstance(on, bool):
             raise invalid_request("`on` is true or false.", param="on")
         self._switches.bypass = on
-        return _json(self._state())
+        return _json(self._feed.told_state())
 
     async def bodies(self, request: Request) -> Response:
         """`{"keep": 0}`: of how many requests the bodies are kept in memory."""
@@ -104,7 +102,7 @@ class FeedRoutes:
             raise invalid_request(f"`keep` is a number from 0 to {MOST_BODIES}.", param="keep")
         self._switches.keep_bodies = keep
         self._kept.trim()
-        return _json(self._state())
+        return _json(self._feed.told_state())
 
     def _found(self, request: Request) -> KeptExchange:
         request_id = request.path_params["id"]

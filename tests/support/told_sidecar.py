@@ -282,6 +282,8 @@ class ToldSidecar:
         self.rows: list[Json] = [dict(one) for one in ROWS]
         self.ledger: list[Json] = []
         """Requests that only the ledger remembers, oldest first."""
+        self.conversations: list[Json] | None = None
+        """Other ones than usual."""
         self.state = state()
         self.overview = overview()
         self.projects = projects()
@@ -383,6 +385,7 @@ class ToldSidecar:
                     CONVERSATION,
                     {**CONVERSATION, "conversation": "beef", "client": "cline", "ours": 0, "misses": 0},
                 ]
+                lines = lines if self.conversations is None else self.conversations
                 turns = [one for one in self.rows if one["state"] == "ok"]
                 return {"conversation": CONVERSATION, "turns": turns} if rest else {"conversations": lines}
             case "GET", "files":

@@ -98,8 +98,9 @@ async def test_what_the_stand_in_tells_is_what_a_sidecar_tells(real: Any) -> Non
     fits(kinds(FILES), kinds((await get(session, "files"))["files"]), "files")
     fits(kinds(projects()), kinds((await get(session, "projects"))["projects"]), "projects")
     fits(kinds(DOCTOR["findings"]), kinds((await get(session, "doctor"))["findings"]), "findings")
-    async with session.post("/admin/bypass", json={"on": False}) as answer:
-        fits(kinds(state()), {"dropped": "number", **kinds(await answer.json())}, "state")
+    for path, content in (("bypass", {"on": False}), ("bodies", {"keep": 50})):
+        async with session.post(f"/admin/{path}", json=content) as answer:
+            fits(kinds(state()), kinds(await answer.json()), "state")
 
 
 async def test_the_feed_begins_as_the_stand_ins_does(real: Any) -> None:

@@ -387,6 +387,17 @@ async def test_a_conversation_tells_its_misses_what_cgw_caused_first(sidecar: To
         await until(pilot, lambda: len(app.screen_stack) == 1)
 
 
+async def test_a_table_that_had_nothing_to_show_is_as_wide_as_its_words(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar) as (app, pilot):
+        sidecar.conversations = []
+        await pilot.press("3")
+        await until(pilot, lambda: "No conversations yet" in shown(pilot))
+        sidecar.conversations = None
+        await pilot.press("r")
+        await until(pilot, lambda: app.view.query_one(Lines).count == 2)
+        await until(pilot, lambda: "$0.6100" in shown(pilot))
+
+
 async def test_a_request_leads_to_its_conversation(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "2", "up", "enter", "v") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, ConversationDetail))

@@ -43,6 +43,9 @@ COLUMNS: Sequence[tuple[str, bool, Callable[[RequestRow], Cell]]] = (
     ("What happened", False, note),
 )
 """Name, whether it stands right, and what a turn has in it."""
+WIDE = frozenset({"Route", "Written", "Removed", "What happened"})
+"""Left out where there is little room."""
+NARROW = 100
 
 
 class ConversationDetail(Screen[None]):
@@ -110,9 +113,15 @@ class ConversationDetail(Screen[None]):
 
     def _draw(self) -> None:
         self._plot([row for row in self._turns if row.prompt_tokens])
-        names = [(name, right) for name, right, _ in COLUMNS]
-        lines = [[cell(row) for _, _, cell in COLUMNS] for row in self._turns]
-        self.query_one(Lines).tell(names, lines, len(lines) - 1)
+        columns = [column for column in COLUMNS if self.size.width >= NARROW or column[0] not in WIDE]
+        names = [(name, right) for name, right, _ in columns]
+        lines = [[cell(row) for _, _, cell in columns] for row in self._turns]
+        table = self.query_one(Lines)
+        table.tell(names, lines, table.cursor if table.count == len(lines) else len(lines) - 1)
+
+    def on_resize(self) -> None:
+        if self._turns:
+            self._draw()
 
     def _plot(self, asked: Sequence[RequestRow]) -> None:
         """Only turns that Claude counted: an answer from the response cache has no prompt."""

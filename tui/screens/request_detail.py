@@ -169,7 +169,7 @@ class RequestDetail(Screen[None]):
     def action_search(self) -> None:
         field = self.query_one("#search", Input)
         field.set_class(True, "-shown")
-        field.focus()
+        self.set_focus(field)  # at once: what is typed next belongs into it
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._sought = event.value.casefold()

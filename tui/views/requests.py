@@ -93,7 +93,7 @@ class Requests(View):
         self.table.update_rows()
 
     def ask_filter(self) -> None:
-        self.query_one("#filter", Input).focus()
+        self.screen.set_focus(self.query_one("#filter", Input))  # at once: what is typed next belongs into it
 
     def action_leave_filter(self) -> None:
         field = self.query_one("#filter", Input)

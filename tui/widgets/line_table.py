@@ -47,6 +47,8 @@ class LineTable(ScrollView, can_focus=True):
         self.headings: Sequence[Heading] = ()
         self._inks = Inks({})
         self._blank = Strip.blank(0)
+        self._fitted = 0
+        """For how many cells the headings are."""
 
     # --- what a class of its own says
 
@@ -95,8 +97,9 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_resize(self, event: Resize) -> None:
         """Also when it comes back to the screen as it was."""
-        if event.size.width != self._blank.cell_length:
-            self.fit_columns(event.size.width)
+        if event.size.width != self._fitted:
+            self._fitted = event.size.width
+            self.fit_columns(self._fitted)
             self._other_colours()
         self.laid_out()
 

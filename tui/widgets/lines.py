@@ -42,7 +42,8 @@ class Lines(LineTable):
         self._names, self._lines = names, lines
         self._cursor = max(0, min(cursor, len(lines) - 1))
         self._written.clear()
-        self.fit_columns(self.size.width)
+        self._fitted = self.size.width
+        self.fit_columns(self._fitted)
         self.measure()
         self.scroll_to_cursor()
         self.refresh()

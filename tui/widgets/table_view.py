@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
@@ -22,6 +23,8 @@ from tui.widgets.line_table import Cell
 from tui.widgets.lines import Lines
 
 Json = Mapping[str, Any]
+REFRESH_SECONDS: Final = 10.0
+"""While requests come and it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class TableView(View):
         self._ascending = False
         self._columns: list[TableColumn] = []
         self._width = 0
+        self._asked = 0.0
 
     @abstractmethod
     async def fetch(self) -> Sequence[Json]:
@@ -112,6 +116,10 @@ class TableView(View):
     def show(self) -> None:
         self.load()
 
+    def tick(self) -> None:
+        if time.monotonic() - self._asked > REFRESH_SECONDS:
+            self.load()
+
     def focus_first(self) -> None:
         self.table.focus()
 
@@ -124,6 +132,7 @@ class TableView(View):
     @work(exclusive=True)
     async def load(self) -> None:
         """Ask the sidecar. What is shown stays where it does not answer."""
+        self._asked = time.monotonic()
         try:
             lines = await asked(self, self.fetch())
         except SidecarError as error:
@@ -140,7 +149,7 @@ class TableView(View):
         self._draw()
 
     def ask_filter(self) -> None:
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))  # at once: what is typed next belongs into it
 
     def export(self) -> None:
         names = [column.name for column in self.COLUMNS]
