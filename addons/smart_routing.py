@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from sidecar.assembly import own_copy
 from sidecar.call import Call
 from sidecar.conversations import session_of
 from sidecar.exchange import Exchange
@@ -72,7 +73,7 @@ class SmartRouting:
     async def _own(self, exchange: Exchange, prompt: Prompt, subject: Subject, route: Route) -> Route:
         assert self._router is not None
         question = Question(
-            request=exchange.request,
+            request=own_copy(exchange.request),
             words=subject.words,
             client=exchange.client,
             project=exchange.project,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 from typing import Any
 
-from sidecar.exchange import Exchange
+from sidecar.exchange import Exchange, Json
 from sidecar.models.catalogue import Catalogue
 
 
@@ -31,9 +31,9 @@ class OwnCopy:
     """A request shares its objects with earlier ones of its conversation. A user's addon may write to all of it."""
 
     def request(self, exchange: Exchange) -> None:
-        exchange.request = _copied(exchange.request)
+        exchange.request = own_copy(exchange.request)
 
 
-def _copied(value: Any) -> Any:
-    """Of JSON; a tenth of what `deepcopy` takes."""
-    return marshal.loads(marshal.dumps(value))  # noqa: S302 - its own bytes, just written
+def own_copy(request: Json) -> Any:
+    """For code that is not ours; in a tenth of what `deepcopy` takes."""
+    return marshal.loads(marshal.dumps(request))  # noqa: S302 - its own bytes, just written
