@@ -6,6 +6,7 @@ import sys
 
 from hypothesis import settings
 
+from tests.support import thorough
 from tests.support.quick_libraries import hurry
 
 pytest_plugins = ["tests.support.servers"]
@@ -16,8 +17,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # Property tests try the same examples on every machine, however slow it is.
-settings.register_profile("cgw", deadline=None, derandomize=True)
-settings.load_profile("cgw")
+settings.register_profile("cgw", deadline=None, derandomize=True, max_examples=thorough.USUAL)
+settings.register_profile("thorough", deadline=None, max_examples=thorough.examples(thorough.USUAL))
+settings.load_profile(thorough.PROFILE)
 
 hurry()
 

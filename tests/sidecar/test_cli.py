@@ -320,10 +320,12 @@ def test_in_the_background_it_outlives_the_command_and_is_found_used_and_stopped
     assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
 
 
-def test_the_sidecar_process_has_no_screen_library_in_it(user: User) -> None:
-    script = "import sys; import sidecar.commands.foreground; print(*sorted(sys.modules))"
+def test_a_sidecar_that_starts_needs_none_of_the_heavy_libraries() -> None:
+    """Some come later, on a thread; mitmproxy and Textual never."""
+    script = "import sys; import sidecar.commands.foreground, addons; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert "textual" not in loaded
+    heavy = {"textual", "mitmproxy", "anthropic", "sqlalchemy", "alembic", "prometheus_client", "tiktoken", "redis"}
+    assert not (heavy | {"limits", "genai_prices", "diskcache", "psycopg"}) & set(loaded)
 
 
 def test_a_killed_sidecar_is_forgotten_and_another_one_starts(user: User) -> None:

@@ -20,6 +20,7 @@ from sidecar.references.marker import PREFIX
 from sidecar.sse import EventSplitter, ServerSentEvent
 from tests.support.events import arguments_delta, block_start, block_stop, sse, text_delta
 from tests.support.exchanges import an_exchange
+from tests.support.thorough import examples
 
 REFERENCE = '[cgw: same 45 lines as src/app.py:12-56 above, "def main():" to "return 0" @k3f9.12.x81qa]'
 WRITTEN = {
@@ -108,7 +109,7 @@ def test_a_marker_of_each_layer_is_found_streamed_and_whole(layer: str, marker: 
         Guard([layer]).check({"content": [{"type": "tool_use", "input": {"edits": [{"new": f"x {marker}"}]}}]})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(CLEAN, st.lists(st.integers(0, 200), max_size=12))
 def test_clean_arguments_pass_event_for_event_wherever_they_are_cut(text: str, cuts: list[int]) -> None:
     events = a_call(in_pieces(text, cuts))
@@ -116,7 +117,7 @@ def test_clean_arguments_pass_event_for_event_wherever_they_are_cut(text: str, c
         assert outcome(Guard(ALL), events) == (events, False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     CLEAN,
     st.sampled_from([marker for markers in WRITTEN.values() for marker in markers]),
@@ -137,7 +138,7 @@ def test_nothing_of_a_marker_ever_gets_out(
     assert before.startswith(got_out)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(NEARLY | st.text(max_size=3), max_size=20))
 def test_no_more_waits_than_a_marker_is_long(pieces: list[str]) -> None:
     guard = Guard(ALL)

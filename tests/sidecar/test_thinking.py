@@ -17,6 +17,7 @@ from sidecar.thinking import (
     turn_digest,
 )
 from tests.support.messages import JSON_VALUES, TEXT
+from tests.support.thorough import examples
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "read_file", "input": {"path": "a.py", "lines": [1, 2]}}
 
@@ -36,7 +37,7 @@ calls = st.builds(lambda value: {**CALL, "input": {"value": value}}, JSON_VALUES
 blocks = st.lists(thoughts | st.builds(text, TEXT) | calls, max_size=7)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(blocks)
 def test_put_in_front_of_what_a_client_keeps_thinking_makes_the_answer_again(content: list[Json]) -> None:
     kept = [block for block in content if block["type"] == "tool_use" or str(block.get("text") or "").strip()]
@@ -51,7 +52,7 @@ def test_put_in_front_of_what_a_client_keeps_thinking_makes_the_answer_again(con
     assert woven == [block for block in content if block["type"] != "text" or str(block["text"]).strip()]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(blocks, st.integers(0, 10**6), st.floats(1.5, 6))
 def test_what_is_kept_comes_back_as_it_was(content: list[Json], tokens: int, scale: float) -> None:
     if (ahead := thinking_in({"content": content})) is None:

@@ -5,9 +5,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.repair.amendments import Place, amended, amendment, read
+from sidecar.repair.amendments import ALWAYS_SMALL, Place, amended, amendment, read
 from sidecar.repair.changes import changed
 from sidecar.tokens.estimator import TokenEstimator
+from tests.support.thorough import examples
 
 SYSTEM = Place("system", 0, 0)
 RULES = "".join(f"Rule {number}: read before you write.\n" for number in range(1, 60))
@@ -40,27 +41,29 @@ def told(old: str, new: str) -> str:
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=3), PLACES, st.integers(0, 500))
 def test_an_amendment_gives_back_the_clients_texts_exactly(
     pairs: list[tuple[str, str]], place: Place, turn: int
 ) -> None:
     old, new = zip(*pairs, strict=True)
     text = written(old, new, place, turn)
-    assert text is not None
+    if text is None:  # only a large one may be too large
+        assert sum(map(len, old + new)) > ALWAYS_SMALL / 2
+        return
     found = read(text)
     assert found is not None
     assert found.place == place
     assert amended(old, found, turn) == list(new)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(TEXTS)
 def test_no_text_by_chance_is_an_amendment(text: str) -> None:
     assert read(text) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(TEXTS, TEXTS, st.integers(0, 50), st.integers(0, 50))
 def test_a_copy_that_stands_elsewhere_or_speaks_of_another_text_is_not_applied(
     old: str, new: str, turn: int, elsewhere: int

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.repair.differences import differences, patched
+from tests.support.thorough import examples
 
 PROSE = "You are a careful engineer who reads before writing and says what is uncertain. " * 60
 
@@ -12,13 +13,13 @@ WORDS = st.lists(st.sampled_from(["the", "time", "is", "10:04", "10:05", "  ", "
 TEXTS = st.one_of(st.text(max_size=60), LINES.map("\n".join), WORDS.map(" ".join))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(TEXTS, TEXTS)
 def test_hunks_turn_the_old_text_exactly_into_the_new_one(old: str, new: str) -> None:
     assert patched(old, differences(old, new)) == new
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=6), st.data())
 def test_a_text_edited_here_and_there_is_rebuilt(parts: list[str], data: st.DataObject) -> None:
     edited = [data.draw(TEXTS) if data.draw(st.booleans()) else part for part in parts]

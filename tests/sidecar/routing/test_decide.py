@@ -16,6 +16,7 @@ from sidecar.routing.findings import Trouble
 from sidecar.routing.rules import LANES, WISHES, table_of
 from sidecar.routing.standing import Standing
 from sidecar.routing.subject import Subject
+from tests.support.thorough import examples
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-2")
@@ -82,7 +83,7 @@ def cost(situation: Situation, model: str, *, output: int, further: int) -> int:
     )[-1]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(SUBJECTS, situations())
 def test_what_is_chosen_for_money_never_costs_more_than_to_stay(subject: Subject, situation: Situation) -> None:
     route = decide(subject, situation, TABLE)
@@ -101,7 +102,7 @@ def test_what_is_chosen_for_money_never_costs_more_than_to_stay(subject: Subject
         assert costs(route.model) < costs(situation.lanes["errand"][0])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(SUBJECTS, situations())
 def test_only_models_that_may_be_used_are_chosen_and_the_same_again(subject: Subject, situation: Situation) -> None:
     route = decide(subject, situation, TABLE)
@@ -110,7 +111,7 @@ def test_only_models_that_may_be_used_are_chosen_and_the_same_again(subject: Sub
     assert [picos for _, picos in route.costs] == sorted(picos for _, picos in route.costs)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(SUBJECTS, situations())
 def test_a_conversation_changes_its_model_for_trouble_or_money_alone(subject: Subject, situation: Situation) -> None:
     route, standing = decide(subject, situation, TABLE), situation.standing

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sidecar.routing.literals import check, search
 from sidecar.routing.rules import PATTERNS as FIELDS
 from sidecar.routing.rules import shipped
+from tests.support.thorough import examples
 
 PATTERNS = [row[field] for row in shipped()["rules"] for field in FIELDS if field in row]
 
@@ -20,7 +21,7 @@ def test_every_shipped_pattern_is_one(pattern: str) -> None:
     check(pattern)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(st.data())
 def test_it_finds_in_any_text_what_the_pattern_finds(data: st.DataObject) -> None:
     pattern = data.draw(st.sampled_from(PATTERNS))

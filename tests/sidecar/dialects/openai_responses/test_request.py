@@ -16,6 +16,7 @@ from sidecar.dialects.openai_responses.reasoning import sealed
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from tests.support.messages_requests import assert_claude_takes
+from tests.support.thorough import examples
 
 SHELL: Json = {"type": "function", "name": "shell", "parameters": {"type": "object", "properties": {}}, "strict": None}
 HELLO: Json = {"role": "user", "content": "hello"}
@@ -248,7 +249,7 @@ FIELDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.dictionaries(FIELDS, VALUES, max_size=4), VALUES)
 def test_whatever_comes_is_decoded_or_refused(fields: dict[str, Any], value: Any) -> None:
     body = {"model": "sonnet", "input": value, **fields}
@@ -284,7 +285,7 @@ def loops(draw: st.DrawFn) -> list[list[Json]]:
 ARGUMENTS = st.sampled_from(['{"command": ["ls"]}', '{"b":1,"a":2}', "{}", "", '{"n": 12345678901234567890123}'])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(loops())
 def test_a_conversation_that_grows_keeps_the_bytes_it_had(rows: list[list[Json]]) -> None:
     earlier: list[bytes] = []

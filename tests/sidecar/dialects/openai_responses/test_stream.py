@@ -19,6 +19,7 @@ from sidecar.exchange import Json
 from sidecar.sse import EventSplitter, ServerSentEvent
 from tests.support.messages import messages
 from tests.support.response_answers import ENDINGS, checked_events, checked_response, spelled
+from tests.support.thorough import examples
 
 KEY = "0" * 32
 ECHO: Json = {
@@ -64,7 +65,7 @@ def told(*content: Json, **more: Any) -> list[Json]:
     return checked_events(stream().feed_all(stream_of(a_message(*content, **more))))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(messages())
 def test_a_stream_adds_up_to_the_whole_answer(message: Json) -> None:
     response = checked_response(whole(message))
@@ -79,7 +80,7 @@ def test_a_stream_adds_up_to_the_whole_answer(message: Json) -> None:
         }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(messages(), st.data())
 def test_no_cut_of_the_stream_changes_it(message: Json, data: st.DataObject) -> None:
     upstream = b"".join(event.raw for event in stream_of(message))
