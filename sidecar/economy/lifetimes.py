@@ -104,11 +104,13 @@ def tail(
     writes = prompt - read
     cost = writes * (rates.cache_write_1h - rates.cache_write_5m)
     earlier = sum(max(0, tokens - covered) for tokens in _waiting(requests, cold=read == 0))
-    exposed = prompt - covered + (earlier if pauses else PATIENCE * earlier)
-    saves = int(chance * exposed) * (rates.cache_write_5m - rates.cache_read)
+    exposed, parts = prompt - covered + earlier, 1
+    if not pauses:
+        exposed, parts = (prompt - covered) * PATIENCE.denominator + earlier * PATIENCE.numerator, PATIENCE.denominator
+    saves = _of(chance, exposed, parts) * (rates.cache_write_5m - rates.cache_read)
     share = RISKED_AFTER if pauses else RISKED_BEFORE
     allowed = _allowance(rates, requests, prompt=prompt, read=read, since_last=since_last, share=share)
-    allowed += int(RISKED_OF_SAVED * max(0, kept_out)) * rates.cache_write_5m
+    allowed += _of(RISKED_OF_SAVED, max(0, kept_out)) * rates.cache_write_5m
     ttl: Lifetime = "5m"
     odds = f"{float(chance):.1%} pause"
     if saves <= cost:
@@ -160,7 +162,13 @@ def _allowance(
     warm = min(prompt, _five_minutes_on(before, since_last))
     spent += read * rates.cache_read + (prompt - read) * rates.cache_write_5m
     five += warm * rates.cache_read + (prompt - warm) * rates.cache_write_5m
-    return max(int(share * five), ALWAYS_ALLOWED) - (spent - five)
+    return max(_of(share, five), ALWAYS_ALLOWED) - (spent - five)
+
+
+def _of(share: Fraction, amount: int, parts: int = 1) -> int:
+    """`int(share * amount / parts)`, without the time that fractions take."""
+    product, divisor = share.numerator * amount, share.denominator * parts
+    return product // divisor if product >= 0 else -(-product // divisor)
 
 
 def _five_minutes_on(before: Accepted | None, seconds: float | None) -> int:
