@@ -397,8 +397,9 @@ def test_an_error_in_mid_stream_is_raised_and_ends_in_a_failed_response(
         list(sdk.responses.create(model="sonnet", input="hello", stream=True))
 
 
-def test_comments_in_a_silent_stream_harm_no_sdk(tmp_path: Path, running_simulator: RunningSimulator) -> None:
-    claude = running_simulator.simulator
+def test_comments_in_a_silent_stream_harm_no_sdk(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
     claude.script(Answer("Here I am.", first_byte_after=0.3))
     with (
         RunningSidecar(tmp_path, running_simulator, ping_seconds=0.05) as gateway,
@@ -440,9 +441,9 @@ def test_codex_finds_its_own_list_of_models_empty(gateway: RunningSidecar) -> No
     assert told["data"]
 
 
-def test_one_answer_serves_both_of_openais_dialects(tmp_path: Path, running_simulator: RunningSimulator) -> None:
-    claude = running_simulator.simulator
-    claude.ledger.clear()
+def test_one_answer_serves_both_of_openais_dialects(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
     claude.script(Answer("The one answer."))
     with (
         RunningSidecar(tmp_path, running_simulator, enable_response_cache=True) as gateway,

@@ -25,6 +25,7 @@ import pytest
 from sidecar.config import Settings, environment_name
 from sidecar.simulator.answers import Failure
 from sidecar.simulator.server import RunningSimulator
+from tests.support.command_line import cgw
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and process lists are Unix's")
 
@@ -73,11 +74,9 @@ class Run:
         self.url = ""
 
     def cgw(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "sidecar", *words], env=self.environ, capture_output=True, check=False
-        )
-        self.told["cgw " + " ".join(words)] = done.stdout + done.stderr
-        return done.stdout.decode()
+        done = cgw(*words, environ=self.environ)
+        self.told["cgw " + " ".join(words)] = (done.out + done.err).encode()
+        return done.out
 
     def ask(self, method: str, path: str, key: str, **given: Any) -> httpx2.Response:
         headers = {"x-api-key": key, **given.pop("headers", {})}
