@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from textual.events import Resize
 from textual.strip import Strip
 from textual.widgets import Input, OptionList, TabbedContent
 
@@ -324,6 +325,15 @@ async def test_why_the_cache_missed_stands_in_the_head(sidecar: ToldSidecar) -> 
         await until(pilot, lambda: "the system prompt changed" in said(pilot, "#summary"))
 
 
+async def test_a_request_that_runs_says_so_and_its_end_brings_the_rest(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "enter") as (_, pilot):
+        await until(pilot, lambda: "It is still running" in shown(pilot))
+        ended = row(8, status=200)
+        sidecar.rows[8] = ended
+        sidecar.tell("batch", {"ended": [ended]})
+        await until(pilot, lambda: "kept: would cost $0.12 to save $0.01" in shown(pilot))
+
+
 async def test_a_request_that_is_not_kept_any_more_says_so(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "2", "up") as (_, pilot):
         sidecar.rows = []
@@ -396,6 +406,20 @@ async def test_a_table_that_had_nothing_to_show_is_as_wide_as_its_words(sidecar:
         await pilot.press("r")
         await until(pilot, lambda: app.view.query_one(Lines).count == 2)
         await until(pilot, lambda: "$0.6100" in shown(pilot))
+
+
+class ToldEarly(Lines):
+    """Its lines come when it has a size, and before it has heard of that."""
+
+    def on_resize(self, event: Resize) -> None:
+        self.tell([("Name", False)], [[("told early", "")]], 0)
+
+
+async def test_a_table_that_is_told_before_it_hears_of_its_size_is_drawn(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "3") as (app, pilot):
+        app.view.query_one(Lines).display = False
+        await app.view.mount(ToldEarly())
+        await until(pilot, lambda: "told early" in shown(pilot))
 
 
 async def test_a_request_leads_to_its_conversation(sidecar: ToldSidecar) -> None:

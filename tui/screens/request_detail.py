@@ -39,6 +39,10 @@ BODIES = {"client", "upstream"}
 """Tabs that hold a whole body, which may have megabytes: drawn line by line, and only once it is looked at."""
 
 
+LOOK_SECONDS = 0.5
+RUNS = "It is still running: this comes with its end."
+
+
 class RequestDetail(Screen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,6 +75,7 @@ class RequestDetail(Screen[None]):
         self._request_id = request_id
         self._found: Mapping[str, Any] | None = None
         self._sought = ""
+        self._runs = False
 
     @property
     def dashboard(self) -> Dashboard:
@@ -91,6 +96,7 @@ class RequestDetail(Screen[None]):
 
     def on_mount(self) -> None:
         self.load()
+        self.set_interval(LOOK_SECONDS, self._look_again)
 
     @work(exclusive=True)
     async def load(self) -> None:
@@ -100,6 +106,11 @@ class RequestDetail(Screen[None]):
         row = self.dashboard.log_of_requests.get(self._request_id)
         if row is not None:
             self._tell_row(row)
+        self._runs = row is not None and row.running
+        if self._runs:
+            for name, _ in TABS:
+                self._put(name, RUNS)
+            return
         try:
             found = await asked(self, self.dashboard.client.get(f"exchanges/{self._request_id}"))
         except SidecarError as error:
@@ -109,6 +120,16 @@ class RequestDetail(Screen[None]):
             return
         self._found = found
         self._tell(found)
+
+    def _look_again(self) -> None:
+        """A request that runs ticks; its end brings the rest."""
+        log = self.dashboard.log_of_requests
+        if not self._runs or (place := log.place(self._request_id)) is None:
+            return
+        if log.at(place).running:
+            self._tell_row(log.now(place))
+        else:
+            self.load()
 
     def _tell_row(self, row: RequestRow) -> None:
         self.query_one("#summary", Static).update(exchange_texts.summary(row, self.app.theme_variables))

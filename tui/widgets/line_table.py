@@ -97,7 +97,7 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_resize(self, event: Resize) -> None:
         """Also when it comes back to the screen as it was."""
-        if event.size.width != self._fitted:
+        if not event.size.width == self._fitted == self._blank.cell_length:
             self._fitted = event.size.width
             self.fit_columns(self._fitted)
             self._other_colours()
