@@ -28,11 +28,8 @@ def conversation_id(project: str, headers: Mapping[str, str], request: Json) -> 
     """
     told = session_of(headers)
     parts = ("session", told) if told else ("texts", *_opening(request))
-    digest = blake2b(project.encode(), digest_size=8)
-    for part in parts:
-        digest.update(b"\0")
-        digest.update(part.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    named = "\0".join((project, *parts)).encode("utf-8", "surrogatepass")
+    return blake2b(named, digest_size=8).hexdigest()
 
 
 def session_of(headers: Mapping[str, str]) -> str | None:

@@ -27,6 +27,8 @@ class PaceShelf:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+        self._waits = False
+        """Whether it is to be written already."""
         self.known: Pace | None = None
 
     async def read(self) -> None:
@@ -41,5 +43,11 @@ class PaceShelf:
         return (self.known or Pace()).of(client).further(number)
 
     def save(self) -> None:
-        if self.known is not None:
-            self._shelf.put(KEY, self.known.to_bytes, KEPT_SECONDS)  # written once for all that is learned by then
+        """Soon, with all that is learned by then."""
+        if self.known is not None and not self._waits:
+            self._waits = True
+            self._shelf.put(KEY, self._written, KEPT_SECONDS)
+
+    def _written(self) -> bytes:
+        self._waits = False  # first: what is learned from now on may come too late for this time
+        return (self.known or Pace()).to_bytes()
