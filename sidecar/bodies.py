@@ -220,8 +220,8 @@ class Bodies:
         self._keep(place, body)
 
     def _keep(self, place: tuple[str, bytes], body: Body) -> None:
-        if 2 * body.memory > self._most_memory:
-            return
+        if 4 * body.memory > 3 * self._most_memory:
+            return  # it would drive out all others
         self._kept[id(body)] = place, body
         self._alike.setdefault(place, []).append(body)
         self._memory += body.memory
