@@ -67,7 +67,7 @@ class RequestDetail(Screen[None]):
     RequestDetail TabPane { padding: 0; }
     RequestDetail VerticalScroll { padding: 1 2; }
     RequestDetail TextArea, RequestDetail TextArea:focus { border: none; padding: 0; }
-    RequestDetail Static { width: 1fr; }
+    RequestDetail #summary, RequestDetail VerticalScroll > Static { width: 1fr; }
     """
 
     def __init__(self, request_id: str) -> None:

@@ -15,6 +15,8 @@ from tui.drawing import Line
 
 MIXED: Final = {"dim": 0.62, "frame": 0.28}
 """How much of the text's own colour is in what matters less, the rest being the background's."""
+CURSOR: Final = 0.24
+"""How much of the theme's first colour is behind the line that the cursor is on."""
 WORDS: Final = frozenset({"bold", "underline"})
 
 
@@ -36,7 +38,7 @@ class Inks:
         if "on" in words:
             at = words.index("on")
             words, ground = words[:at], words[at + 1]
-        back = Color.parse(self._variables[ground])
+        back = self._ground_of(ground)
         colour = next((word for word in words if word not in WORDS), "")
         if colour in MIXED:
             fore = back.blend(Color.parse(self._variables["foreground"]), MIXED[colour])
@@ -45,6 +47,13 @@ class Inks:
         return Style(
             color=fore.rich_color, bgcolor=back.rich_color, bold="bold" in words, underline="underline" in words
         )
+
+    def _ground_of(self, name: str) -> Color:
+        """`cursor` differs from what is around it, on dark and on light."""
+        if name != "cursor":
+            return Color.parse(self._variables[name])
+        around = Color.parse(self._variables["background"])
+        return around.blend(Color.parse(self._variables["primary"]), CURSOR)
 
 
 def strip_of(widget: Widget, line: Line, inks: Inks, width: int) -> Strip:

@@ -15,6 +15,10 @@ Key = tuple[str, str, str, bool]
 """The key, how it is written, what it does, whether it can be pressed now."""
 
 
+LEAST = "t"
+"""Of all keys the theme's is the first that need not be told."""
+
+
 class KeyBar(Widget):
     """A click on a key presses it."""
 
@@ -57,7 +61,8 @@ class KeyBar(Widget):
             for blanks in (2, 1):
                 if taken + blanks * (len(keys) - 1) <= self.size.width:
                     return keys, blanks
-            del keys[-2]
+            least = next((key for key in keys if key[0] == LEAST), keys[-2])
+            keys.remove(least)
         return keys, 1
 
     def on_click(self, event: Click) -> None:

@@ -22,7 +22,7 @@ Cell = tuple[str, str]
 """What it says, and a colour of the theme (empty for the usual one, `dim` for less)."""
 Heading = tuple[str, int, bool]
 """A column: its name, its width in cells, and whether it stands right."""
-UNDER: Final = " on panel-lighten-2"
+UNDER: Final = " on cursor"
 """How the line looks that the cursor is on."""
 
 
