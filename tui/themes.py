@@ -41,16 +41,16 @@ COLOUR_BLIND: Final = Theme(
     primary="#56b4e9",
     secondary="#cc79a7",
     accent="#e69f00",
-    success="#56b4e9",
+    success="#009e73",
     warning="#f0e442",
-    error="#e69f00",
+    error="#d55e00",
     foreground="#e6e6e6",
     background="#121212",
     surface="#191919",
     panel="#262626",
     dark=True,
 )
-"""Okabe and Ito's colours: blue is good, orange is not; red and green say nothing."""
+"""Okabe and Ito's colours, which nobody takes for each other: bluish green is good, vermilion is not."""
 HIGH_CONTRAST: Final = Theme(
     name="cgw-high-contrast",
     primary="#00ffff",

@@ -17,7 +17,7 @@ from tui.filters import OPERATORS, FilterError, parse
 from tui.request_log import RequestLog
 from tui.request_row import row_from_wire
 from tui.sidecar_client import harmless
-from tui.themes import DARK
+from tui.themes import DARK, NO_COLOUR, THEMES
 from tui.widgets import exchange_texts
 from tui.widgets.request_columns import COLUMNS, fitting
 
@@ -255,6 +255,12 @@ COLOURS = dict.fromkeys(("primary", "secondary", "accent", "success", "warning",
 
 def test_the_themes_have_the_colours_that_texts_ask_for() -> None:
     assert all(getattr(DARK, name) for name in COLOURS)
+
+
+def test_no_theme_has_one_colour_for_two_amounts_of_a_plot() -> None:
+    for theme in THEMES:
+        if theme is not NO_COLOUR:  # it has shades
+            assert len({theme.primary, theme.accent, theme.success}) == len({theme.success, theme.error, "x"}) == 3
 
 
 @given(before=st.text(max_size=300), after=st.text(max_size=300), saved=st.none() | st.integers(-(10**13), 10**13))

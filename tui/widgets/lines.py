@@ -74,7 +74,7 @@ class Lines(LineTable):
 
     def fit_columns(self, width: int) -> None:
         sizes = [
-            max([cell_len(name), 1, *(cell_len(line[number][0]) for line in self._lines)])
+            max([_cells(name), 1, *(_cells(line[number][0]) for line in self._lines)])
             for number, (name, _) in enumerate(self._names)
         ]
         while sizes and sum(sizes) + len(sizes) > width and max(sizes) > NARROWEST:
@@ -88,3 +88,7 @@ class Lines(LineTable):
 
     def forget(self) -> None:
         self._written.clear()
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
