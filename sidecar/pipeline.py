@@ -76,7 +76,8 @@ class Pipeline:
             await self._run(addon, hook, exchange, before=before)
             if exchange.answer is not None or exchange.joined is not None:
                 return
-            await stretch.pause()
+            if stretch.is_long:  # asked first: a coroutine for each layer costs more than most layers
+                await stretch.pause()
 
     async def response_event(self, exchange: Exchange, event: Json) -> None:
         for addon, hook in self._hooks["response_event"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import Receive, Send
@@ -133,4 +134,9 @@ async def send_whole(send: Send, status: int, headers: Mapping[str, str], body: 
 
 
 def asgi_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return [(_name(name), value.encode("latin-1", "replace")) for name, value in headers.items()]
+
+
+@lru_cache(256)
+def _name(name: str) -> bytes:
+    return name.encode("latin-1")

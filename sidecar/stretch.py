@@ -16,8 +16,13 @@ class Stretch:
     def __init__(self) -> None:
         self._begun = perf_counter()
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is the others' turn."""
+        return perf_counter() - self._begun > LONGEST
+
     async def pause(self) -> None:
         """Between two steps: lets the others run, where the steps so far took long enough."""
-        if perf_counter() - self._begun > LONGEST:
+        if self.is_long:
             await asyncio.sleep(0)
             self._begun = perf_counter()
