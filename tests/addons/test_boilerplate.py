@@ -13,6 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from addons import boilerplate
 from addons.boilerplate import Boilerplate
 from sidecar.boilerplate.catalogue import Row, built_in
 from sidecar.boilerplate.repeats import expand
@@ -279,3 +280,13 @@ def test_each_turn_goes_on_from_the_one_before_and_expands_to_what_the_client_wr
         before = sent["messages"]
         messages.append(assistant("ok"))
     talk.close()
+
+
+@pytest.mark.parametrize("text", ["go", "[cgw repeat x", "[cgw as written 0123456789]\nyes", "<a>\nb\n</a>\n" * 4])
+def test_what_is_too_short_to_be_looked_into_goes_as_if_it_had_been(
+    talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    request: Json = {"messages": [user(text)]}
+    sent = talking().send(request)
+    monkeypatch.setattr(boilerplate, "SHORTEST_REPEATED", 0)
+    assert talking().send(request) == sent

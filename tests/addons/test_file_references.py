@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from addons import file_references
 from addons.file_references import ON_THE_LOOP, FileReferences
 from sidecar.exchange import Json
 from sidecar.pipeline import Pipeline
@@ -190,6 +191,28 @@ def test_the_machines_file_cache_hears_of_each_reading_once(talking: Callable[..
     (file,) = talk.services.files.most_resent(9)
     assert (file.path, file.times) == ("a.py", 3)
     assert 0 < file.tokens < file.saved_tokens < 2 * file.tokens
+
+
+SHORT = [
+    "go",
+    "a\nb\nc\nd\ne",
+    "[cgw: x",
+    "[cgw: as written from here on @aaaaa]\n",
+    "```a=b\n1\n2\n3\n4\n5\n```",
+    "x" * 60,
+]
+
+
+@pytest.mark.parametrize("text", SHORT)
+def test_what_is_too_short_to_be_looked_into_goes_as_if_it_had_been(
+    talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    request: Json = {"messages": [user(text)]}
+    sent = talking().send(request)
+    monkeypatch.setattr(file_references, "SHORTEST", 0)
+    looked_into = talking()
+    assert looked_into.send(request) == sent
+    assert looked_into.services.files.most_resent(9) == []
 
 
 pieces = st.sampled_from(
