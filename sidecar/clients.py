@@ -59,13 +59,14 @@ HEADERS = tuple({row.header[0]: None for row in FINGERPRINTS if row.header is no
 CLIENTS = 256
 """Of which it is remembered who they are: by their headers, the head of their system prompt and their tools."""
 
+NO_TOOLS: frozenset[str] = frozenset()
 SYSTEM_HEAD = 4_000
 """Characters of system text that are looked at."""
 
 
 def recognise(headers: Mapping[str, str], request: Json) -> str:
     """The client's name, or `unknown`. `request` is the inner form; header names are lower-case."""
-    return _recognised(tuple(headers.get(name) for name in HEADERS), _system_head(request), _tool_names(request))
+    return _recognised(tuple([headers.get(name) for name in HEADERS]), _system_head(request), _tool_names(request))
 
 
 @lru_cache(CLIENTS)
@@ -84,6 +85,8 @@ def _recognised(told: tuple[str | None, ...], system: str, names: frozenset[str]
 def _tool_names(request: Json) -> frozenset[str]:
     """On the native route nobody has looked at the request yet: anything odd counts as none."""
     tools = request.get("tools")
+    if not tools:
+        return NO_TOOLS
     return frozenset(
         name
         for tool in (tools if isinstance(tools, list) else ())

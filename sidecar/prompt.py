@@ -89,6 +89,8 @@ class Prompt:
         self.client_marks = dict(self._written_marks)
         """The client's own, of which a layer may take away what is too many."""
         self._edits: dict[int, Edit] = {}
+        self._last: Snapshot | None = None
+        """Of a prompt that nobody has edited."""
         self._renewed: dict[int, bytes] = {}
         """Positions mended in this request, and the digest of what the client writes there now."""
         self._mended: dict[int, bytes] = {}
@@ -317,13 +319,25 @@ class Prompt:
         self.marks[index] = ttl
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(
-            self.frozen, self.thawed, self.repairable, dict(self._edits), dict(self.marks), dict(self._renewed)
-        )
+        """What `restore` brings back. One is asked for before each layer, and most layers change nothing."""
+        last = self._last
+        if (
+            last is None
+            or (self.frozen, self.thawed) != last[:2]
+            or self.repairable is not last.repairable
+            or self._edits
+            or self.marks
+            or self._renewed
+        ):
+            edits, marks, renewed = dict(self._edits), dict(self.marks), dict(self._renewed)
+            last = Snapshot(self.frozen, self.thawed, self.repairable, edits, marks, renewed)
+            self._last = None if edits or marks or renewed else last
+        return last
 
     def restore(self, snapshot: Snapshot) -> None:
         """Undo what a layer did that failed half-way."""
-        self.frozen, self.thawed, self.repairable, self._edits, self.marks, self._renewed = snapshot
+        self.frozen, self.thawed, self.repairable, edits, marks, renewed = snapshot
+        self._edits, self.marks, self._renewed = dict(edits), dict(marks), dict(renewed)
 
     def _edit(self, index: int, blocks: tuple[Json, ...], layer: str) -> None:
         if index < self.frozen:

@@ -203,6 +203,22 @@ def test_a_layer_that_fails_half_way_leaves_nothing_behind() -> None:
     assert not prompt.thawed
 
 
+def test_one_layer_after_the_other_may_fail_half_way() -> None:
+    request = a_request(*TURNS)
+    prompt = a_prompt(request)
+    for _ in range(2):
+        before = prompt.snapshot()
+        prompt.replace(0, text("1"), "size_limits")
+        prompt.mark(2, "5m")
+        prompt.restore(before)
+        assert prompt.assemble(request, takes_mid_system=True) is request
+    prompt.mark(2, "5m")
+    before = prompt.snapshot()
+    prompt.mark(0, "1h")
+    prompt.restore(before)
+    assert prompt.marks == {2: "5m"}
+
+
 def test_tokens_are_known_where_a_request_ended_and_interpolated_in_between() -> None:
     line = remembered(a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100))), tokens=100)
     prompt = a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100), ("user", "z" * 100)), line)
