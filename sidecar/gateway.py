@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -31,7 +31,10 @@ from sidecar.persistence import Persistence, begin_anew
 from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
 from sidecar.sse import Events, ServerSentEvent, around_deltas
-from sidecar.upstream import Upstream, UpstreamAnswer
+from sidecar.upstream import Upstream
+
+if TYPE_CHECKING:
+    from sidecar.wire import UpstreamAnswer
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -12,7 +13,10 @@ from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.headers import for_client, for_upstream
 from sidecar.relay import CancelledWhenGone, asgi_headers
-from sidecar.upstream import Upstream, UpstreamAnswer
+from sidecar.upstream import Upstream
+
+if TYPE_CHECKING:
+    from sidecar.wire import UpstreamAnswer
 
 Changed = Callable[[bytes], Awaitable[bytes]]
 

@@ -93,6 +93,7 @@ class Reloadable:
         self._changing = asyncio.Lock()
         self.state = State(
             {
+                "on_ready": [lambda: self._tell_all("on_ready")],
                 "on_stopping": [self._stopping],
                 "on_cut": [lambda: self._tell_all("on_cut")],
                 "on_followed": [lambda: self._tell_all("on_followed")],

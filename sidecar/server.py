@@ -122,6 +122,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._tell("on_ready")
         if self._on_ready is not None:
             self._on_ready()
 
@@ -347,6 +348,7 @@ async def sidecar_app(
         )
         app = listener.app()
         app.state.flush = shelves.flush
+        app.state.on_ready = [upstream.warm]
         app.state.on_stopping = [feed.close]  # their streams would keep the server from ending
         app.state.on_cut = [gateway.cut]
         app.state.on_followed = [shelves.share]

@@ -8,92 +8,18 @@ request at Anthropic's side.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
-
-import aiohttp
+from typing import TYPE_CHECKING, Self
 
 from sidecar import __version__
-from sidecar.connections import Connections, Received
 from sidecar.credentials import wire_headers
-from sidecar.dialects.anthropic_messages import decode_upstream_error
-from sidecar.errors import GatewayError
-from sidecar.sse import Events, EventSplitter
 
-CONNECT_SECONDS = 10.0
-LONGEST_REASON = 200
-"""Characters of what a connection failed with: some quote all that came."""
-
-ANSWER_BYTES = 32 * 1024 * 1024
-REFUSAL_BYTES = 1024 * 1024
-"""What a whole answer, and the body of an error, may be at most."""
+if TYPE_CHECKING:
+    from sidecar.wire import UpstreamAnswer, Wire
 
 OURS = {"user-agent": f"cgw/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
-
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "content-encoding",
-        "content-length",
-        "date",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "server",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Response headers that describe one connection or one encoding of the body, not the answer (RFC 9110, section
-7.6.1)."""
-
-
-class UpstreamAnswer:
-    """A 2xx answer whose body has not been read yet. `release` it, read or not."""
-
-    def __init__(self, received: Received) -> None:
-        self._received = received
-        self.status = received.status
-        self.headers = _end_to_end(received.headers)
-
-    @property
-    def is_stream(self) -> bool:
-        kind, _, _ = self._received.headers.get("content-type", "").partition(";")
-        return kind.strip().lower() == "text/event-stream"
-
-    async def body(self) -> bytes:
-        """The whole body. Raises GatewayError when the connection breaks first, or too much comes."""
-        try:
-            return await self._received.body(ANSWER_BYTES)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise _broken(error) from error
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises GatewayError when it breaks off."""
-        try:
-            async for chunk in self._received.chunks():
-                yield chunk
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise _broken(error) from error
-
-    async def events(self) -> AsyncIterator[Events]:
-        """The events of each network read, together. Raises GatewayError when the stream breaks off."""
-        splitter = EventSplitter()
-        try:
-            async for chunk in self._received.chunks():
-                if (events := splitter.take(chunk)) is not None:
-                    yield events
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise _broken(error) from error
-
-    def release(self) -> None:
-        """Closes the connection where the answer was not read to its end."""
-        self._received.release()
 
 
 class Upstream:
@@ -113,26 +39,26 @@ class Upstream:
         self._api_key = api_key
         self._api_version = api_version
         self._sdk_headers = sdk_headers
-        self._connections = Connections(
-            self.base_url,
-            proxy=proxy,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout_seconds),
-        )
+        self._proxy = proxy
+        self._timeout_seconds = timeout_seconds
+        self._wire: Wire | None = None
+        self._connecting: asyncio.Task[Wire] | None = None
         self._signing: asyncio.Task[dict[str, str]] | None = None
         self._signed: dict[str, str] | None = None
         """What every request carries that has no header of the same name."""
 
     async def __aenter__(self) -> Self:
-        await self._connections.__aenter__()
         self._signing = asyncio.create_task(
             wire_headers(self._api_key, self.base_url, remembered=self._sdk_headers), name="ask the anthropic SDK"
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._signing is not None:
-            self._signing.cancel()
-        await self._connections.__aexit__()
+        for task in (self._signing, self._connecting):
+            if task is not None:
+                task.cancel()
+        if self._wire is not None:
+            await self._wire.__aexit__()
 
     async def api_version(self) -> str:
         """The `anthropic-version` that requests carry when the client names none."""
@@ -160,16 +86,24 @@ class Upstream:
         told = {**(self._signed or await self._sign()), **headers}
         if body is not None:
             told["content-type"] = "application/json"
-        try:
-            received = await self._connections.ask(method, path, query, told, body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._unreachable(error) from error
-        if 200 <= received.status < 300:
-            return UpstreamAnswer(received)
-        try:
-            raise await _refusal(received)
-        finally:
-            received.release()
+        wire = self._wire or await self._connected()
+        return await wire.ask(method, path, query, told, body)
+
+    def warm(self) -> None:
+        """Imports what the first request needs, once the port is open: aiohttp is a fifth of a start."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name="get to know aiohttp")
+
+    async def _connected(self) -> Wire:
+        self.warm()
+        assert self._connecting is not None
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Wire:
+        make = await asyncio.to_thread(_imported)
+        wire = make(self.base_url, proxy=self._proxy, timeout_seconds=self._timeout_seconds)
+        self._wire = await wire.__aenter__()
+        return wire
 
     async def _sign(self) -> dict[str, str]:
         assert self._signing is not None, "use Upstream as a context manager"
@@ -179,50 +113,8 @@ class Upstream:
         self._signed = signed
         return signed
 
-    def _unreachable(self, error: Exception) -> GatewayError:
-        code = "upstream_unreachable"
-        match error:
-            case aiohttp.ClientConnectorDNSError():
-                why = "its name cannot be resolved: is this machine online?"
-            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-                why = f"its TLS certificate was not accepted ({error}): is a proxy in between?"
-                code = "upstream_untrusted"
-            case TimeoutError():
-                why = "it did not answer in time."
-            case aiohttp.ClientResponseError():  # all of it would quote the address, a proxy's password included
-                why = f"{_first_line(error.message)[:LONGEST_REASON]}."
-            case _:
-                why = f"{_first_line(str(error))[:LONGEST_REASON] or type(error).__name__}."
-        return GatewayError(
-            "api_error", f"cgw cannot reach {self.base_url}: {why}", status=502, code=code, upstream=True
-        )
 
+def _imported() -> type[Wire]:
+    from sidecar.wire import Wire
 
-async def _refusal(received: Received) -> GatewayError:
-    try:
-        body = await received.body(REFUSAL_BYTES)
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        body = b""
-    headers = {name.lower(): value for name, value in received.headers.items()}
-    error = decode_upstream_error(received.status, body, headers)
-    error.headers = _end_to_end(received.headers)
-    return error
-
-
-def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for raw, value in headers.items() if (name := raw.lower()) not in HOP_BY_HOP}
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0].rstrip(":")
-
-
-def _broken(error: Exception) -> GatewayError:
-    why = " ".join(str(error).split()) or type(error).__name__
-    return GatewayError(
-        "api_error",
-        f"The connection to Claude broke before the answer was complete ({why}).",
-        status=502,
-        code="upstream_broken",
-        upstream=True,
-    )
+    return Wire

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import aiohttp
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -121,6 +120,8 @@ class FeedRoutes:
             "x-project": found.row["project"],
         }
         path = PATHS[found.row["dialect"]]
+        import aiohttp  # late, as everywhere: no start needs it
+
         timeout = aiohttp.ClientTimeout(total=REPLAY_SECONDS)
         try:
             async with (

@@ -324,7 +324,17 @@ def test_a_sidecar_that_starts_needs_none_of_the_heavy_libraries() -> None:
     """Some come later, on a thread; mitmproxy and Textual never."""
     script = "import sys; import sidecar.commands.foreground, addons; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"textual", "mitmproxy", "anthropic", "sqlalchemy", "alembic", "prometheus_client", "tiktoken", "redis"}
+    heavy = {
+        "textual",
+        "mitmproxy",
+        "aiohttp",
+        "anthropic",
+        "sqlalchemy",
+        "alembic",
+        "prometheus_client",
+        "tiktoken",
+        "redis",
+    }
     assert not (heavy | {"limits", "genai_prices", "diskcache", "psycopg"}) & set(loaded)
 
 
