@@ -5,7 +5,7 @@
 - start: from the start of `cgw tui` in a terminal of 120x40 to its first picture, and to the first one with figures
 - keys: from a key press to the end of the drawing that shows what it did, while 200 requests a second are shown
 - rows: a table of 100,000 requests: opened, scrolled, filtered, sorted
-- soak: memory of dashboard and sidecar while as many requests pass as come in an hour at 20 a second
+- soak: memory of dashboard and sidecar while requests pass, more of them than the table keeps
 - beside: latency of requests through a sidecar without and with a dashboard attached, in turns, in one run
 
 Everything runs in processes of its own and in real terminals (pseudo-terminals whose other end is read). The sidecar
@@ -210,7 +210,7 @@ def part_soak(args: argparse.Namespace, folder: Path) -> None:
         sidecars: list[float] = []
         found = measured("soak", url, key, folder, args, lambda _: sidecars.append(rss(child.pid)))
         samples = found["samples"]
-        print(f"soak: {args.requests:,} requests, an hour at {args.requests / 3600:.0f} a second")
+        print(f"soak: {args.requests:,} requests, as many as come in {args.requests / 72_000:.1f} hours at 20 a second")
         for seen, known, megabytes in samples[:: max(1, len(samples) // 8)] + samples[-1:]:
             print(f"  {seen:>9,} seen, {known:>9,} in the table: dashboard {megabytes:6.1f} MB")
         if found["dropped"]:
@@ -332,7 +332,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default=",".join(PARTS), help="some of them, with commas between")
     parser.add_argument("--seconds", type=float, default=20.0, help="of keys")
-    parser.add_argument("--requests", type=int, default=72_000, help="of the soak")
+    parser.add_argument("--requests", type=int, default=50_000, help="of the soak")
     parser.add_argument("--soak-a-second", type=float, default=500.0)
     args = parser.parse_args()
     print(f"load average at the beginning: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")

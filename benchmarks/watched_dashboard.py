@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 ROWS = 100_000
+SOAKED_ROWS = 15_000
+"""Kept in a soak: so few that most of it shows what happens when the oldest go."""
 SAMPLES = 24
 """Of memory in a soak."""
 GIVE_UP_SECONDS = 120.0
@@ -297,8 +299,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--requests", type=int)
     args = parser.parse_args()
-    from tui.request_log import MOST_ROWS
-
     work = {
         "keys": lambda clocked: keys(clocked, args.seconds),
         "rows": lambda clocked: rows(clocked, ROWS),
@@ -307,7 +307,7 @@ def main() -> None:
     asyncio.run(
         run_stage(args.home)
         if args.part == "stage"
-        else Clocked(args.url, args.key, ROWS if args.part == "rows" else MOST_ROWS).run(work[args.part], args.result)
+        else Clocked(args.url, args.key, SOAKED_ROWS if args.part == "soak" else ROWS).run(work[args.part], args.result)
     )
 
 
