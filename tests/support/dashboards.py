@@ -13,7 +13,7 @@ from textual.widgets import Static
 from tests.support.told_sidecar import KEY, ToldSidecar
 from tui.app import Dashboard, Ending
 
-GIVE_UP_SECONDS = 20.0
+GIVE_UP_SECONDS = 60.0
 """Only so that a hang ends."""
 POLL_SECONDS = 0.03
 CONNECT = 'export OPENAI_API_KEY="$(cat [x]/key)"'
