@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -52,13 +52,14 @@ class KeptExchange:
     account: Account | None
     usage: Usage
     timing: Timing
+    size: int = field(init=False)
+    """Bytes."""
 
-    @property
-    def size(self) -> int:
-        """Bytes."""
+    def __post_init__(self) -> None:
         upstream = self.upstream_body if self.upstream_body is not self.client_body else None
-        edits = sum(len(kept.before) for kept in self.edits)
-        return len(self.client_body) + len(upstream or b"") + len(self.heard or b"") + edits
+        self.size = len(self.client_body) + len(upstream or b"") + len(self.heard or b"")
+        if self.edits:
+            self.size += sum(len(kept.before) for kept in self.edits)
 
 
 class KeptExchanges:
