@@ -9,13 +9,15 @@ counted is not learned from; the next one of its conversation will be.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Final
 
-from sidecar.exchange import Exchange
-from sidecar.tokens.estimator import Anchor, TokenEstimator
+from sidecar.exchange import Exchange, Json
+from sidecar.tokens.estimator import Anchor, Shape, TokenEstimator
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,9 @@ SHARE: Final = 0.04
 conversations has hardly more to teach than one."""
 SHORTEST_REST: Final = 0.05
 """Seconds between two lessons, however short they were."""
+LONGEST_REST: Final = 1.0
+PIECE: Final = 0.005
+"""Seconds that are worked at a time: a megabyte takes 150 ms, which ten requests would wait for on one core."""
 CONVERSATIONS: Final = 1024
 """Whose anchors are kept."""
 
@@ -37,7 +42,10 @@ class Prompts:
 
     def __init__(self, estimator: TokenEstimator, *, share: float = SHARE) -> None:
         """With a `share` of 1 it never rests."""
-        self._share: Final = share
+        self._hurry: Final = asyncio.Event()
+        """Whether somebody waits for what is being learned."""
+        self._rest: Final = PIECE * (1 / share - 1)
+        """Seconds behind each piece."""
         self._estimator = estimator
         self._anchors: OrderedDict[_Key, Anchor] = OrderedDict()
         self._lesson: asyncio.Task[None] | None = None
@@ -59,8 +67,10 @@ class Prompts:
 
     async def close(self) -> None:
         """Returns once what is being learned is known."""
+        self._hurry.set()
         if self._lesson is not None:
             await self._lesson
+        self._hurry.clear()
 
     def _is_news(self, exchange: Exchange) -> bool:
         if exchange.usage.web_searches:  # its prompt was read several times, with texts that are not in the request
@@ -69,9 +79,9 @@ class Prompts:
         return anchor is None or abs(tokens - anchor.tokens) > GROWN * anchor.tokens
 
     async def _learn(self, exchange: Exchange) -> None:
-        tokens, begun = exchange.usage.prompt_tokens, time.monotonic()
+        tokens = exchange.usage.prompt_tokens
         try:
-            shape = await asyncio.to_thread(self._estimator.count_request, exchange.request)
+            shape = await self._count(exchange.request)
         except Exception:
             log.exception("the prompt of request %s cannot be counted", exchange.id)
         else:
@@ -81,9 +91,25 @@ class Prompts:
             if len(self._anchors) > CONVERSATIONS:
                 self._anchors.popitem(last=False)
         finally:
-            now, rests = time.monotonic(), 1 / self._share - 1
-            self._rested_at = now + (max(SHORTEST_REST, rests * (now - begun)) if rests else 0.0)
+            self._rested_at = time.monotonic() + (max(SHORTEST_REST, self._rest) if self._rest else 0.0)
             self._lesson = None
+
+    async def _count(self, request: Json) -> Shape:
+        """Piece by piece, with rests between them. What was counted is remembered, so the whole is only added up."""
+        messages = iter(request.get("messages") or ())
+        while await asyncio.to_thread(self._count_some, messages):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), min(self._rest, LONGEST_REST))
+        return await asyncio.to_thread(self._estimator.count_request, request)
+
+    def _count_some(self, messages: Iterator[Json]) -> bool:
+        """Whether there may be more."""
+        until = time.thread_time() + PIECE
+        for message in messages:
+            self._estimator.count_blocks(message["content"])
+            if time.thread_time() > until:
+                return True
+        return False
 
 
 def _key(exchange: Exchange) -> _Key:

@@ -93,3 +93,15 @@ async def test_a_crowd_of_prompts_is_not_learned_from_one_by_one() -> None:
     await learn(prompts, asked(100, 2000))
     await learn(prompts, asked(100, 4000, conversation="d"))
     assert prompts.tokens(asked(100)) == pytest.approx(2000, rel=0.01)
+
+
+async def test_a_long_prompt_is_counted_in_pieces_and_nobody_who_waits_for_it_waits_for_its_rests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sidecar.accounts.prompts.LONGEST_REST", 3600)
+    prompts = Prompts(TokenEstimator(), share=1e-9)
+    long = asked(1, 900)
+    said = [WORDS * 3 * number for number in range(60)]
+    long.request = {"messages": [{"role": "user", "content": text} for text in said]}
+    await learn(prompts, long)
+    assert prompts.tokens(long) == pytest.approx(900, rel=0.01)
