@@ -37,7 +37,7 @@ LONGEST_NAME: Final = 80
 
 class SmartRouting:
     def __init__(self, services: Services) -> None:
-        """Raises AddonFileError for a router of the user's that cannot be used."""
+        """Raises UserFileError for a router of the user's that cannot be used."""
         self._settings = services.settings
         self._prices = services.prices
         self._fallbacks = services.fallbacks

@@ -146,8 +146,8 @@ def _up_here(
 ) -> None:
     from sidecar.commands import foreground
     from sidecar.commands.handover import Inheritance
-    from sidecar.pipeline import AddonFileError
     from sidecar.server import StartError
+    from sidecar.user_files import UserFileError
 
     settings = loaded.settings
     home.open()
@@ -168,7 +168,7 @@ def _up_here(
             arguments=arguments,
             inheritance=Inheritance.of(inherit) if inherit else None,
         )
-    except (StartError, AddonFileError) as error:
+    except (StartError, UserFileError) as error:
         fail(str(error))
     if code:
         raise typer.Exit(code)

@@ -12,7 +12,6 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -23,8 +22,8 @@ from threading import Thread
 from typing import Final
 
 from sidecar.exchange import Json
-from sidecar.pipeline import AddonFileError
 from sidecar.routing.decide import Route
+from sidecar.user_files import UserFileError, loaded
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +56,12 @@ RouteFunction = Callable[[Question], Answer | Awaitable[Answer]]
 
 
 def load_router(path: Path) -> OwnRouter:
-    """Raises AddonFileError, one sentence."""
-    if not path.is_file():
-        raise AddonFileError(f"--router {path}: there is no such file.")
-    spec = importlib.util.spec_from_file_location(f"cgw_router_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise AddonFileError(f"--router {path}: not a Python file (its name must end in .py).")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise AddonFileError(f"--router {path}: it cannot be loaded: {type(error).__name__}: {error}") from error
-    found = getattr(module, FUNCTION, None)
-    if not callable(found):
-        raise AddonFileError(f"--router {path}: it has no function `{FUNCTION}(question)`.")
-    return OwnRouter(found)
+    """Raises UserFileError, one sentence."""
+    with loaded("router", path) as module:
+        found = getattr(module, FUNCTION, None)
+        if not callable(found):
+            raise UserFileError(f"--router {path}: it has no function `{FUNCTION}(question)`.")
+        return OwnRouter(found)
 
 
 class OwnRouter:

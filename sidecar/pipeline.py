@@ -17,7 +17,6 @@ GatewayError is more than that: the refusal of the request, for the client to re
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -30,17 +29,13 @@ from sidecar.exchange import Exchange, Json
 from sidecar.prompt import Snapshot
 from sidecar.services import Services
 from sidecar.stretch import Stretch
-from sidecar.user_errors import UserError
+from sidecar.user_files import UserFileError, loaded
 
 log = logging.getLogger(__name__)
 
 HOOKS = ("arrived", "request", "response_event", "response", "error")
 
 Hook = Callable[..., Awaitable[None] | None]
-
-
-class AddonFileError(UserError):
-    """A file given with `--addon` cannot be used; the message is one sentence for the user."""
 
 
 class Pipeline:
@@ -120,7 +115,7 @@ def built_in_layers(names: Sequence[str], services: Services) -> list[object]:
 
 
 def user_addons(files: Sequence[Path]) -> list[object]:
-    """The addons of the user's files in the order given. Raises AddonFileError."""
+    """The addons of the user's files in the order given. Raises UserFileError."""
     return [addon for path in files for addon in load_addon_file(path)]
 
 
@@ -128,16 +123,9 @@ def load_addon_file(path: Path) -> list[object]:
     """The addons of one Python file: its `addons` list where it has one (as for mitmproxy), else one of each class it
     defines.
 
-    Only classes with at least one hook count. Raises AddonFileError.
+    Only classes with at least one hook count. Raises UserFileError.
     """
-    if not path.is_file():
-        raise AddonFileError(f"--addon {path}: there is no such file.")
-    spec = importlib.util.spec_from_file_location(f"cgw_addon_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise AddonFileError(f"--addon {path}: not a Python file (its name must end in .py).")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
+    with loaded("addon", path) as module:
         found = getattr(module, "addons", None)
         if found is None:
             found = [
@@ -145,8 +133,6 @@ def load_addon_file(path: Path) -> list[object]:
                 for _, member in inspect.getmembers(module, inspect.isclass)
                 if member.__module__ == module.__name__ and any(hasattr(member, hook) for hook in HOOKS)
             ]
-    except Exception as error:
-        raise AddonFileError(f"--addon {path}: it cannot be loaded: {type(error).__name__}: {error}") from error
-    if not found:
-        raise AddonFileError(f"--addon {path}: it has no class with a hook ({', '.join(HOOKS)}).")
-    return cast(list[object], list(found))
+        if not found:
+            raise UserFileError(f"--addon {path}: it has no class with a hook ({', '.join(HOOKS)}).")
+        return cast(list[object], list(found))

@@ -379,7 +379,7 @@ async def serve(
     with its last answer, or soon after the other one, which `successor_ended` waits for. `takes_over` says that this
     one is such another.
 
-    Raises StartError, InterceptorError or AddonFileError, each with one sentence for the user.
+    Raises StartError, InterceptorError or UserFileError, each with one sentence for the user.
     """
     url = reachable_url(sock)
     house = House.of(settings, home)

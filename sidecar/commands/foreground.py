@@ -51,7 +51,7 @@ def run(
     `read` reads the settings anew, for a reload. `arguments` are those of `cgw up`, for a restart; `inheritance` is
     what a sidecar that restarts leaves.
 
-    Raises HomeError, AlreadyRunningError, BindError, StartError or AddonFileError, each with one sentence.
+    Raises HomeError, AlreadyRunningError, BindError, StartError or UserFileError, each with one sentence.
     """
     allow_enough_files()
     with (

@@ -12,8 +12,8 @@ import pytest
 from addons.smart_routing import SmartRouting
 from sidecar import own_router
 from sidecar.exchange import Json
-from sidecar.pipeline import AddonFileError
 from sidecar.projects.policy import Policy
+from sidecar.user_files import UserFileError
 from tests.support.talks import Talk, assistant, call, result, user
 
 HAIKU, SONNET, OPUS = "claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"
@@ -254,5 +254,5 @@ def test_a_router_may_be_asynchronous_and_a_conversation_leaves_a_model_whose_wi
 
 def test_a_router_file_without_its_function_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("", encoding="utf-8")
-    with pytest.raises(AddonFileError, match=r"has no function `route\(question\)`"):
+    with pytest.raises(UserFileError, match=r"has no function `route\(question\)`"):
         Talk(tmp_path, SmartRouting, router=tmp_path / "empty.py")

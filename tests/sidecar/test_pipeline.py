@@ -5,7 +5,8 @@ import pytest
 
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
-from sidecar.pipeline import AddonFileError, Pipeline, load_addon_file, user_addons
+from sidecar.pipeline import Pipeline, load_addon_file, user_addons
+from sidecar.user_files import UserFileError
 from tests.support.exchanges import an_exchange
 
 
@@ -91,6 +92,11 @@ def test_an_addon_file_may_list_its_addons_as_mitmproxy_does(tmp_path: Path) -> 
         (None, "no such file"),
         ("def broken(:\n", "SyntaxError"),
         ("raise ValueError('boom')\n", "boom"),
+        ("raise SystemExit(0)\n", "cannot be loaded: SystemExit"),
+        (
+            "class Mine:\n    request = None\n    def __init__(self): raise SystemExit(0)\n",
+            "cannot be loaded: SystemExit",
+        ),
         ("class Plain: pass\n", "no class with a hook"),
     ],
 )
@@ -100,7 +106,7 @@ def test_an_addon_file_that_cannot_be_used_is_named_with_the_reason(
     path = tmp_path / "mine.py"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(AddonFileError, match=complaint) as failure:
+    with pytest.raises(UserFileError, match=complaint) as failure:
         load_addon_file(path)
     assert str(path) in str(failure.value)
 
@@ -108,7 +114,7 @@ def test_an_addon_file_that_cannot_be_used_is_named_with_the_reason(
 def test_a_file_that_is_no_python_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("hello")
-    with pytest.raises(AddonFileError, match=r"\.py"):
+    with pytest.raises(UserFileError, match=r"\.py"):
         load_addon_file(path)
 
 
