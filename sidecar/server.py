@@ -76,6 +76,9 @@ DRAIN_SECONDS = 30
 HANDED_OVER_SECONDS = 600
 """The same where another process has the port already, so that nobody waits for the end of this one."""
 
+FIRST_REQUEST_SECONDS = 0.5
+"""How long a connection that was taken as it ended may still tell what it wants: no client would ask again."""
+
 LAST_WORDS_SECONDS = 2
 """How long those that were cut off then may take to read why."""
 
@@ -133,9 +136,21 @@ class Server(uvicorn.Server):
         cutting = asyncio.get_running_loop().call_later(self.drain_seconds, self.cut_short)
         self.config.timeout_graceful_shutdown = self.drain_seconds + 2 * LAST_WORDS_SECONDS
         try:
+            await self._hear_the_last_ones()
             await super().shutdown(sockets)
         finally:
             cutting.cancel()
+
+    async def _hear_the_last_ones(self) -> None:
+        """uvicorn would close a connection whose first request it has not read yet: a reset for the client."""
+        for server in self.servers:
+            server.close()
+        until = time.monotonic() + FIRST_REQUEST_SECONDS
+        await asyncio.sleep(0)  # what was accepted just now is a connection then
+        while not self.force_exit and time.monotonic() < until:
+            if all(getattr(connection, "cycle", None) for connection in self.server_state.connections):
+                return
+            await asyncio.sleep(0.01)
 
     def cut_short(self) -> None:
         """What is not answered by now gets an error, and a moment to read it."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -46,6 +48,24 @@ def request(path: str, *, stream: bool) -> dict[str, object]:
 
 def client_of(sidecar: RunningSidecar) -> httpx2.Client:
     return httpx2.Client(base_url=sidecar.url, headers={"x-api-key": sidecar.key}, timeout=60)
+
+
+def test_a_connection_that_came_last_is_still_heard(
+    tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a restart it would have been the successor's a moment later."""
+    monkeypatch.setattr(server, "FIRST_REQUEST_SECONDS", 60)
+    with RunningSidecar(tmp_path, running_simulator) as ending:
+        address = urlsplit(ending.url)
+        with socket.create_connection((address.hostname, address.port), timeout=60) as last:
+            assert ending._server is not None
+            while not ending._server.server_state.connections:
+                time.sleep(0.01)
+            stop(ending)
+            while any(listening.is_serving() for listening in ending._server.servers):
+                time.sleep(0.01)
+            last.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert last.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("path", [NATIVE, CHAT])
