@@ -70,6 +70,7 @@ class Database:
         self.where: Final = url.render_as_string(hide_password=True)
         self._engine: Final = _sqlite_engine(url) if self.kind == "sqlite" else _postgres_engine(url)
         self._migrated = False
+        self._closed = False
         self._migration = Lock()
         self._insert_request: Final = self._insertion(schema.requests)
         self._insert_saving: Final = self._insertion(schema.savings)
@@ -135,6 +136,8 @@ class Database:
             yield connection
 
     def close(self) -> None:
+        """What a thread is still at work with is closed when it is done."""
+        self._closed = True
         self._engine.dispose()
 
     @contextmanager
@@ -143,10 +146,16 @@ class Database:
             if self.kind == "sqlite":
                 _create_private(Path(self._engine.url.database or ""))
             options = {"writes": writes, "busy_seconds": busy_seconds}
-            with self._engine.connect().execution_options(**options) as connection, connection.begin():
-                if writes and self.kind == "postgresql":
-                    connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
-                yield connection
+            with self._engine.connect().execution_options(**options) as connection:
+                try:
+                    with connection.begin():
+                        if writes and self.kind == "postgresql":
+                            wait = text("SELECT set_config('lock_timeout', :limit, true)")
+                            connection.execute(wait, {"limit": LOCK_TIMEOUT})
+                        yield connection
+                finally:
+                    if self._closed and not connection.invalidated:
+                        connection.detach()  # it would go back to a pool that nobody empties any more
         except (SQLAlchemyError, OSError) as error:
             raise self._unavailable(error) from error
 

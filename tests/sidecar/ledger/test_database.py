@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,16 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
     database.close()
     assert modes == dict.fromkeys(["ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm"], 0o600)
+
+
+def test_a_connection_in_use_when_it_is_closed_is_closed_with_its_work(database: Database) -> None:
+    with database.read() as connection:
+        used = connection.connection.dbapi_connection
+        assert used is not None
+        database.close()
+        connection.execute(select(schema.requests.c.id))
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        used.cursor()
 
 
 def test_readers_do_not_stop_the_writer(open_database: Callable[[], Database]) -> None:
