@@ -66,7 +66,8 @@ class TokenWindow:
         if now >= self._end:
             return Window(limit, limit, 0.0)
         remaining = max(0, limit - self._used)
-        return Window(limit, remaining, self._end - now, refused=remaining == 0)
+        left = min(MINUTE, self._end - now)  # a sum of floats may be the last bit more
+        return Window(limit, remaining, left, refused=remaining == 0)
 
 
 @dataclass(frozen=True, slots=True)
