@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
@@ -30,6 +30,9 @@ SECRET: Final = re.compile(r"\b((?:sk|cgw|pk|ghp|gho|key|xox[a-z])[-_])[\w-]{8,}
 """A key by its looks, wherever it stands."""
 SECRET_NAMES: Final = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
 
+SHORTEST: Final = 12
+"""Characters of a secret whose last four tell nobody the rest."""
+
 PUBLIC: Final = "anthropic-ratelimit-"
 """These count tokens of another kind."""
 
@@ -46,14 +49,12 @@ COUNTERS: Final = (
 def detail(kept: KeptExchange, prices: Prices, upstream_url: str) -> Json:
     """The exchange as JSON values; secrets are masked, bodies are text."""
     row = kept.row
-    is_count = row["kind"] == "count_tokens"
-    path = PATHS[row["dialect"]] + ("/count_tokens" if is_count else "")
-    upstream_path = "/v1/messages" + ("/count_tokens" if is_count else "")
+    path, upstream_path = path_of(row), "/v1/messages" + _counting(row)
     return {
         "row": row,
         "client": {
             "method": "POST",
-            "path": f"{path}?{kept.query}" if kept.query else path,
+            "path": f"{path}?{masked_query(kept.query)}" if kept.query else path,
             "headers": masked(kept.client_headers),
             "body": _text(kept.client_body),
         },
@@ -75,14 +76,29 @@ def detail(kept: KeptExchange, prices: Prices, upstream_url: str) -> Json:
     }
 
 
+def path_of(row: Json) -> str:
+    """Where its client sent it."""
+    return PATHS[row["dialect"]] + _counting(row)
+
+
+def _counting(row: Json) -> str:
+    return "/count_tokens" if row["kind"] == "count_tokens" else ""
+
+
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers without anything that opens a door: the last four characters tell two keys apart."""
     return {name: _masked_value(name, value) for name, value in headers.items()}
 
 
+def masked_query(query: str) -> str:
+    """The same for what stands behind a path: `beta=true&key=...x7Qa`."""
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return "&".join(f"{name}{sign}{_masked_value(name, value) if sign else value}" for name, sign, value in pairs)
+
+
 def _masked_value(name: str, value: str) -> str:
-    if name in CREDENTIALS or (SECRET_NAMES.search(name) and not name.startswith(PUBLIC) and len(value) >= 12):
-        return f"...{value[-4:]}"
+    if name in CREDENTIALS or (SECRET_NAMES.search(name) and not name.startswith(PUBLIC)):
+        return f"...{value[-4:]}" if len(value) >= SHORTEST else "..."
     return SECRET.sub(r"\1...\2", value)
 
 
@@ -146,8 +162,9 @@ def _answer(kept: KeptExchange) -> Json | None:
     if not kept.heard:
         return None
     if kept.heard.lstrip()[:1] == b"{":
-        found = orjson.loads(kept.heard)
-        return found if isinstance(found, dict) else None
+        with suppress(orjson.JSONDecodeError):  # broken off
+            return cast("Json", orjson.loads(kept.heard))
+        return None
     folding = MessageFold()
     with suppress(GatewayError):  # as far as it made sense
         fold(folding, EventSplitter().feed(kept.heard))

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from sidecar.accounts.prices import Prices
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
-from sidecar.feed.detail import PATHS, detail
+from sidecar.feed.detail import detail, path_of
 from sidecar.feed.feed import Feed
 from sidecar.feed.kept import KeptExchange, KeptExchanges
 from sidecar.feed.switches import Switches
@@ -119,14 +119,15 @@ class FeedRoutes:
             "cache-control": "no-cache",
             "x-project": found.row["project"],
         }
-        path = PATHS[found.row["dialect"]]
         import aiohttp  # late, as everywhere: no start needs it
 
         timeout = aiohttp.ClientTimeout(total=REPLAY_SECONDS)
         try:
             async with (
                 aiohttp.ClientSession(trust_env=False, timeout=timeout) as session,
-                session.post(f"{self._url}{path}?{found.query}", data=found.client_body, headers=headers) as answer,
+                session.post(
+                    f"{self._url}{path_of(found.row)}?{found.query}", data=found.client_body, headers=headers
+                ) as answer,
             ):
                 answered.set_result(answer.headers.get("x-request-id", ""))
                 await answer.read()

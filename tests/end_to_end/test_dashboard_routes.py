@@ -166,9 +166,11 @@ def test_a_detail_has_what_was_sent_what_went_upstream_and_the_whole_answer(
     watched: RunningSidecar, claude: Simulator, path: str, stream: bool
 ) -> None:
     claude.script("the whole answer")
-    answer = ask(watched, path, "what I said", stream=stream, headers={"x-my-token": SECRET, "x-note": f"see {SECRET}"})
+    headers = {"x-my-token": SECRET, "x-note": f"see {SECRET}", "x-short-password": "hunter2"}
+    answer = ask(watched, f"{path}?beta=true&api_key={SECRET}", "what I said", stream=stream, headers=headers)
     found = detail_of(watched, answer)
-    assert found["client"]["path"] == path
+    assert found["client"]["path"] == f"{path}?beta=true&api_key=...{SECRET[-4:]}"
+    assert "hunter2" not in orjson.dumps(found).decode()
     assert "what I said" in found["client"]["body"]
     assert found["upstream"]["body"].encode() == claude.ledger.messages[0].body
     assert found["upstream"]["same_as_client"] is (claude.ledger.messages[0].body == found["client"]["body"].encode())
@@ -215,6 +217,10 @@ def test_a_replay_is_a_request_like_any_other(watched: RunningSidecar, claude: S
     assert rows[0]["id"] == again["id"] != first.headers["x-request-id"]
     sent = [orjson.loads(row.body)["messages"] for row in claude.ledger.messages]
     assert sent[0] == sent[1]
+    counted = ask(watched, f"{NATIVE}/count_tokens", "only counted")
+    detail_of(watched, counted)
+    admin(watched, f"exchanges/{counted.headers['x-request-id']}/replay", "POST")
+    assert len(claude.ledger.messages) == 2
 
 
 def test_bodies_are_not_kept_where_their_owner_does_not_want_it(watched: RunningSidecar, claude: Simulator) -> None:
