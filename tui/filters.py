@@ -92,16 +92,20 @@ _EVERYTHING: Final = (
     "model",
     "route_reason",
     "state",
-    "cache",
-    "prompt_cache",
     "error",
     "stop_reason",
 )
 
 
+def _caches(row: RequestRow) -> str:
+    """What the table says of them: a request that our own cache could not answer is no miss of Claude's."""
+    return row.prompt_cache if row.cache == "MISS" else row.cache
+
+
 def everywhere(row: RequestRow) -> str:
     """All words of a row."""
-    return "\n".join(str(value) for name in _EVERYTHING if (value := getattr(row, name)))
+    words = (str(value) for name in _EVERYTHING if (value := getattr(row, name)))
+    return "\n".join((*words, _caches(row)))
 
 
 _TIME_UNITS: Final = {"": 1000.0, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
@@ -111,10 +115,6 @@ _MONEY_UNITS: Final = {"": 1e12, "c": 1e10, "usd": 1e12}
 
 def _models(row: RequestRow) -> str:
     return f"{row.model_asked}\n{row.model}"
-
-
-def _caches(row: RequestRow) -> str:
-    return f"{row.cache}\n{row.prompt_cache}"
 
 
 def _troubles(row: RequestRow) -> str:
