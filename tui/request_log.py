@@ -105,7 +105,9 @@ class RequestLog:
                 (row.id, self.first + at) for at, row in enumerate(self.rows[: len(self.rows) - before])
             )
         elif fresh:
-            self.rows = sorted([*self.rows, *fresh], key=lambda row: row.time)[-self._most :]
+            rows = sorted([*self.rows, *fresh], key=lambda row: row.time)
+            self.first += max(0, len(rows) - self._most)  # `end` never goes back: who knows a place finds a row there
+            self.rows = rows[-self._most :]
             self._index()
         self.seen += len(fresh)
         self.version += 1

@@ -77,6 +77,8 @@ class RequestTable(LineTable):
         self._arranged: tuple[Matches | None, Column | None] = (None, None)
         """What the places were chosen and put in order by."""
         self._generation = -1
+        self._arranging = 0
+        """How many look at every row: more than one while the last one takes over."""
         self._cursor: str | None = None
         self._columns: list[Column] = []
         self._drawn: dict[str, tuple[RequestRow, bool, Strip]] = {}
@@ -89,8 +91,9 @@ class RequestTable(LineTable):
 
     @property
     def rows(self) -> list[RequestRow]:
-        """In the order of the screen."""
-        return [self._log.at(place) for place in self._places]
+        """In the order of the screen, without those that were let go since the last look."""
+        first = self._log.first
+        return [self._log.at(place) for place in self._places if place >= first]
 
     @property
     def count(self) -> int:
@@ -120,8 +123,12 @@ class RequestTable(LineTable):
         self.put_in_order()
 
     def update_rows(self) -> None:
-        """The log has changed. A few rows are taken at once, many in slices."""
+        """The log has changed. A few rows are taken at once, many in slices. While all are looked at anew none is
+        taken, so that this comes to its end and misses nothing."""
         log = self._log
+        if self._arranging:
+            self.refresh()  # what runs ticks on
+            return
         if log.generation != self._generation or log.end - self._end > MOST_FRESH:
             self.put_in_order()
             return
@@ -138,6 +145,13 @@ class RequestTable(LineTable):
     @work(exclusive=True, group="arrange")
     async def put_in_order(self) -> None:
         """Look at every row anew, in slices, so that no key has to wait."""
+        self._arranging += 1
+        try:
+            await self._arrange()
+        finally:
+            self._arranging -= 1
+
+    async def _arrange(self) -> None:
         log, matches, column = self._log, self._matches, self._sort
         while True:
             generation, first, end = log.generation, log.first, log.end
