@@ -134,7 +134,7 @@ def cut(text: str, width: int) -> str:
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Exactly so many cells on a screen, however wide its characters are; cut with a mark, or filled with blanks."""
-    line = " ".join(text.split()) if not text.isascii() or "\n" in text or "  " in text else text
+    line = text if text.isascii() and text.isprintable() and "  " not in text else " ".join(text.split())
     if (size := len(line) if line.isascii() else cell_len(line)) > width:
         line = f"{set_cell_size(line, width - 1)}…" if width else ""
         size = width

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -27,14 +28,17 @@ TIMING_WIDTH: Final = 34
 """Of a line of the waterfall without its bar."""
 BILL_WIDTH: Final = 52
 """Of a line of the bill without its amount."""
+_UNWRITABLE: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
+"""Control characters that JSON need not escape, and halves of characters, which no file takes."""
 
 
 def pretty(body: str) -> str:
-    """JSON with a line a value; anything else as it is."""
+    """JSON with a line a value; anything else as it is. What could steer a terminal stays escaped."""
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
+        told = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
         return body
+    return _UNWRITABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
 
 
 def card(row: RequestRow, colours: Colours) -> Text:
@@ -228,8 +232,9 @@ def cost(sheet: Json | None, colours: Colours) -> Text:
     for layer, saved in sheet["saved_by"].items():
         told.append(f"{layer.replace('_', ' '):<{BILL_WIDTH}}")
         told.append(f"{dollars(saved, sign=True):>12}\n", style=colours["success" if saved >= 0 else "error"])
-    share = percent(sheet["baseline_picos"] - sheet["total_picos"], sheet["baseline_picos"])
-    return told.append(f"\n{share} less than without" if share != NONE else "")
+    saved = sheet["baseline_picos"] - sheet["total_picos"]
+    share = percent(abs(saved), sheet["baseline_picos"])
+    return told.append(f"\n{share} {'less' if saved >= 0 else 'more'} than without" if share != NONE else "")
 
 
 def headers(found: Json, colours: Colours) -> Text:
