@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
@@ -237,6 +238,19 @@ class Dashboard(App[Ending]):
         from tui.screens.conversation_detail import ConversationDetail
 
         self.push_screen(ConversationDetail(conversation))
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool | None = None,
+    ) -> None:
+        """Ours have no title and are plain text: paths, names and errors may have brackets. Textual's have markup."""
+        markup = bool(title) if markup is None else markup
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     # --- keys
 

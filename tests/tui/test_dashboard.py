@@ -204,6 +204,15 @@ async def test_help_lists_every_key_and_the_filter(sidecar: ToldSidecar) -> None
         await until(pilot, lambda: len(app.screen_stack) == 1)
 
 
+async def test_help_lists_the_keys_that_all_tables_share(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "3", "question_mark") as (app, _):
+        console = Console(width=100, record=True, file=io.StringIO())
+        for _, content in app.screen._sections():  # type: ignore[attr-defined]
+            console.print(content)
+        told = console.export_text()
+        assert all(word in told for word in ("Sort back", "Reload", "Page down", "Open"))
+
+
 async def test_the_palette_has_every_view_and_every_key(sidecar: ToldSidecar) -> None:
     async with watching(sidecar) as (app, _):
         names = {command.title for command in app.get_system_commands(app.screen)}
@@ -248,7 +257,7 @@ async def test_what_a_tool_wrote_cannot_steer_the_terminal(sidecar: ToldSidecar)
         assert json.dumps(app.log_of_requests.rows[-1].client).count("\\u001b") == 0
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (40, 10)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (40, 10), (4, 3)])
 async def test_every_view_is_drawn_at_every_size(sidecar: ToldSidecar, size: tuple[int, int], tmp_path: Path) -> None:
     async with watching(sidecar, size=size) as (app, pilot):
         for number in range(1, len(VIEWS) + 1):

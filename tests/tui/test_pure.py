@@ -300,3 +300,47 @@ def test_every_kind_of_block_is_told(block: dict[str, Any], said: str) -> None:
 def test_a_body_that_is_no_json_is_shown_as_it_is(body: str) -> None:
     shown = exchange_texts.pretty(body)
     assert shown == body or json.loads(shown) == json.loads(body)
+
+
+# --- what could go wrong
+
+
+def test_a_miss_is_claudes_and_not_that_our_own_cache_had_no_answer() -> None:
+    held, missed = row_from_wire(row(1)), row_from_wire(row(2, prompt_cache="miss"))
+    ours = row_from_wire(row(3, cache="HIT", prompt_cache="none"))
+    for told in ("~c miss", "miss"):
+        assert [parse(told)(one) for one in (held, missed, ours)] == [False, True, False]
+    assert [parse("~c hit")(one) for one in (held, missed, ours)] == [True, False, True]
+
+
+def test_a_place_that_was_known_once_has_a_row_for_ever_after() -> None:
+    log = RequestLog(most=10, slack=5)
+    log.batch({"time": NOON, "begun": [row(2 * number) for number in range(14)]})
+    end = log.end
+    log.history([row(2 * number + 1) for number in range(10)])
+    assert log.end >= end
+    assert len(log) == 10
+    assert all(log.place(one.id) == place for place, one in enumerate(log, log.first))
+
+
+@pytest.mark.parametrize("bad", ["\x7f", "\x9b", "\ud800"])
+def test_a_body_keeps_escaped_what_steers_a_terminal_and_what_no_file_takes(bad: str) -> None:
+    told = exchange_texts.pretty(json.dumps({"said": bad}))
+    assert bad not in told
+    assert json.loads(told) == {"said": bad}
+
+
+def test_a_body_that_is_nested_deeply_is_shown_as_it_is() -> None:
+    body = "[" * 100_000 + "]" * 100_000
+    assert exchange_texts.pretty(body) == body
+
+
+@pytest.mark.parametrize("said", ["a\tb", "a\rb", "a\x0bb"])
+def test_a_cell_has_nothing_that_moves_the_cursor(said: str) -> None:
+    assert text.fit(said, 6) == "a b   "
+
+
+def test_more_is_not_called_less() -> None:
+    sheet = {**exchange(row(1))["cost"], "baseline_picos": CENT, "total_picos": 2 * CENT}
+    colours = dict.fromkeys(("success", "error"), "#ffffff")
+    assert exchange_texts.cost(sheet, colours).plain.endswith("\n100% more than without")

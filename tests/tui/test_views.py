@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import stat
 from collections.abc import AsyncIterator
@@ -14,12 +15,14 @@ from textual.widgets import Input, OptionList, TabbedContent
 
 from tests.support.dashboards import said, settled, shown, until, watching
 from tests.support.told_sidecar import CENT, NOON, ROWS, ToldSidecar, row, state
+from tui.request_row import RequestRow, row_from_wire
 from tui.screens.conversation_detail import ConversationDetail
 from tui.screens.request_detail import TABS, RequestDetail
 from tui.views.overview import Overview
 from tui.views.requests import CSV_COLUMNS, Requests
 from tui.widgets.lines import Lines
 from tui.widgets.request_table import RequestTable
+from tui.widgets.stacked_plot import StackedPlot
 
 
 @pytest.fixture
@@ -93,12 +96,25 @@ async def test_a_slow_answer_is_waited_for_and_not_asked_away(sidecar: ToldSidec
     """The sums are asked for again and again while requests come: a slow ledger must still get to answer."""
     async with watching(sidecar) as (app, pilot):
         view = app.query_one(Overview)
-        await until(pilot, lambda: not view._asking)
+        await until(pilot, lambda: view._answer is not None and view._answer.is_finished)
         view.load()
         for _ in range(3):
             view._asked = 0.0
             view.tick()
         assert len([one for one in app.workers if one.group == "overview" and not one.is_finished]) == 1
+
+
+async def test_another_range_is_asked_for_once_however_often_requests_come(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar) as (app, pilot):
+        view = app.query_one(Overview)
+        await settled(pilot)
+        view.load()
+        await pilot.press("left")
+        answer = view._answer
+        for _ in range(4):
+            await asyncio.sleep(0)
+            view.load()
+        assert view._answer is answer or answer is None or answer.is_finished
 
 
 async def test_brackets_and_clicks_change_the_range(sidecar: ToldSidecar) -> None:
@@ -261,6 +277,49 @@ async def test_what_is_shown_is_exported_and_only_its_owner_reads_it(sidecar: To
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+async def test_rows_that_went_while_the_picture_stood_still_are_not_taken_for_others(
+    sidecar: ToldSidecar, tmp_path: Path
+) -> None:
+    async with watching(sidecar, "2", "p", rows=10) as (app, pilot):
+        for number in range(1_100):
+            app.log_of_requests.put(row_from_wire(row(100 + number)))
+        assert app.query_one(RequestTable).rows == []
+        await pilot.press("up", "home", "e")
+        await until(pilot, lambda: "0 requests in" in shown(pilot))
+
+
+async def test_what_changes_while_rows_are_chosen_is_not_missed_and_does_not_begin_it_anew(
+    sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.widgets.request_table.SLICE_SECONDS", 0.0)
+    async with watching(sidecar, "2", "p", rows=5_000) as (app, pilot):
+        log, table, looked_at = app.log_of_requests, app.query_one(RequestTable), list[str]()
+        log.history([row(-number) for number in range(1, 3_000)])
+        log.put(row_from_wire(row(-2_999, state="running")))
+        table.update_rows()
+        table._generation = -1  # as after requests that came late
+
+        def ended(one: RequestRow) -> bool:
+            looked_at.append(one.id)
+            return one.state == "ok"
+
+        table.narrow(ended)
+        for _ in range(100):
+            if looked_at:
+                break
+            await asyncio.sleep(0)
+        log.put(row_from_wire(row(-2_999)))
+        for _ in range(1_000):
+            if table._generation == log.generation:
+                break
+            table.update_rows()
+            await asyncio.sleep(0)
+        assert table._generation == log.generation
+        table.update_rows()
+        assert "req_-2999" in {one.id for one in table.rows}
+        await settled(pilot)
+
+
 async def test_a_hundred_thousand_rows_are_there_and_only_the_screens_are_drawn(
     sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,8 +409,10 @@ async def test_a_tab_is_copied_saved_and_searched(sidecar: ToldSidecar, tmp_path
         await pilot.press("slash", *"content", "enter")
         await pilot.pause()
         assert app.screen.query_one("#client-text").cursor_location[0] > 0  # type: ignore[attr-defined]
-        await pilot.press("slash", *"nowhere", "enter")
-        await until(pilot, lambda: "is not in this tab" in shown(pilot))
+        await pilot.press("slash")
+        app.screen.query_one("#search", Input).value = "[/nowhere] [bold]"
+        await pilot.press("enter")
+        await until(pilot, lambda: "`[/nowhere] [bold]` is not in this tab" in shown(pilot))
     [path] = written(tmp_path, "cgw-req_7-client-*.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -378,6 +439,21 @@ async def test_keys_of_the_views_do_nothing_on_a_request(sidecar: ToldSidecar) -
 
 
 # --- conversations, files, projects, findings
+
+
+async def test_a_short_terminal_has_its_lines_for_the_turns(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "3", "enter", size=(80, 24)) as (app, pilot):
+        await until(pilot, lambda: app.screen.query_one(Lines).count == 6)
+        await until(pilot, lambda: not app.screen.query_one(StackedPlot).size.height)
+
+
+async def test_a_project_without_a_key_of_its_own_is_sorted_too(sidecar: ToldSidecar) -> None:
+    sidecar.projects.append({**sidecar.projects[0], "name": "default", "key_last4": None, "rpm": None})
+    async with watching(sidecar, "5") as (app, pilot):
+        await until(pilot, lambda: app.view.query_one(Lines).count == 2)
+        for by in ("project", "key", "today", "spent today", "this month", "saved", "a minute"):
+            await pilot.press("s")
+            await until(pilot, lambda by=by: f"by {by}" in shown(pilot))  # type: ignore[misc]
 
 
 async def test_a_conversation_tells_its_misses_what_cgw_caused_first(sidecar: ToldSidecar) -> None:
@@ -435,6 +511,9 @@ async def test_a_table_is_sorted_narrowed_and_exported(sidecar: ToldSidecar, tmp
         await until(pilot, lambda: table.count == 1)
         await pilot.press("e")
         await until(pilot, lambda: [*tmp_path.glob("cgw-conversations-*.csv")])
+        with written(tmp_path, "cgw-conversations-*.csv")[0].open(encoding="utf-8") as file:
+            [line] = csv.DictReader(file)
+        assert int(line["cost_picos"]) > CENT  # a column `Cost` would be taken for dollars
         await pilot.press("escape")
         await until(pilot, lambda: table.count == 2)
         await pilot.press("s")

@@ -57,6 +57,7 @@ class ConversationDetail(Screen[None]):
     ConversationDetail #head { height: auto; padding: 0 1; background: $surface; }
     ConversationDetail #misses { height: auto; max-height: 40%; padding: 0 1; overflow-y: auto; }
     ConversationDetail StackedPlot { height: 40%; min-height: 8; max-height: 16; }
+    ConversationDetail StackedPlot.-nothing { display: none; }
     ConversationDetail Lines { height: 1fr; min-height: 6; }
     """
 
@@ -126,7 +127,7 @@ class ConversationDetail(Screen[None]):
     def _plot(self, asked: Sequence[RequestRow]) -> None:
         """Only turns that Claude counted: an answer from the response cache has no prompt."""
         plot = self.query_one(StackedPlot)
-        plot.display = bool(asked)
+        plot.set_class(not asked, "-nothing")
         series = (
             Series("written", "accent", [row.input_tokens + row.cache_write_tokens for row in asked]),
             Series("cached", "primary", [row.cache_read_tokens for row in asked]),

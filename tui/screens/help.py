@@ -93,18 +93,18 @@ class Help(ModalScreen[None]):
 
 def _keys(app: App[Any], *nodes: DOMNode) -> Iterator[tuple[str, str]]:
     """Of our own widgets: how to edit a line of text, everybody knows."""
-    told = set()
-    for node in nodes:
-        if not type(node).__module__.startswith("tui."):
+    told = set[str]()
+    ours = (one for node in nodes for one in type(node).__mro__ if one.__module__.startswith("tui."))
+    for binding in (binding for one in ours for binding in one.__dict__.get("BINDINGS", ())):
+        keys = binding.key.split(",")
+        if not binding.description or told.intersection((binding.description, *keys)):
             continue
-        for binding in type(node).__dict__.get("BINDINGS", ()):
-            if binding.description in told or binding.action.startswith("view("):
-                continue
-            told.add(binding.description)
-            keys = binding.key.split(",")
-            shown = [app.get_key_display(replace(binding, key=key)) for key in keys]
-            about = f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description
-            yield " ".join(shown[:1] if binding.key_display else shown), about
+        if binding.action.startswith("view("):
+            continue
+        told.update((binding.description, *keys))
+        shown = [app.get_key_display(replace(binding, key=key)) for key in keys]
+        about = f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description
+        yield " ".join(shown[:1] if binding.key_display else shown), about
 
 
 def _table(lines: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Table:

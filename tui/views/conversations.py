@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from tui.text import day_and_clock, dollars, sparkline, tokens
@@ -35,7 +34,7 @@ class Conversations(TableView):
         column("Prompt", "prompt_tokens", tokens, right=True),
         column("Growth", "growth", lambda growth: sparkline(growth, GROWTH_WIDTH), "primary", wide=True),
         column("Reads", "reads", "{:,}".format, right=True, wide=True),
-        TableColumn("Misses", _misses, itemgetter("misses"), right=True),
+        TableColumn("Misses", _misses, ("misses", "ours"), right=True),
         column("Cost", "cost_picos", dollars, right=True),
         column("Saved", "saved_picos", lambda saved: dollars(saved, sign=True), "success", right=True),
         column("Conversation", "conversation", str, "dim", wide=True),

@@ -21,7 +21,7 @@ class Files(TableView):
     NAME = "files"
     NOTHING = "No file was sent twice so far. A file that was changed is another one."
     COLUMNS = (
-        TableColumn("File", _name, _name),
+        TableColumn("File", _name, ("path", "digest")),
         column("Tokens", "tokens", tokens, right=True),
         column("Times", "times", "{:,}".format, right=True),
         column("Resent", "resent_tokens", tokens, right=True),

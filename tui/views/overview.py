@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.events import Click
+from textual.worker import Worker
 
 from tui.asking import asked
 from tui.drawing import Line, Piece, beside, boxed, size, widths, wrapped
@@ -54,7 +55,8 @@ class Overview(View, Picture, can_focus=True):
         super().__init__(id=id)
         self._range: int | None = None
         self._asked = 0.0
-        self._asking = False
+        self._answer: Worker[None] | None = None
+        """What is asked now, or was asked last."""
         self._found: Mapping[str, Any] | None = None
         self._ranges: tuple[int, Sequence[tuple[int, int, str]]] = (0, ())
         """The line that the ranges stand in, and where each begins and ends."""
@@ -98,9 +100,8 @@ class Overview(View, Picture, can_focus=True):
 
     def _choose(self, index: int) -> None:
         self._range = max(0, min(len(RANGES) - 1, index))
-        self._asking = False
         self.redraw()
-        self.load()
+        self._answer = self._load()
 
     def _refresh_if_shown(self) -> None:
         if self.display and not self.dashboard.paused:
@@ -108,9 +109,8 @@ class Overview(View, Picture, can_focus=True):
 
     def load(self) -> None:
         """Ask for the sums anew, where nobody is asking yet: a slow answer must not be asked away by the next tick."""
-        if not self._asking:
-            self._asking = True
-            self._load()
+        if self._answer is None or self._answer.is_finished:
+            self._answer = self._load()
 
     @work(exclusive=True, group="overview")
     async def _load(self) -> None:
@@ -120,8 +120,6 @@ class Overview(View, Picture, can_focus=True):
             found = await asked(self, self.dashboard.client.get(f"overview?range={span}"))
         except SidecarError:
             return  # what is shown stays
-        finally:
-            self._asking = False
         if span == self.span:
             self._found = found
             self.redraw()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -21,12 +20,14 @@ from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]
 BAR_WIDTH = 10
+TODAY = ("spent_today_picos", "daily_budget_picos")
+MONTH = ("spent_month_picos", "monthly_budget_picos")
 NAME_WIDTH = 26
 NEXT = {True: False, False: None, None: True}
 """What a switch of a project's own becomes when it is toggled: on, off, as the gateway has it."""
 
 
-def _budget(spent: str, budget: str) -> Any:
+def _budget(spent: str, budget: str) -> Callable[[Json], Cell]:
     def cell(line: Json) -> Cell:
         if not line[budget]:
             return dollars(line[spent]), ""
@@ -51,19 +52,18 @@ class Projects(TableView):
     NOTHING = "No project is known yet."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "switch", "Switch")]
     DEFAULT_CSS = """
-    Projects #switches { height: auto; max-height: 45%; border: round $foreground 25%; background: $background; }
+    Projects #switches { height: auto; max-height: 45%; min-width: 10; background: $background; }
+    Projects #switches { border: round $foreground 25%; }
     Projects #about { height: 1; padding: 0 1; color: $foreground 70%; }
     """
     COLUMNS = (
         column("Project", "name"),
         column("Key", "key_last4", lambda last4: f"...{last4}" if last4 else "-", wide=True),
         column("Today", "requests_today", "{:,} requests".format, right=True),
-        TableColumn("Spent today", _budget("spent_today_picos", "daily_budget_picos"), itemgetter("spent_today_picos")),
-        TableColumn(
-            "This month", _budget("spent_month_picos", "monthly_budget_picos"), itemgetter("spent_month_picos")
-        ),
+        TableColumn("Spent today", _budget(*TODAY), TODAY),
+        TableColumn("This month", _budget(*MONTH), MONTH),
         column("Saved", "saved_month_picos", dollars, "success", right=True),
-        TableColumn("A minute", _limits, lambda line: line["rpm"] or 0, wide=True),
+        TableColumn("A minute", _limits, ("rpm", "tpm"), wide=True),
     )
 
     def compose(self) -> ComposeResult:

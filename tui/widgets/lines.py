@@ -74,7 +74,7 @@ class Lines(LineTable):
 
     def fit_columns(self, width: int) -> None:
         sizes = [
-            max([_cells(name), 1, *(_cells(line[number][0]) for line in self._lines)])
+            min(max([_cells(name), 1, *(_cells(line[number][0]) for line in self._lines)]), max(NARROWEST, width))
             for number, (name, _) in enumerate(self._names)
         ]
         while sizes and sum(sizes) + len(sizes) > width and max(sizes) > NARROWEST:

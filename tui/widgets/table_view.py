@@ -6,7 +6,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, ClassVar, Final
 
 from textual import work
@@ -31,11 +30,16 @@ REFRESH_SECONDS: Final = 10.0
 class TableColumn:
     name: str
     cell: Callable[[Json], Cell | str]
-    key: Callable[[Json], Any]
-    """What it sorts by, and what a CSV has."""
+    fields: Sequence[str]
+    """What a CSV has, each under its own name, which tells its unit; the first is what it sorts by."""
     right: bool = False
     wide: bool = False
     """Left out where there is little room."""
+
+    def key(self, line: Json) -> tuple[bool, Any]:
+        """Lines that have none stand before those that have one."""
+        value = line[self.fields[0]]
+        return value is not None, value
 
 
 def column(
@@ -48,7 +52,7 @@ def column(
     wide: bool = False,
 ) -> TableColumn:
     """One field, as `say` writes it, in a colour of the theme."""
-    return TableColumn(name, lambda line: (say(line[field]), colour), itemgetter(field), right, wide)
+    return TableColumn(name, lambda line: (say(line[field]), colour), (field,), right, wide)
 
 
 class TableView(View):
@@ -152,8 +156,8 @@ class TableView(View):
         self.screen.set_focus(self.query_one(Input))  # at once: what is typed next belongs into it
 
     def export(self) -> None:
-        names = [column.name for column in self.COLUMNS]
-        rows = ([column.key(line) for column in self.COLUMNS] for line in self._shown)
+        names = [field for column in self.COLUMNS for field in column.fields]
+        rows = ([line[name] for name in names] for line in self._shown)
         try:
             path = csv_file.write(self.NAME, names, rows)
         except OSError as error:
@@ -217,7 +221,7 @@ class TableView(View):
         self.query_one(".bar > Static", Static).update(f"{len(lines):,} of {len(self._lines):,}{by}")
 
     def _words(self, line: Json) -> str:
-        return "\n".join(str(column.key(line)) for column in self.COLUMNS).casefold()
+        return "\n".join(str(line[field]) for column in self.COLUMNS for field in column.fields).casefold()
 
 
 def _cell(column: TableColumn, line: Json) -> Cell:
