@@ -109,8 +109,9 @@ class AdminRoutes:
         limit = request.query_params.get("limit", "20")
         if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MOST_FILES:
             raise invalid_request(f"`limit` is a number from 1 to {MOST_FILES}.", param="limit")
-        found = as_json(self._files.most_resent(int(limit)))
-        return Response(orjson.dumps(found), media_type="application/json", headers={"cache-control": "no-store"})
+        files, most = self._files, int(limit)
+        found = await asyncio.to_thread(lambda: orjson.dumps(as_json(files.most_resent(most))))
+        return Response(found, media_type="application/json", headers={"cache-control": "no-store"})
 
     async def cache(self, request: Request) -> Response:
         """What the response cache holds, and what became of the requests that could have used it."""

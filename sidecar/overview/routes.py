@@ -67,13 +67,13 @@ class OverviewRoutes:
         ]
 
     async def overview(self, request: Request) -> Response:
-        """Sums of today, the last seven days and this month, and a `range` (1h, 6h, 24h, 7d, 30d) as a plot."""
+        """Sums of today, the last seven days and this month, and a `range` (5m to 30d) as a plot."""
         self._check(request)
         asked = request.query_params.get("range", "24h")
         known = self._fresh.get(asked)
         if known is None or time.monotonic() - known[0] > FRESH_SECONDS:
-            known = time.monotonic(), await self._read(self._overview, asked)
-            self._fresh[asked] = known
+            found = await self._read(self._overview, asked)
+            known = self._fresh[asked] = time.monotonic(), found
         return _json({**known[1], "budgets": self._budgets()})
 
     async def requests(self, request: Request) -> Response:
