@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from tui import csv_file
+from tui.asking import asked
 from tui.filters import FilterError, parse
 from tui.request_row import RequestRow
 from tui.views import View
@@ -79,6 +82,9 @@ class Requests(View):
         yield RequestTable(self.dashboard.log_of_requests, id="table")
         yield Static(id="card", markup=False)
 
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._other_colours())
+
     @property
     def table(self) -> RequestTable:
         return self.query_one("#table", RequestTable)
@@ -140,13 +146,23 @@ class Requests(View):
         card.border_title = "" if row is None else f"{row.id} · Enter opens it"
         card.update("" if row is None else exchange_texts.card(row, self.app.theme_variables), layout=False)
 
+    def _other_colours(self) -> None:
+        self._told_of = None
+        self._tell_card()
+
     def on_request_table_opened(self, message: RequestTable.Opened) -> None:
         self.dashboard.open_request(message.request_id)
 
     def export(self) -> None:
+        self._export()
+
+    @work(group="export")
+    async def _export(self) -> None:
+        """On a thread: a hundred thousand rows take a second, and no key waits for them."""
         rows = self.table.rows
         try:
-            path = csv_file.write("requests", CSV_COLUMNS, (_values(row) for row in rows))
+            lines = (_values(row) for row in rows)
+            path = await asked(self, asyncio.to_thread(csv_file.write, "requests", CSV_COLUMNS, lines))
         except OSError as error:
             self.app.notify(f"The file cannot be written: {error}", severity="error")
         else:
