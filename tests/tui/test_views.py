@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from textual.events import Resize
 from textual.strip import Strip
-from textual.widgets import Input, OptionList, TabbedContent
+from textual.widgets import Input, OptionList, Static, TabbedContent
 
 from tests.support.dashboards import said, settled, shown, until, watching
 from tests.support.told_sidecar import CENT, NOON, ROWS, ToldSidecar, row, state
+from tui.app import Dashboard
 from tui.request_row import RequestRow, row_from_wire
 from tui.screens.conversation_detail import ConversationDetail
 from tui.screens.request_detail import TABS, RequestDetail
@@ -71,7 +72,7 @@ async def test_money_lost_is_called_lost(sidecar: ToldSidecar) -> None:
 async def test_an_open_breaker_a_warning_and_the_last_error_are_told(sidecar: ToldSidecar) -> None:
     breaker = {"name": "claude-opus-5-5", "state": "open", "failures": 12, "calls": 20}
     sidecar.state = state(
-        upstream={"url": "u", "state": "down", "last_error": "529 overloaded", "breakers": [breaker]},
+        upstream={"url": "u", "state": "down", "last_error": "529 overloaded:\r\n\ttry\nlater", "breakers": [breaker]},
         warnings=["budgets are not known"],
         interceptor={"state": "running"},
     )
@@ -82,6 +83,8 @@ async def test_an_open_breaker_a_warning_and_the_last_error_are_told(sidecar: To
             for word in ("breaker ! open for claude-opus-5-5", "529 overloaded", "budgets are not known")
         )
         assert "interceptor running" in shown(pilot)
+        assert len(shown(pilot).splitlines()) == 40
+        assert not {"\r", "\t"} & set(shown(pilot))
 
 
 async def test_a_request_that_was_refused_at_the_door_is_told_for_a_while(sidecar: ToldSidecar) -> None:
@@ -436,6 +439,27 @@ async def test_keys_of_the_views_do_nothing_on_a_request(sidecar: ToldSidecar) -
         assert isinstance(app.screen, RequestDetail)
         assert not app.paused
     assert sidecar.asked == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [
+        (("2", "up"), "#card"),
+        (("2", "up", "enter"), "#summary"),
+        (("2", "up", "enter"), "#decisions-text"),
+        (("3", "enter"), "#misses"),
+        (("6",), "#findings"),
+    ],
+)
+async def test_texts_take_the_colours_of_another_theme(sidecar: ToldSidecar, keys: tuple[str, ...], where: str) -> None:
+    def looks(app: Dashboard) -> str:
+        return str(getattr(app.screen.query_one(where, Static).content, "spans", ""))
+
+    async with watching(sidecar, *keys) as (app, pilot):
+        await until(pilot, lambda: "#" in looks(app))
+        before = looks(app)
+        await pilot.press("t")
+        await until(pilot, lambda: looks(app) != before)
 
 
 # --- conversations, files, projects, findings

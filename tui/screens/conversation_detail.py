@@ -79,6 +79,7 @@ class ConversationDetail(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one(Lines).focus()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._tell_misses())
         self.load()
 
     @work(exclusive=True)
@@ -91,8 +92,12 @@ class ConversationDetail(Screen[None]):
             return
         self._turns = [row_from_wire(wire) for wire in found["turns"]]
         self.query_one("#head", Static).update(self._head(found["conversation"]))
-        self.query_one("#misses", Static).update(self._misses())
+        self._tell_misses()
         self._draw()
+
+    def _tell_misses(self) -> None:
+        if self._turns:
+            self.query_one("#misses", Static).update(self._misses())
 
     def _head(self, one: Mapping[str, Any]) -> Text:
         told = Text()

@@ -96,6 +96,7 @@ class RequestDetail(Screen[None]):
 
     def on_mount(self) -> None:
         self.load()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._other_colours())
         self.set_interval(LOOK_SECONDS, self._look_again)
 
     @work(exclusive=True)
@@ -120,6 +121,13 @@ class RequestDetail(Screen[None]):
             return
         self._found = found
         self._tell(found)
+        for name in BODIES:
+            self._put(name, "")
+        self._fill_body(self.query_one(TabbedContent).active)
+
+    def _other_colours(self) -> None:
+        if self._found is not None:
+            self._tell(self._found)
 
     def _look_again(self) -> None:
         """A request that runs ticks; its end brings the rest."""
@@ -144,9 +152,6 @@ class RequestDetail(Screen[None]):
         self._put("timing", exchange_texts.timing(found["timing"], row, colours, self.size.width - 6))
         self._put("answer", exchange_texts.answer(found["answer"], colours))
         self._put("headers", exchange_texts.headers(found, colours))
-        for name in BODIES:
-            self._put(name, "")
-        self._fill_body(self.query_one(TabbedContent).active)
 
     def _put(self, tab: str, content: Any) -> None:
         if tab in BODIES:

@@ -37,10 +37,14 @@ class Doctor(View):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id)
         self._findings: Sequence[Mapping[str, Any]] = ()
+        self._checked: float | None = None
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
             yield Static("Looking ...", id="findings", markup=False)
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
     def show(self) -> None:
         self.load()
@@ -58,8 +62,12 @@ class Doctor(View):
         except SidecarError as error:
             self.query_one("#findings", Static).update(str(error))
             return
-        self._findings = found["findings"]
-        self.query_one("#findings", Static).update(self._told(found["checked"]))
+        self._findings, self._checked = found["findings"], found["checked"]
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._checked is not None:
+            self.query_one("#findings", Static).update(self._told(self._checked))
 
     def _told(self, checked: float) -> Text:
         told = Text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,7 @@ MIXED: Final = {"dim": 0.62, "frame": 0.28}
 """How much of the text's own colour is in what matters less, the rest being the background's."""
 CURSOR: Final = 0.24
 """How much of the theme's first colour is behind the line that the cursor is on."""
+_BLANK: Final = re.compile(r"\s")
 WORDS: Final = frozenset({"bold", "underline"})
 
 
@@ -58,9 +60,14 @@ class Inks:
 
 def strip_of(widget: Widget, line: Line, inks: Inks, width: int) -> Strip:
     """One line of exactly so many cells, as the terminal gets it: without colours where there are none."""
-    segments = [Segment(text, inks(look)) for text, look in line if text]
+    segments = [Segment(_on_one_line(text), inks(look)) for text, look in line if text]
     strip = Strip(segments).adjust_cell_length(width, inks(""))
     return filtered(widget, strip)
+
+
+def _on_one_line(text: str) -> str:
+    """Without what moves the cursor: an error of Claude's may have several lines."""
+    return text if text.isprintable() else _BLANK.sub(" ", text)
 
 
 def filtered(widget: Widget, strip: Strip) -> Strip:
