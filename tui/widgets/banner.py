@@ -10,6 +10,7 @@ class Banner(Static):
     Banner {
         display: none;
         height: auto;
+        max-height: 4;
         padding: 0 1;
         background: $warning;
         color: $background;

@@ -65,13 +65,14 @@ class TableView(View):
         Binding("escape", "leave_filter", "All", show=False),
     ]
     DEFAULT_CSS = """
+    /* A table without a line is not hidden: it would lose the focus, and the view its keys. */
     TableView .bar { height: 1; background: $surface; }
     TableView .bar > Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $surface; }
     TableView .bar > Input:focus { background: $panel; }
     TableView .bar > Static { width: auto; padding: 0 1; color: $foreground 70%; }
     TableView .nothing { display: none; padding: 1 2; }
     TableView.-nothing .nothing { display: block; }
-    TableView.-nothing Lines { display: none; }
+    TableView.-nothing Lines { height: 0; }
     """
     NAME: ClassVar[str]
     """Of the exported file."""
