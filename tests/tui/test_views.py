@@ -420,6 +420,30 @@ async def test_a_tab_is_copied_saved_and_searched(sidecar: ToldSidecar, tmp_path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+async def test_what_is_said_of_one_request_never_stands_under_the_head_of_another(
+    sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watching(sidecar, "2", "up", "enter", "6") as (app, pilot):
+        asked, slow = app.client.get, asyncio.Event()
+
+        async def get(path: str) -> object:
+            await slow.wait()
+            return await asked(path)
+
+        monkeypatch.setattr(app.client, "get", get)
+        await pilot.press("left_square_bracket", "y")
+        await until(pilot, lambda: "0 characters copied" in shown(pilot))
+        slow.set()
+        await until(pilot, lambda: "Find the bug." in shown(pilot))
+
+
+async def test_a_folder_that_is_gone_is_told(sidecar: ToldSidecar, tmp_path: Path) -> None:
+    async with watching(sidecar, "2", "up", "enter") as (_, pilot):
+        tmp_path.rmdir()  # noqa: ASYNC240 -- takes no time
+        await pilot.press("w")
+        await until(pilot, lambda: "The file cannot be written" in shown(pilot))
+
+
 async def test_a_request_is_sent_again_only_by_who_says_yes(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "2", "up", "enter") as (app, pilot):
         await pilot.press("r")
@@ -502,6 +526,8 @@ async def test_a_table_that_had_nothing_to_show_is_as_wide_as_its_words(sidecar:
         sidecar.conversations = []
         await pilot.press("3")
         await until(pilot, lambda: "No conversations yet" in shown(pilot))
+        await pilot.pause()
+        assert isinstance(app.focused, Lines)  # else the view would not hear its keys
         sidecar.conversations = None
         await pilot.press("r")
         await until(pilot, lambda: app.view.query_one(Lines).count == 2)

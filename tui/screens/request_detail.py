@@ -108,9 +108,9 @@ class RequestDetail(Screen[None]):
         if row is not None:
             self._tell_row(row)
         self._runs = row is not None and row.running
+        for name, _ in TABS:  # what is said of another one must not stand under this one's head
+            self._put(name, RUNS if self._runs else "")
         if self._runs:
-            for name, _ in TABS:
-                self._put(name, RUNS)
             return
         try:
             found = await asked(self, self.dashboard.client.get(f"exchanges/{self._request_id}"))
@@ -121,8 +121,6 @@ class RequestDetail(Screen[None]):
             return
         self._found = found
         self._tell(found)
-        for name in BODIES:
-            self._put(name, "")
         self._fill_body(self.query_one(TabbedContent).active)
 
     def _other_colours(self) -> None:
@@ -231,8 +229,8 @@ class RequestDetail(Screen[None]):
         """What the tab says as a file of its owner's, in the folder where the dashboard was started."""
         tab = self.query_one(TabbedContent).active
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = Path.cwd() / f"cgw-{self._request_id}-{tab}-{moment}.{'json' if tab in BODIES else 'txt'}"
         try:
+            path = Path.cwd() / f"cgw-{self._request_id}-{tab}-{moment}.{'json' if tab in BODIES else 'txt'}"
             path.touch(mode=0o600, exist_ok=False)
             path.write_text(self._text_of(tab), encoding="utf-8")
         except OSError as error:
