@@ -25,9 +25,9 @@ hurry()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: tests wait for processes, sockets and threads."""
+    """Two for each processor: tests wait for processes, sockets and threads half of their time."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return processors + (processors + 1) // 2
+    return 2 * processors
 
 
 def pytest_collection_finish() -> None:
