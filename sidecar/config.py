@@ -260,7 +260,7 @@ class Settings(BaseSettings):
     keep_bodies: Annotated[int, Field(ge=0)] = 50
     """Of how many requests bodies and answers are kept for the dashboard, in memory only; 0 keeps none."""
     dashboard_rows: Count = 100_000
-    """Of how many requests the dashboard has a line; a thousand take about 0.44 MB."""
+    """Of how many requests the dashboard has a line; a thousand take about 0.5 MB."""
     ping_seconds: Seconds = 10.0
     """Silence after which a streaming client gets a comment, so that it does not give up."""
     upstream_timeout_seconds: Seconds = 600.0
