@@ -8,6 +8,7 @@ to this machine is refused.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import secrets
 import shlex
@@ -34,12 +35,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Page(AppService):
-    """The dashboard behind one page. It is waited for until its process has ended, not only its output."""
+    """The dashboard behind one page. It is waited for until its process has ended, not only its output; one that is cut
+    off ends it."""
 
     async def run(self) -> None:
         await super().run()
-        if self._process is not None:
-            await self._process.wait()
+        if (process := self._process) is None:
+            return
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
 
 
 server.AppService = Page  # type: ignore[attr-defined]  # the server has no other way to be given one

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from textual_serve.download_manager import DownloadManager
 
-from sidecar.commands.browser import Browser
+from sidecar.commands.browser import Browser, Page
 from sidecar.home import Home
 from sidecar.simulator.server import RunningSimulator
 from sidecar.user_errors import UserError
@@ -71,6 +72,31 @@ async def test_the_link_shows_the_dashboard_and_nothing_else_does(link: str) -> 
                 message = await terminal.receive()
                 assert message.type in {aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT}
                 shown += message.data if isinstance(message.data, bytes) else b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the page's program is a shell's")
+async def test_a_page_that_is_cut_off_leaves_no_process_behind() -> None:
+    """Its output has ended, it has not: so Ctrl-C finds a dashboard that was closed a moment ago."""
+
+    async def nobody(_: object = None) -> None: ...
+
+    command = "exec >&- 2>&-; exec sleep 600"
+    page = Page(command, write_bytes=nobody, write_str=nobody, close=nobody, download_manager=DownloadManager())
+    await page.start(80, 24)
+    process, running = page._process, page._task
+    assert process is not None
+    assert process.stdout is not None
+    assert running is not None
+    for _ in range(100 * GIVE_UP_SECONDS):
+        if process.stdout.at_eof():
+            break
+        await asyncio.sleep(0.01)
+    for _ in range(20):  # until it waits for nothing but the process
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, GIVE_UP_SECONDS)
+    assert process.returncode is not None
 
 
 def test_a_port_that_is_taken_is_one_sentence() -> None:
