@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -185,7 +186,7 @@ def on_first_core() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the requests, one round")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the requests, one round")
     parser.add_argument("--rounds", type=int, help="3, or 1 with --quick")
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="cases whose names begin so; also start, stalls and memory"
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100_000, help="for what they leave in memory")
     parser.add_argument("--peers", action="store_true", help="also LiteLLM and Portkey, where they are installed")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the servers would go on
     rounds = arguments.rounds or (1 if arguments.quick else 3)
     share = 0.2 if arguments.quick else 1.0
     chosen = [case for case in CASES if _wanted(case.name, arguments.only)]
