@@ -39,15 +39,14 @@ class Page(AppService):
     off ends it."""
 
     async def run(self) -> None:
-        await super().run()
-        if (process := self._process) is None:
-            return
+        assert self._process is not None, "it is started first"
         try:
-            await process.wait()
+            await super().run()
+            await self._process.wait()
         except asyncio.CancelledError:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+                self._process.kill()
+            await self._process.wait()
             raise
 
 
