@@ -113,19 +113,25 @@ def through(home: Path, told: Any) -> httpx2.Client:
     return httpx2.Client(proxy=told["url"], verify=trusted, headers={"x-api-key": "any"}, timeout=60, trust_env=False)
 
 
+@contextmanager
+def streamed(home: Path, told: Any) -> Iterator[Iterator[str]]:
+    """The lines of an answer that has begun to come through it."""
+    asked = QUESTION | {"stream": True}
+    with (
+        through(home, told) as client,
+        client.stream("POST", "https://api.openai.com/v1/chat/completions", json=asked) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert any("many" in line for line in lines)
+        yield lines
+
+
 def test_a_stream_through_it_outlives_the_signal_and_nothing_stays_behind(home: Path, claude: RunningSimulator) -> None:
     with up(home, claude, "--intercept", "--intercept-port", "0") as (process, url):
         told = interceptor_of(url)
         status = CliRunner().invoke(app, ["status"], env=environ_of(home, claude)).stdout
         claude.simulator.script(Answer("many words " * 20, silent_after=6, silence=1.5))
-        with (
-            through(home, told) as client,
-            client.stream(
-                "POST", "https://api.openai.com/v1/chat/completions", json=QUESTION | {"stream": True}
-            ) as answer,
-        ):
-            lines = answer.iter_lines()
-            assert any("many" in line for line in lines)
+        with streamed(home, told) as lines:
             process.terminate()
             assert "data: [DONE]" in list(lines)
         said = process.communicate(timeout=60)[0].decode()
@@ -142,14 +148,7 @@ def test_a_restart_moves_it_to_the_new_process_and_ends_no_stream(home: Path, cl
     with up(home, claude, "--intercept", "--intercept-port", port) as (_, url):
         told = interceptor_of(url)
         claude.simulator.script(Answer("many words " * 20, silent_after=6, silence=6.0))
-        with (
-            through(home, told) as client,
-            client.stream(
-                "POST", "https://api.openai.com/v1/chat/completions", json=QUESTION | {"stream": True}
-            ) as answer,
-        ):
-            lines = answer.iter_lines()
-            assert any("many" in line for line in lines)
+        with streamed(home, told) as lines:
             assert "answers now" in CliRunner().invoke(app, ["restart"], env=environ_of(home, claude)).stdout
             assert "data: [DONE]" in list(lines)
         while (now := interceptor_of(url))["pid"] == told["pid"]:
