@@ -128,6 +128,7 @@ class Dashboard(App[Ending]):
                 self.log_of_requests.batch(content)
             elif name == "state":
                 self._take_state(content)
+                self._take_running(content)
             else:
                 self.lost = True
                 self._show_banner(str(content["reason"]))
@@ -143,14 +144,18 @@ class Dashboard(App[Ending]):
         self.view.show()
 
     def _take_state(self, state: Mapping[str, Any]) -> None:
-        missed = self.state is not None and state["dropped"] > self.state["dropped"]
+        if self.state is not None and state["dropped"] > self.state["dropped"]:
+            self.load_history()
         self.state = state
         self.query_one(TopBar).tell(state)
         self._show_banner("")
-        ended_unseen = self.log_of_requests.running > state["in_flight"]
-        if missed or (ended_unseen and self._ended_unseen):
-            self.load_history()  # the ledger knows how those ended
-        self._ended_unseen = ended_unseen
+
+    def _take_running(self, state: Mapping[str, Any]) -> None:
+        """A state that came with the feed, behind all that ended before it. The ledger knows how most of those ended
+        whose end did not come, half a second later."""
+        if self._ended_unseen:
+            self.load_history()
+        self._ended_unseen = self.log_of_requests.run(state["running"]) > 0
 
     @work(exclusive=True, group="history")
     async def load_history(self) -> None:

@@ -77,7 +77,7 @@ def _status(value: str) -> Matches:
     wanted = value.casefold()
     if re.fullmatch(r"[1-5](xx|\d\d)", wanted):
         return lambda row: str(row.status).startswith(wanted.rstrip("x"))
-    states = ("running", "ok", "failed", "left")
+    states = ("running", "ok", "failed", "left", "unseen")
     if not any(state.startswith(wanted) for state in states):
         raise ValueError(f"a status (429, 5xx) or one of {', '.join(states)}")
     return lambda row: row.state.startswith(wanted)
@@ -128,7 +128,7 @@ OPERATORS: Final = (
     Operator("v", "TEXT", "conversation", _text(lambda row: row.conversation)),
     Operator("r", "TEXT", "reason of the routing", _text(lambda row: row.route_reason)),
     Operator("c", "TEXT", "caches: hit, miss, partly, new, joined", _text(_caches)),
-    Operator("s", "STATUS", "status (429, 5xx) or state: running, ok, failed, left", _status),
+    Operator("s", "STATUS", "status (429, 5xx) or state: running, ok, failed, left, unseen", _status),
     Operator("x", "TEXT", "error, or why a cache missed", _text(_troubles)),
     Operator("i", "NUMBER", "tokens in, as >100k", _number(lambda row: row.prompt_tokens, _TOKEN_UNITS)),
     Operator("o", "NUMBER", "tokens out, as >1k", _number(lambda row: row.output_tokens, _TOKEN_UNITS)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tui.request_row import RequestRow, row_from_wire
@@ -12,7 +12,6 @@ MOST_ROWS: Final = 100_000
 SLACK: Final = 1_000
 """How many rows too many may come together before the oldest are let go at once."""
 REFUSALS: Final = 200
-UNSEEN: Final = "its end was not seen: the sidecar was gone"
 
 
 class RequestLog:
@@ -37,6 +36,8 @@ class RequestLog:
         self._places: dict[str, int] = {}
         self._changed: set[int] = set()
         self._running: set[str] = set()
+        self._unseen: set[str] = set()
+        """Those whose end was not seen: the ledger may know it."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,18 +83,26 @@ class RequestLog:
         """What a sidecar remembers when a connection begins: what is known already is only brought up to date. What
         ran, and is no longer known there, ended unseen."""
         self.ahead = hello["time"] - time.time()
-        unseen = self._running - {wire["id"] for wire in hello["rows"]}
         for wire in hello["rows"]:
             self.put(row_from_wire(wire))
-        for request_id in unseen:
-            self.put(self.at(self._places[request_id]).failed(UNSEEN))
+        self.run({wire["id"] for wire in hello["rows"] if wire["state"] == "running"})
         self.version += 1
+
+    def run(self, running: Collection[str]) -> int:
+        """The sidecar says that these run: of how many others the end was not seen. No ledger has a count of tokens,
+        so that nothing else would ever end it here."""
+        unseen = self._running.difference(running)
+        for request_id in unseen:
+            self.put(self.at(self._places[request_id]).unseen())
+        self._unseen |= unseen
+        self.version += bool(unseen)
+        return len(unseen)
 
     def history(self, wires: Sequence[Mapping[str, Any]]) -> int:
         """Requests from the ledger, in any order: they go to their place by time; how many of them were new. Those
-        that were thought to run have ended."""
+        that were thought to run have ended, and so have those whose end was not seen."""
         for wire in wires:
-            if wire["id"] in self._running:
+            if wire["id"] in self._running or wire["id"] in self._unseen:
                 self.put(row_from_wire(wire))
         found = {wire["id"]: wire for wire in wires if wire["id"] not in self._places}
         fresh = sorted(map(row_from_wire, found.values()), key=lambda row: row.time)
@@ -137,6 +146,7 @@ class RequestLog:
     def put(self, row: RequestRow) -> None:
         """A new row, or what is known of it now."""
         (self._running.add if row.running else self._running.discard)(row.id)
+        self._unseen.discard(row.id)
         place = self._places.get(row.id)
         if place is not None:
             self.rows[place - self.first] = row
@@ -153,11 +163,13 @@ class RequestLog:
         for row in self.rows[:count]:
             del self._places[row.id]
             self._running.discard(row.id)
+            self._unseen.discard(row.id)
         del self.rows[:count]
         self.first += count
 
     def _index(self) -> None:
         self._places = {row.id: place for place, row in enumerate(self.rows, start=self.first)}
         self._running &= self._places.keys()
+        self._unseen &= self._places.keys()
         self._changed.clear()
         self.generation += 1

@@ -14,7 +14,9 @@ from operator import itemgetter
 from struct import Struct
 from typing import Any, Final, Literal, cast
 
-State = Literal["running", "ok", "failed", "left"]
+State = Literal["running", "ok", "failed", "left", "unseen"]
+
+UNSEEN: Final = "its end was not seen here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +181,10 @@ class RequestRow:
         """With how long it has taken so far."""
         return self._with(duration_ms=milliseconds)
 
-    def failed(self, error: str) -> RequestRow:
-        """Ended, and for this reason."""
+    def unseen(self) -> RequestRow:
+        """Ended, and nobody knows how."""
         words = [*self.words]
-        words[WORDS.index("state")], words[WORDS.index("error")] = "failed", error
+        words[WORDS.index("state")], words[WORDS.index("error")] = "unseen", UNSEEN
         return RequestRow(self.id, _shared(tuple(words)), self.numbers)
 
     def named(self, request_id: str) -> RequestRow:

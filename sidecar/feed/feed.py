@@ -167,8 +167,9 @@ class Feed:
         return ticks
 
     def told_state(self) -> Json:
-        """How the sidecar is, and how many batches its watchers missed."""
-        return {**self._state(), "dropped": sum(watcher.dropped for watcher in self._watchers)}
+        """How the sidecar is, which requests run, and how many batches its watchers missed."""
+        dropped = sum(watcher.dropped for watcher in self._watchers)
+        return {**self._state(), "running": list(self._running), "dropped": dropped}
 
     def _push(self, event: bytes) -> None:
         for watcher in self._watchers:

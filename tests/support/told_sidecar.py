@@ -88,6 +88,7 @@ def state(**fields: Any) -> Json:
         "uptime_seconds": 3_725.0,
         "requests": 9,
         "in_flight": 1,
+        "running": ["req_8"],
         "bypass": False,
         "recording": False,
         "keeps_bodies": 50,

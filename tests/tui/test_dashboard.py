@@ -85,7 +85,7 @@ async def test_a_lost_sidecar_is_told_the_picture_stays_and_it_comes_back(sideca
         assert isinstance(app.focused, Input), "who types a filter goes on typing"
         ended = app.log_of_requests.get("req_8")
         assert ended is not None
-        assert ended.state == "failed", "what ran when it was lost does not run for ever"
+        assert ended.state == "unseen", "what ran when it was lost does not run for ever"
 
 
 async def test_a_wrong_key_is_told_in_the_sidecars_own_words(sidecar: ToldSidecar) -> None:

@@ -128,6 +128,7 @@ STEPS = st.lists(
         st.tuples(st.just("begun"), st.lists(IDS, max_size=3)),
         st.tuples(st.just("ended"), st.lists(IDS, max_size=3)),
         st.tuples(st.just("ticks"), st.lists(IDS, max_size=3)),
+        st.tuples(st.just("run"), st.lists(IDS, max_size=3)),
     ),
     max_size=12,
 )
@@ -139,6 +140,8 @@ def took(log: RequestLog, kind: str, ids: list[int]) -> None:
             log.hello({"time": NOON, "rows": [row(number) for number in ids]})
         case "history":
             log.history([row(number) for number in ids])
+        case "run":
+            log.run({f"req_{number}" for number in ids})
         case "ticks":
             tick = {"output_tokens": 1, "first_byte_ms": 1.0, "elapsed_ms": 2.0}
             log.batch({"time": NOON, "ticks": [{"id": f"req_{number}", **tick} for number in ids]})
@@ -154,13 +157,30 @@ def test_whatever_comes_in_whatever_order_each_request_is_there_once_and_found(
     log, known, ended = RequestLog(), set[str](), set[str]()
     for kind, ids in steps:
         took(log, kind, ids)
-        if kind != "ticks":
+        if kind == "run":
+            assert {one.id for one in log if one.running} <= {f"req_{number}" for number in ids}
+        elif kind != "ticks":
             known |= {f"req_{number}" for number in ids}
         if kind == "ended":
             ended |= {f"req_{number}" for number in ids}
     assert sorted(one.id for one in log) == sorted(known)
     assert all(log.at(log.place(one.id) or 0) is one for one in log)
     assert all(log.at(log.place(name) or 0).state == "ok" for name in ended)
+
+
+def test_a_request_whose_end_is_lost_does_not_run_for_ever_and_the_ledger_tells_how_it_ended() -> None:
+    log = RequestLog()
+    counting, asking = row(1, state="running", kind="count_tokens"), row(2, state="running")
+    log.batch({"time": NOON, "begun": [counting, asking, row(3, state="running")]})
+    assert log.run({"req_3"}) == 2
+    assert [one.state for one in log] == ["unseen", "unseen", "running"]
+    log.history([row(2)])
+    assert [one.state for one in log] == ["unseen", "ok", "running"], "no ledger has a count of tokens"
+    assert log.run({"req_3"}) == 0
+    assert parse("~s unseen")(log.at(0))
+    assert not parse("~e")(log.at(0)), "nobody knows that it failed"
+    log.batch({"time": NOON, "ended": [row(1)]})
+    assert log.at(0).state == "ok"
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))

@@ -27,6 +27,7 @@ SAID = {
     "ok": "answered",
     "failed": "ended in an error",
     "left": "its client left",
+    "unseen": "ended, and its end did not come here",
     "hit": "Claude's cache held what was sent before",
     "partly": "it held a part",
     "miss": "it held nothing: the detail says why",

@@ -29,6 +29,7 @@ STATES: Final = {
     "ok": ("✓", "success"),
     "failed": ("✖", "error"),
     "left": ("○", "warning"),
+    "unseen": ("?", "warning"),
 }
 """A sign and a colour for how a request stands."""
 
@@ -85,7 +86,7 @@ def saved(row: RequestRow) -> Cell:
 
 
 def _cost(row: RequestRow) -> Cell:
-    if row.running:
+    if row.state in {"running", "unseen"}:
         return text.NONE, "dim"
     return ("~" if row.estimated else "") + text.dollars(row.cost_picos), ""
 
@@ -93,7 +94,8 @@ def _cost(row: RequestRow) -> Cell:
 def _status(row: RequestRow) -> Cell:
     if row.running:
         return "...", "primary"
-    return ("left" if row.state == "left" else str(row.status)) + ("*" if row.retries else ""), STATES[row.state][1]
+    said = row.state if row.state in {"left", "unseen"} else str(row.status)
+    return said + ("*" if row.retries else ""), STATES[row.state][1]
 
 
 def count(tokens: int) -> Cell:
