@@ -16,7 +16,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input
 
 from tui.asking import asked, is_there
 from tui.request_log import MOST_ROWS, RequestLog
@@ -38,6 +38,9 @@ USUAL_BODIES = 50
 
 OF_VIEWS = frozenset({"view", "filter", "export", "pause", "bypass", "clear_cache", "keep_bodies", "quit"})
 """Actions of keys that mean something else, or nothing, on a screen that stands before the views."""
+AT_ONCE = frozenset({"view", "filter"})
+"""Actions whose keys do not wait in the queue of the widget that has the focus, since what is typed next, and may have
+come with them, is meant for what they show. While a field has the focus they are its text."""
 
 Ending = Literal["stop", "leave"]
 """What is to become of the sidecar when the dashboard ends."""
@@ -52,11 +55,11 @@ class Dashboard(App[Ending]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-usual"), (48, "-tall")]  # noqa: RUF012 -- as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"view('{row.id}')", row.title, show=False)
+            Binding(str(number), f"view('{row.id}')", row.title, show=False, priority=True)
             for number, row in enumerate(VIEWS, start=1)
         ),
         Binding("question_mark", "help", "Help", key_display="?", tooltip="every key, the filter language, the signs"),
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="show only what matches"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="show only what matches", priority=True),
         Binding("e", "export", "Export", tooltip="a CSV file of what is shown, in the folder where you are"),
         Binding("p", "pause", "Pause", tooltip="let the picture stand still; requests go on"),
         Binding("b", "bypass", "Bypass", tooltip="send every request as its client wrote it, until turned off again"),
@@ -261,7 +264,9 @@ class Dashboard(App[Ending]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What belongs to the views is not there while a screen stands before them."""
-        return not (action in OF_VIEWS and len(self.screen_stack) > 1)
+        if action in OF_VIEWS and len(self.screen_stack) > 1:
+            return False
+        return None if action in AT_ONCE and isinstance(self.focused, Input) else True
 
     def action_filter(self) -> None:
         self.view.ask_filter()

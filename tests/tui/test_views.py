@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.strip import Strip
 from textual.widgets import Input, OptionList, Static, TabbedContent
 
@@ -216,6 +216,18 @@ async def test_going_up_to_the_first_row_fetches_older_ones_from_the_ledger(side
         assert log.rows[0].id == "old_0"
         assert [one.time for one in table.rows] == sorted(one.time for one in log)
         assert not app.more_history
+
+
+@pytest.mark.parametrize("before", [("2",), ("4",), ("2", "enter")], ids=["requests", "files", "one request"])
+async def test_what_is_typed_straight_after_the_slash_belongs_into_its_field(
+    sidecar: ToldSidecar, before: tuple[str, ...]
+) -> None:
+    """A busy terminal delivers several keys at once: none of them means what it would mean in the table."""
+    async with watching(sidecar, *before) as (app, pilot):
+        await settled(pilot)
+        for key, character in [("slash", "/"), *((one, one) for one in "top2"), ("slash", "/"), ("e", "e")]:
+            app.post_message(Key(key, character))
+        await until(pilot, lambda: isinstance(app.focused, Input) and app.focused.value == "top2/e")
 
 
 async def test_a_filter_looks_into_the_ledger_where_it_finds_little(sidecar: ToldSidecar) -> None:

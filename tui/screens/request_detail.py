@@ -52,7 +52,7 @@ class RequestDetail(Screen[None]):
         Binding("left", "turn(-1)", "Tab before", show=False),
         Binding("right", "turn(1)", "Tab after", show=False),
         *(Binding(str(number), f"tab('{name}')", title, show=False) for number, (name, title) in enumerate(TABS, 1)),
-        Binding("slash", "search", "Search", key_display="/"),
+        Binding("slash", "search", "Search", key_display="/", priority=True),  # what is typed next is for its field
         Binding("n", "search_on", "Next", show=False),
         Binding("y", "copy", "Copy"),
         Binding("w", "save", "Save"),
@@ -189,6 +189,10 @@ class RequestDetail(Screen[None]):
         if place is not None and log.first <= place + step < log.end:
             self._request_id = log.at(place + step).id
             self.load()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash that is typed into the field is its text."""
+        return None if action == "search" and isinstance(self.focused, Input) else True
 
     def action_search(self) -> None:
         field = self.query_one("#search", Input)
