@@ -34,10 +34,12 @@ demo: install
 	@$(BIN)/cgw demo $(ARGS)
 
 # Types are checked beside the tests, which often wait: it takes half a minute where nothing of it is cached.
+# A test that fails is run once more, and told with its traceback as RERUN: one race among thousands of real processes and
+# terminals stops nobody, but is a fault to be found. ARGS="--reruns 0" runs without.
 test: install services style
 	@echo '== mypy, beside the tests'
 	@said=$$(mktemp) && { { $(RUN) mypy >"$$said" 2>&1; } & } && types=$$! && \
-	{ $(RUN) pytest --numprocesses auto --maxprocesses 8 --dist worksteal -rfEs $(ARGS); tested=$$?; } ; \
+	{ $(RUN) pytest --numprocesses auto --maxprocesses 8 --dist worksteal --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks -rfEs $(ARGS); tested=$$?; } ; \
 	wait $$types; typed=$$?; echo '== mypy'; cat "$$said"; rm -f "$$said"; exit $$((tested ? tested : typed))
 
 lint: install style
