@@ -3,8 +3,9 @@
     python benchmarks/speed [--quick] [--only NAME ...] [--rounds 3]
 
 One process of each server on the first core; the load and a Claude that costs next to nothing on the other, where there
-is one. Every answer is checked, and a wrong one ends the run. Rounds are interleaved: each measures every server with a
-case before the next case begins; figures are medians of the rounds. Ratios within one run mean more than the numbers.
+is one. Every answer is checked, and a wrong one ends the run, or a peer's part in the case. Rounds are interleaved:
+each measures every server with a case before the next case begins; figures are medians of the rounds. Ratios within one
+run mean more than the numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from statistics import median, quantiles
 
 import uvloop
 from asks import Conversation, repeated, small
-from load import Ask, Measured, run
+from load import Ask, Measured, WrongAnswerError, run
 from peers import installed_peers
 from servers import HERE, Server, cgw, claude, floor
 
@@ -111,13 +112,29 @@ async def measure(server: Server, dialect: str, case: Case, share: float) -> Fig
     return figures(await run(server.url, path, dict(server.headers), asks, each=each, cpu=server.cpu))
 
 
-def compare(cases: Sequence[Case], servers: Sequence[Server], rounds: int, share: float) -> None:
+def compare(
+    cases: Sequence[Case], servers: Sequence[Server], peers: Sequence[Server], rounds: int, share: float
+) -> None:
+    """A peer whose answer is wrong is out of the case, and that is told."""
     for case in cases:
         found: dict[tuple[str, str], list[Figures]] = {}
+        wrong: dict[str, WrongAnswerError] = {}
         for _ in range(rounds):
-            for server, dialect in ways(case, servers):
-                found.setdefault((server.name, dialect), []).append(uvloop.run(measure(server, dialect, case, share)))
+            for server, dialect in ways(case, [*servers, *peers]):
+                if server.name in wrong:
+                    continue
+                try:
+                    measured = uvloop.run(measure(server, dialect, case, share))
+                except WrongAnswerError as error:
+                    if server not in peers:
+                        raise
+                    wrong[server.name] = error
+                    found.pop((server.name, dialect), None)
+                else:
+                    found.setdefault((server.name, dialect), []).append(measured)
         show(case, found)
+        for name, error in wrong.items():
+            print(f"\n{name} is out of it: {str(error)[:300]}", flush=True)
 
 
 def show(case: Case, found: dict[tuple[str, str], list[Figures]]) -> None:
@@ -214,7 +231,7 @@ def main() -> None:
         sidecar = stack.enter_context(cgw(direct.url, home, 0))
         peers = [stack.enter_context(peer) for peer in installed_peers(direct.url, 0)] if arguments.peers else []
         time.sleep(SETTLE_SECONDS)
-        compare(chosen, [direct, *floors, sidecar, *peers], rounds, share)
+        compare(chosen, [direct, *floors, sidecar], peers, rounds, share)
         if _wanted("stalls", arguments.only):
             show_stalls(direct.url)
         if _wanted("memory", arguments.only):

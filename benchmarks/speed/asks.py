@@ -75,7 +75,8 @@ class Conversation:
                 history.messages.append({"role": "user", "content": f"{mark} Go on with it."})
                 asked = body(history.messages, deltas=self.deltas, chat=self.chat, tools=tools())
                 yield Ask(asked, mark.encode(), self.deltas)
-                said = f"{mark}sixteen letters " if not self.deltas else mark + "sixteen letters " * (self.deltas - 1)
+                texts = max(1, self.deltas - 1)
+                said = mark + ("sixteen letters and sixteen more" * texts)[: 16 * texts]
                 history.messages.append({"role": "assistant", "content": said})
                 history.turn(self.new)
 

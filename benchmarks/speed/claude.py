@@ -50,6 +50,8 @@ END = (
     b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 )
 TEXT = b"sixteen letters "
+OTHER_TEXT = b"and sixteen more"
+"""They take turns: LiteLLM ends a stream that says the same thing a hundred times."""
 DELTAS_A_WRITE = 4
 """Of a stream without a pace: what one read of the network brings from Claude."""
 
@@ -60,7 +62,7 @@ def chunk(piece: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
-TEXTS = DELTA % TEXT
+TEXTS = DELTA % TEXT + DELTA % OTHER_TEXT
 
 
 class Claude(asyncio.Protocol):
@@ -116,10 +118,14 @@ class Claude(asyncio.Protocol):
             return
         self._transport.write(STREAM_HEAD + chunk(start + DELTA % mark))
         whole, rest = divmod(deltas - 1, DELTAS_A_WRITE)
-        several = chunk(TEXTS * DELTAS_A_WRITE)
+        several = chunk(TEXTS * (DELTAS_A_WRITE // 2))
         for _ in range(whole):
             self._transport.write(several)
-        self._transport.write((chunk(TEXTS * rest) if rest else b"") + chunk(END % deltas) + b"0\r\n\r\n")
+        self._transport.write(
+            (chunk(TEXTS * (rest // 2) + DELTA % TEXT * (rest % 2)) if rest else b"")
+            + chunk(END % deltas)
+            + b"0\r\n\r\n"
+        )
 
     async def _paced(self, start: bytes, mark: bytes, deltas: int) -> None:
         self._transport.write(STREAM_HEAD + chunk(start + DELTA % mark))

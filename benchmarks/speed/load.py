@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 _STATUS = b"HTTP/1.1 200"
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_DELTA = re.compile(rb'"text_delta"|"delta":{(?:"role":"assistant",)?"content":"[^"]')
 _MOMENT = re.compile(rb"at-(\d{20}) ")
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 PATIENCE = 60.0
@@ -137,7 +138,7 @@ def check(ask: Ask, answer: bytes) -> None:
     elif ask.mark not in answer:
         problem = f"{ask.mark!r} is not in it"
     elif ask.deltas:
-        deltas = answer.count(b'"text_delta"') or answer.count(b'"delta":{"content":"')
+        deltas = len(_DELTA.findall(answer))
         if deltas != ask.deltas:
             problem = f"{deltas} deltas instead of {ask.deltas}"
         elif b"[DONE]" not in answer[-300:] and b"message_stop" not in answer[-300:]:
