@@ -1,20 +1,28 @@
-"""Bounds for the head of a request where httptools parses it: uvicorn has none."""
+"""Bounds for the head of a request where httptools parses it, and a body in one piece: uvicorn has neither."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final, Self
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sidecar import http_heads
 
+WAITING_BYTES: Final = 4 * 1024 * 1024
+"""Of a body that nobody has read yet: then its client waits."""
+WAITING_SECONDS: Final = 1.0
+"""How long its reader hears nothing of a body that goes on, and so takes it for one that does not."""
+
 
 class BoundedHttp(HttpToolsProtocol):
-    """Refuses a head that is too large, and one that does not end."""
+    """Refuses a head that is too large, and one that does not end. Its application hears of a body once it is whole:
+    uvicorn would stop the client and wake the application for each 64 KB, and copy them three times more."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self._heard = 0.0
+        """When the application last heard of the body, in the loop's seconds."""
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -41,6 +49,21 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_came()
         super().on_headers_complete()
+        self.cycle.body = _Pieces()  # type: ignore[assignment]
+        self._heard = self.loop.time()
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        now = self.loop.time()
+        if len(cycle.body) > WAITING_BYTES:
+            self.flow.pause_reading()
+        elif now < self._heard + WAITING_SECONDS:
+            return
+        self._heard = now
+        cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
         if self._is_answering:
@@ -75,3 +98,24 @@ class BoundedHttp(HttpToolsProtocol):
             if not self._is_answering:
                 self.transport.write(http_heads.refusal(status))
             self.transport.close()
+
+
+class _Pieces:
+    """What came of a body, for uvicorn to make bytes of: they are put together once."""
+
+    __slots__ = ("_pieces", "_size")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def __iadd__(self, piece: bytes) -> Self:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return self
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
