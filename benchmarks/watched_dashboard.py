@@ -109,6 +109,7 @@ class Clocked:
     """Runs the real dashboard on this terminal, with a task beside it that does `work`."""
 
     def __init__(self, url: str, key: str, rows: int) -> None:
+        from sidecar import __version__
         from tui import app
 
         clocked = self
@@ -125,7 +126,7 @@ class Clocked:
                 if clocked.awaited is not None and clocked.awaited[0]() and not clocked.awaited[1].done():
                     clocked.awaited[1].set_result(time.perf_counter())
 
-        self.app = Watched(url, key, "", rows=rows)
+        self.app = Watched(url, key, "", version=__version__, rows=rows)
 
     async def run(self, work: Callable[[Clocked], Any], result: Path) -> None:
         async def beside() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from sidecar import __version__
 from sidecar.commands.connecting import connection_lines
 from sidecar.commands.demo_dashboard import busy_sidecar
 from sidecar.credentials import wire_headers
@@ -43,7 +44,8 @@ async def take(minutes: float) -> None:
         async with busy_sidecar(home, claude) as (url, _):
             await asyncio.sleep(60 * minutes)
             for name, (theme, keys) in PICTURES.items():
-                app = Dashboard(url, home.gateway_key(), connection_lines(url, home.gateway_key_file))
+                lines = connection_lines(url, home.gateway_key_file)
+                app = Dashboard(url, home.gateway_key(), lines, version=__version__)
                 app.theme = theme
                 async with app.run_test(size=SIZE) as pilot:
                     await _press(pilot, keys)

@@ -18,6 +18,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input
 
+from tui import shapes
 from tui.asking import asked, is_there
 from tui.request_log import MOST_ROWS, RequestLog
 from tui.sidecar_client import SidecarClient, SidecarError
@@ -75,12 +76,14 @@ class Dashboard(App[Ending]):
         key: str,
         connect: str,
         *,
+        version: str,
         owns_sidecar: bool = False,
         rows: int = MOST_ROWS,
         theme_file: Path | None = None,
     ) -> None:
-        """`key` opens the admin routes. With `owns_sidecar` its user is asked at the end whether the sidecar goes
-        on. `rows` is how many requests it remembers; `theme_file` has the theme that was chosen last."""
+        """`key` opens the admin routes; `version` is that of this cgw. With `owns_sidecar` its user is asked at the end
+        whether the sidecar goes on. `rows` is how many requests it remembers; `theme_file` has the theme that was
+        chosen last."""
         super().__init__()
         self.url = url
         self.connect = connect
@@ -94,6 +97,8 @@ class Dashboard(App[Ending]):
         self.more_history = False
         """Whether the ledger has requests that are older than those in the table."""
         self._shown_version = -1
+        self._version = version
+        self._sidecar_version = version
         self._instance: str | None = None
         self._ended_unseen = False
         self._kept_bodies = USUAL_BODIES
@@ -132,7 +137,7 @@ class Dashboard(App[Ending]):
             elif name == "state":
                 self._take_state(content)
                 self._take_running(content)
-            else:
+            elif name == "lost":
                 self.lost = True
                 self._show_banner(str(content["reason"]))
 
@@ -140,7 +145,7 @@ class Dashboard(App[Ending]):
         self.lost = False
         if self._instance is not None and hello["instance"] != self._instance:
             self.notify("The sidecar was started anew.", timeout=4)
-        self._instance = hello["instance"]
+        self._instance, self._sidecar_version = hello["instance"], hello["version"]
         self.log_of_requests.hello(hello)
         self._take_state(hello["state"])
         self.load_history()
@@ -158,13 +163,14 @@ class Dashboard(App[Ending]):
         whose end did not come, half a second later."""
         if self._ended_unseen:
             self.load_history()
-        self._ended_unseen = self.log_of_requests.run(state["running"]) > 0
+        if state["running"] is not None:
+            self._ended_unseen = self.log_of_requests.run(state["running"]) > 0
 
     @work(exclusive=True, group="history")
     async def load_history(self) -> None:
         """What happened before: the table begins with the ledger's newest."""
         with suppress(SidecarError):  # the live rows are there all the same
-            found = await asked(self, self.client.get(f"requests?limit={PAGE}"))
+            found = await asked(self, self.client.get(f"requests?limit={PAGE}", shapes.REQUESTS))
             self.log_of_requests.history(found["rows"])
             self.more_history = found["more"]
 
@@ -175,8 +181,9 @@ class Dashboard(App[Ending]):
         if not self.more_history or not log.rows or log.full:
             return
         self.more_history = False  # until this page is here
+        older = f"requests?limit={PAGE}&before={log.rows[0].id}"
         try:
-            found = await asked(self, self.client.get(f"requests?limit={PAGE}&before={log.rows[0].id}"))
+            found = await asked(self, self.client.get(older, shapes.REQUESTS))
         except SidecarError as error:
             self.notify(f"Older requests could not be had: {error}", severity="error")
             self.more_history = True
@@ -195,12 +202,28 @@ class Dashboard(App[Ending]):
         if self.lost:
             said = f"! The sidecar at {self.url} does not answer ({reason}). This is the last picture; trying again."
             self.query_one(Banner).say(said, bad=True)
-        elif self.state is not None and self.state["bypass"]:
-            self.query_one(Banner).say("! BYPASS: every request goes as its client wrote it. `b` turns it off.")
+            return
+        told = []
+        if self.state is not None and self.state["bypass"]:
+            told.append("! BYPASS: every request goes as its client wrote it. `b` turns it off.")
         elif self.paused:
-            self.query_one(Banner).say("PAUSED: the picture stands still, requests go on. `p` goes on.")
-        else:
-            self.query_one(Banner).say("")
+            told.append("PAUSED: the picture stands still, requests go on. `p` goes on.")
+        if (another := self._another_version()) is not None:
+            told.append(another)
+        self.query_one(Banner).say("\n".join(told))
+
+    def _another_version(self) -> str | None:
+        """What to say, and to do, where the sidecar and this dashboard are not of one version."""
+        theirs, strange = self._sidecar_version, sorted(self.client.strange)
+        if theirs == self._version and not strange:
+            return None
+        said = f"! The sidecar is cgw {theirs or 'of an unknown version'}, this dashboard is cgw {self._version}"
+        unknown = (
+            f" What it does not tell is shown empty ({strange[0]}{', ...' if strange[1:] else ''})." if strange else ""
+        )
+        return (
+            f"{said}.{unknown} Use one version for both: update the older one, then `cgw restart` and open this anew."
+        )
 
     # --- views
 
@@ -283,7 +306,7 @@ class Dashboard(App[Ending]):
     async def action_bypass(self) -> None:
         on = not (self.state or {}).get("bypass", False)
         try:
-            self._take_state(await asked(self, self.client.post("bypass", {"on": on})))
+            self._take_state(await asked(self, self.client.post("bypass", shapes.STATE, {"on": on})))
         except SidecarError as error:
             self.notify(str(error), severity="error")
 
@@ -295,7 +318,7 @@ class Dashboard(App[Ending]):
         if not await self.push_screen_wait(Confirm(question, yes="Clear the cache")):
             return
         try:
-            cleared = (await asked(self, self.client.delete("cache")))["cleared"]
+            cleared = (await asked(self, self.client.delete("cache", shapes.CLEARED)))["cleared"]
         except SidecarError as error:
             self.notify(str(error), severity="error")
         else:
@@ -306,8 +329,9 @@ class Dashboard(App[Ending]):
         """None at all, and back to as many as before."""
         keeps = (self.state or {}).get("keeps_bodies", 0)
         self._kept_bodies = keeps or self._kept_bodies
+        keep = {"keep": 0 if keeps else self._kept_bodies}
         try:
-            self._take_state(await asked(self, self.client.post("bodies", {"keep": 0 if keeps else self._kept_bodies})))
+            self._take_state(await asked(self, self.client.post("bodies", shapes.STATE, keep)))
         except SidecarError as error:
             self.notify(str(error), severity="error")
             return

@@ -125,17 +125,17 @@ class RequestLog:
     def batch(self, batch: Mapping[str, Any]) -> None:
         """Take one batch of the live feed."""
         self.ahead = batch["time"] - time.time()
-        for wire in batch.get("begun", ()):
+        for wire in batch.get("begun") or ():
             if wire["id"] not in self._places:
                 self.put(row_from_wire(wire))
-        for tick in batch.get("ticks", ()):
+        for tick in batch.get("ticks") or ():
             place = self._places.get(tick["id"])
             if place is not None and (row := self.at(place)).running:
                 self.rows[place - self.first] = row.ticked(tick)
                 self._changed.add(place)
-        for wire in batch.get("ended", ()):
+        for wire in batch.get("ended") or ():
             self.put(row_from_wire(wire))
-        self.refused = [*self.refused, *batch.get("refused", ())][-REFUSALS:]
+        self.refused = [*self.refused, *(batch.get("refused") or ())][-REFUSALS:]
         self.version += 1
 
     def changed(self) -> set[int]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
+from tui.shapes import EVENTS, Shape, whole
+
 if TYPE_CHECKING:
     import aiohttp
 
@@ -36,6 +38,9 @@ class SidecarClient:
         self.url = url.rstrip("/")
         self._headers = {"X-API-Key": key}
         self._session: aiohttp.ClientSession | None = None
+        self.strange: set[str] = set()
+        """What this sidecar did not tell, or told in another way than this dashboard knows; empty for one of the same
+        version."""
 
     async def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -73,18 +78,18 @@ class SidecarClient:
             await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
             tries += 1
 
-    async def get(self, path: str) -> Any:
-        """The answer of `GET /admin/PATH`. Raises SidecarError."""
-        return await self._ask("GET", path)
+    async def get(self, path: str, shape: Shape) -> Any:
+        """The answer of `GET /admin/PATH`, with all that the shape has. Raises SidecarError."""
+        return await self._ask("GET", path, shape)
 
-    async def post(self, path: str, content: Mapping[str, Any] | None = None) -> Any:
-        return await self._ask("POST", path, content)
+    async def post(self, path: str, shape: Shape, content: Mapping[str, Any] | None = None) -> Any:
+        return await self._ask("POST", path, shape, content)
 
-    async def patch(self, path: str, content: Mapping[str, Any]) -> Any:
-        return await self._ask("PATCH", path, content)
+    async def patch(self, path: str, shape: Shape, content: Mapping[str, Any]) -> Any:
+        return await self._ask("PATCH", path, shape, content)
 
-    async def delete(self, path: str) -> Any:
-        return await self._ask("DELETE", path)
+    async def delete(self, path: str, shape: Shape) -> Any:
+        return await self._ask("DELETE", path, shape)
 
     async def _connected(self, session: aiohttp.ClientSession) -> AsyncIterator[Event]:
         from aiohttp import ClientTimeout
@@ -97,10 +102,12 @@ class SidecarClient:
             async for line in answer.content:
                 if line.startswith(b"event: "):
                     name = line[7:].strip().decode()
-                elif line.startswith(b"data: "):
-                    yield name, harmless(line[6:])
+                elif line.startswith(b"data: ") and name in EVENTS:
+                    if name == "hello":
+                        self.strange.clear()  # it may be another one than before
+                    yield name, whole(EVENTS[name], harmless(line[6:]), self.strange, name)
 
-    async def _ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Any:
+    async def _ask(self, method: str, path: str, shape: Shape, content: Mapping[str, Any] | None = None) -> Any:
         session = await self._opened()
         from aiohttp import ClientError, ClientTimeout
 
@@ -110,7 +117,7 @@ class SidecarClient:
             async with session.request(method, url, json=content, timeout=timeout) as answer:
                 if answer.status != 200:
                     raise SidecarError(await _refusal(answer))
-                return harmless(await answer.read())
+                return whole(shape, harmless(await answer.read()), self.strange, path.partition("?")[0])
         except (ClientError, TimeoutError, OSError, ValueError) as error:
             raise SidecarError(f"The sidecar does not answer: {_why(error)}.") from error
 

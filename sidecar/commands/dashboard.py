@@ -8,6 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from sidecar import __version__
 from sidecar.commands.connecting import connection_lines, key_file, owners_key
 from sidecar.commands.running import already_running, find, is_claimed
 from sidecar.config import is_loopback
@@ -44,6 +45,7 @@ def watch(url: str, home: Home, settings: Settings, *, owns_sidecar: bool = Fals
         url,
         owners_key(home, settings),
         lines,
+        version=__version__,
         owns_sidecar=owns_sidecar,
         rows=settings.dashboard_rows,
         theme_file=home.theme_file,

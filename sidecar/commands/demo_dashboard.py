@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 from rich.console import Console
 
+from sidecar import __version__
 from sidecar.commands.connecting import connection_lines
 from sidecar.commands.demo import demo_settings
 from sidecar.commands.demo_desks import DESKS, Claude, Desk, begun_anew
@@ -34,7 +35,8 @@ async def _show(console: Console, home: Home, claude: RunningSimulator) -> None:
     with console.status("Starting"):
         await wire_headers(claude.api_key, claude.url)
     async with busy_sidecar(home, claude) as (url, serving):
-        dashboard = Dashboard(url, home.gateway_key(), connection_lines(url, home.gateway_key_file))
+        lines = connection_lines(url, home.gateway_key_file)
+        dashboard = Dashboard(url, home.gateway_key(), lines, version=__version__)
         serving.add_done_callback(lambda _: dashboard.exit())
         await dashboard.run_async()
 

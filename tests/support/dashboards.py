@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from tests.support.told_sidecar import KEY, ToldSidecar
+from tests.support.told_sidecar import KEY, VERSION, ToldSidecar
 from tui.app import Dashboard, Ending
 
 GIVE_UP_SECONDS = 60.0
@@ -24,7 +24,7 @@ async def watching(
     sidecar: ToldSidecar, *keys: str, size: tuple[int, int] = (120, 40), owns_sidecar: bool = False, rows: int = 1_000
 ) -> AsyncIterator[tuple[Dashboard, Pilot[Ending]]]:
     """Connected, and with these keys pressed. What it notifies of stays, so that a slow machine sees it too."""
-    app = Dashboard(sidecar.url, KEY, CONNECT, owns_sidecar=owns_sidecar, rows=rows)
+    app = Dashboard(sidecar.url, KEY, CONNECT, version=VERSION, owns_sidecar=owns_sidecar, rows=rows)
     notify = app.notify
     app.notify = lambda message, **named: notify(message, **{**named, "timeout": GIVE_UP_SECONDS})  # type: ignore[method-assign]
     async with app.run_test(size=size, notifications=True) as pilot:

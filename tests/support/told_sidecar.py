@@ -15,6 +15,7 @@ from aiohttp import web
 from sidecar.exchange import Json
 
 KEY = "key-of-the-dashboard"
+VERSION = "9.9"
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
 CENT = 10_000_000_000
 HEARTBEAT_SECONDS = 2.0
@@ -280,6 +281,7 @@ class ToldSidecar:
 
     def __init__(self) -> None:
         self.instance = "first"
+        self.version = VERSION
         self.rows: list[Json] = [dict(one) for one in ROWS]
         self.ledger: list[Json] = []
         """Requests that only the ledger remembers, oldest first."""
@@ -336,7 +338,7 @@ class ToldSidecar:
             return web.json_response({"error": {"message": "The key is another one."}}, status=401)
         stream = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await stream.prepare(request)
-        hello = {"instance": self.instance, "version": "9.9", "url": self.url, "time": NOON}
+        hello = {"instance": self.instance, "version": self.version, "url": self.url, "time": NOON}
         await stream.write(_event("hello", {**hello, "rows": self.rows, "state": self.state}))
         watcher: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._watchers.add(watcher)

@@ -13,6 +13,8 @@ import pytest
 from sidecar.simulator.server import RunningSimulator
 from tests.support.sidecar import RunningSidecar
 from tests.support.told_sidecar import CONVERSATION, DOCTOR, FILES, ROWS, exchange, overview, projects, row, state
+from tui import shapes
+from tui.sidecar_client import SidecarClient
 
 TEXT = "\n".join(f"line {number} of a file that is long enough to be worth a reference" for number in range(120))
 
@@ -101,6 +103,29 @@ async def test_what_the_stand_in_tells_is_what_a_sidecar_tells(real: Any) -> Non
     for path, content in (("bypass", {"on": False}), ("bodies", {"keep": 50})):
         async with session.post(f"/admin/{path}", json=content) as answer:
             fits(kinds(state()), kinds(await answer.json()), "state")
+    assert not await strange_to_the_dashboard(session, request, told[0]["conversation"])
+
+
+async def strange_to_the_dashboard(session: aiohttp.ClientSession, request: str, conversation: str) -> set[str]:
+    """What a dashboard of the same version reads and a sidecar does not tell."""
+    client = SidecarClient(str(session._base_url), session.headers["x-api-key"])
+    async for name, _ in client.events():
+        if name == "state":
+            break
+    for path, shape in (
+        ("overview?range=15m", shapes.OVERVIEW),
+        ("requests", shapes.REQUESTS),
+        ("conversations", shapes.CONVERSATIONS),
+        (f"conversations/{conversation}", shapes.CONVERSATION),
+        (f"exchanges/{request}", shapes.EXCHANGE),
+        ("files", shapes.FILES),
+        ("projects", shapes.PROJECTS),
+        ("doctor", shapes.DOCTOR),
+    ):
+        await client.get(path, shape)
+    await client.post("bypass", shapes.STATE, {"on": False})
+    await client.close()
+    return client.strange
 
 
 async def test_the_feed_begins_as_the_stand_ins_does(real: Any) -> None:

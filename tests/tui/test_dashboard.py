@@ -12,7 +12,7 @@ from rich.console import Console
 from textual.widgets import Button, Input
 
 from tests.support.dashboards import CONNECT, settled, shown, until, watching
-from tests.support.told_sidecar import KEY, ToldSidecar, row, state
+from tests.support.told_sidecar import KEY, VERSION, ToldSidecar, row, state
 from tui.app import Dashboard
 from tui.themes import THEMES
 from tui.views import VIEWS, View
@@ -88,8 +88,31 @@ async def test_a_lost_sidecar_is_told_the_picture_stays_and_it_comes_back(sideca
         assert ended.state == "unseen", "what ran when it was lost does not run for ever"
 
 
+async def test_a_sidecar_of_another_version_is_shown_as_far_as_it_goes_and_named(sidecar: ToldSidecar) -> None:
+    sidecar.version = "8.0"
+    for one in sidecar.rows:
+        one |= {"shoe_size": 43}
+        del one["via"], one["saved_picos"]
+    del sidecar.state["running"], sidecar.state["warnings"]
+    for span in ("today", "range"):
+        del sidecar.overview[span]["retries"]
+    sidecar.rows[0]["state"] = "pondering"
+    async with watching(sidecar) as (app, pilot):
+        sidecar.tell("weather", {"rain": True})
+        await until(pilot, lambda: "$1.53 spent" in shown(pilot))
+        told = " ".join(str(app.query_one(Banner).content).split())
+        assert "The sidecar is cgw 8.0, this dashboard is cgw 9.9" in told
+        assert "(hello.rows.saved_picos, ...)" in told
+        assert "`cgw restart`" in told
+        await pilot.press("2")
+        await until(pilot, lambda: "claude-opus-5-5" in shown(pilot) or "opus-5-5" in shown(pilot))
+        assert not app.lost
+        sidecar.tell("batch", {"begun": [{"id": "req_50", "client": "zed"}], "ticks": 7})
+        await until(pilot, lambda: "zed" in shown(pilot))
+
+
 async def test_a_wrong_key_is_told_in_the_sidecars_own_words(sidecar: ToldSidecar) -> None:
-    app = Dashboard(sidecar.url, "another", "")
+    app = Dashboard(sidecar.url, "another", "", version=VERSION)
     async with app.run_test() as pilot:
         await until(pilot, lambda: "The key is another one." in str(app.query_one(Banner).content))
 
@@ -160,12 +183,12 @@ async def test_every_theme_comes_by_and_says_its_name(sidecar: ToldSidecar) -> N
 
 async def test_the_theme_that_was_chosen_is_there_the_next_time(sidecar: ToldSidecar, tmp_path: Path) -> None:
     file = tmp_path / "theme"
-    app = Dashboard(sidecar.url, KEY, "", theme_file=file)
+    app = Dashboard(sidecar.url, KEY, "", version=VERSION, theme_file=file)
     async with app.run_test() as pilot:
         await pilot.press("t", "t")
-    assert Dashboard(sidecar.url, KEY, "", theme_file=file).theme == app.theme == THEMES[2].name
+    assert Dashboard(sidecar.url, KEY, "", version=VERSION, theme_file=file).theme == app.theme == THEMES[2].name
     file.write_bytes(b"\xff no theme")
-    assert Dashboard(sidecar.url, KEY, "", theme_file=file).theme == THEMES[0].name
+    assert Dashboard(sidecar.url, KEY, "", version=VERSION, theme_file=file).theme == THEMES[0].name
 
 
 @pytest.mark.parametrize(
@@ -186,7 +209,7 @@ async def test_the_environment_chooses_the_first_theme(
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert Dashboard("http://127.0.0.1:9", KEY, "").theme == theme
+    assert Dashboard("http://127.0.0.1:9", KEY, "", version=VERSION).theme == theme
 
 
 async def test_help_lists_every_key_and_the_filter(sidecar: ToldSidecar) -> None:

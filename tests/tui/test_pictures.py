@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.support.dashboards import CONNECT, settled, until
-from tests.support.told_sidecar import KEY, NOON, ToldSidecar
+from tests.support.told_sidecar import KEY, NOON, VERSION, ToldSidecar
 from tui.app import Dashboard, Ending
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
@@ -41,7 +41,7 @@ def sidecar(monkeypatch: pytest.MonkeyPatch) -> Iterator[ToldSidecar]:
 
 
 def looks_the_same(compare: Compare, sidecar: ToldSidecar, *keys: str, size: tuple[int, int], theme: str) -> bool:
-    app = Dashboard(sidecar.url, KEY, CONNECT)
+    app = Dashboard(sidecar.url, KEY, CONNECT, version=VERSION)
     app.theme = theme
 
     async def come(pilot: Pilot[Ending]) -> None:

@@ -16,6 +16,7 @@ from tui import text
 from tui.filters import OPERATORS, FilterError, parse
 from tui.request_log import RequestLog
 from tui.request_row import row_from_wire
+from tui.shapes import EVENTS, EXCHANGE, ROW, Each, Maybe, Often, Shape, whole
 from tui.sidecar_client import harmless
 from tui.themes import DARK, NO_COLOUR, THEMES
 from tui.widgets import exchange_texts
@@ -190,6 +191,58 @@ def test_the_newest_are_kept_and_no_more(count: int, most: int, slack: int) -> N
     assert len(log) <= most + slack
     assert log.rows[-1].id == f"req_{count - 1}"
     assert [one.id for one in log] == [f"req_{number}" for number in range(count - len(log), count)]
+
+
+# --- sidecars of other versions
+
+ODD = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3) | st.just([]) | st.just({})
+)
+
+
+def of_shape(shape: Shape, value: Any) -> bool:
+    match shape:
+        case Maybe():
+            return value is None or of_shape(shape.shape, value)
+        case dict():
+            return all(of_shape(inner, value[name]) for name, inner in shape.items())
+        case list():
+            return all(of_shape(shape[0], one) for one in value)
+        case Each():
+            return all(of_shape(shape.shape, one) for one in value.values())
+        case _:
+            return shape is None or type(value) is type(shape)
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(ROW)), ODD, max_size=5), st.sets(st.sampled_from(sorted(ROW)), max_size=5)
+)
+def test_a_row_of_another_version_is_shown_as_far_as_it_goes(other: dict[str, Any], missing: set[str]) -> None:
+    told = {name: value for name, value in row(1, **other, shoe_size=43).items() if name not in missing}
+    strange = set[str]()
+    made = whole(ROW, told, strange, "row")
+    assert of_shape(ROW, made)
+    assert strange >= {f"row.{name}" for name in missing if not isinstance(ROW[name], Maybe)}
+    assert strange <= {f"row.{name}" for name in {*other, *missing}}
+    assert all(column.cell(row_from_wire(made)) for column in COLUMNS)
+
+
+def test_a_row_of_this_version_is_taken_as_it_is_and_no_kind_of_value_is_trusted_for_another() -> None:
+    shape, strange = Often({"count": 0, "miss": Maybe({"cost": 0})}), set[str]()
+    assert whole(shape, {"count": 1, "miss": None}, strange) == {"count": 1, "miss": None}
+    assert whole(shape, {"count": 2, "miss": {"cost": 3}}, strange) == {"count": 2, "miss": {"cost": 3}}
+    assert not strange
+    for _ in range(2):
+        assert whole(shape, {"count": "x", "miss": {"cost": []}}, strange) == {"count": 0, "miss": {"cost": 0}}
+    assert strange == {"count", "miss.cost"}
+
+
+@given(
+    st.recursive(ODD, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["row", "rows", "cost"]), inner))
+)
+def test_whatever_comes_is_made_whole(told: Any) -> None:
+    for shape in (*EVENTS.values(), EXCHANGE):
+        assert of_shape(shape, whole(shape, json.loads(json.dumps(told)), set()))
 
 
 # --- numbers and texts

@@ -438,9 +438,9 @@ async def test_what_is_said_of_one_request_never_stands_under_the_head_of_anothe
     async with watching(sidecar, "2", "up", "enter", "6") as (app, pilot):
         asked, slow = app.client.get, asyncio.Event()
 
-        async def get(path: str) -> object:
+        async def get(path: str, shape: object) -> object:
             await slow.wait()
-            return await asked(path)
+            return await asked(path, shape)
 
         monkeypatch.setattr(app.client, "get", get)
         await pilot.press("left_square_bracket", "y")

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tui.asking import asked
 from tui.request_row import RequestRow, row_from_wire
+from tui.shapes import CONVERSATION
 from tui.sidecar_client import SidecarError
 from tui.text import clock, dollars, percent, sparkline, tokens
 from tui.widgets.exchange_texts import miss_line
@@ -86,7 +87,7 @@ class ConversationDetail(Screen[None]):
     async def load(self) -> None:
         """Ask the ledger, which knows a request half a second after its end."""
         try:
-            found = await asked(self, self.dashboard.client.get(f"conversations/{self._conversation}"))
+            found = await asked(self, self.dashboard.client.get(f"conversations/{self._conversation}", CONVERSATION))
         except SidecarError as error:
             self.query_one("#head", Static).update(str(error))
             return

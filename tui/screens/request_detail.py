@@ -17,6 +17,7 @@ from textual.widgets import Input, Static, TabbedContent, TabPane, TextArea
 from tui.asking import asked
 from tui.request_row import RequestRow, row_from_wire
 from tui.screens.confirm import Confirm
+from tui.shapes import EXCHANGE, REPLAYED
 from tui.sidecar_client import SidecarError
 from tui.text import dollars
 from tui.widgets import exchange_texts
@@ -113,7 +114,7 @@ class RequestDetail(Screen[None]):
         if self._runs:
             return
         try:
-            found = await asked(self, self.dashboard.client.get(f"exchanges/{self._request_id}"))
+            found = await asked(self, self.dashboard.client.get(f"exchanges/{self._request_id}", EXCHANGE))
         except SidecarError as error:
             why = f"{error}\nThe line above is what is left of it." if row is not None else str(error)
             for name, _ in TABS:
@@ -250,7 +251,7 @@ class RequestDetail(Screen[None]):
         if not await self.app.push_screen_wait(Confirm(question, yes="Send it")):
             return
         try:
-            sent = await asked(self, self.dashboard.client.post(f"exchanges/{self._request_id}/replay"))
+            sent = await asked(self, self.dashboard.client.post(f"exchanges/{self._request_id}/replay", REPLAYED))
         except SidecarError as error:
             self.app.notify(str(error), severity="error")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tui.shapes import CONVERSATIONS
 from tui.text import day_and_clock, dollars, sparkline, tokens
 from tui.widgets.line_table import Cell
 from tui.widgets.request_columns import short_model
@@ -41,7 +42,9 @@ class Conversations(TableView):
     )
 
     async def fetch(self) -> Sequence[Json]:
-        found: Sequence[Json] = (await self.dashboard.client.get("conversations?limit=200"))["conversations"]
+        found: Sequence[Json] = (await self.dashboard.client.get("conversations?limit=200", CONVERSATIONS))[
+            "conversations"
+        ]
         return found
 
     def key_of(self, line: Json) -> str:

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tui import csv_file
 from tui.asking import asked
+from tui.shapes import DOCTOR
 from tui.sidecar_client import SidecarError
 from tui.text import clock
 from tui.views import View
@@ -58,7 +59,7 @@ class Doctor(View):
     @work(exclusive=True)
     async def load(self) -> None:
         try:
-            found = await asked(self, self.dashboard.client.get("doctor"))
+            found = await asked(self, self.dashboard.client.get("doctor", DOCTOR))
         except SidecarError as error:
             self.query_one("#findings", Static).update(str(error))
             return
@@ -74,7 +75,7 @@ class Doctor(View):
         for severity, (sign, colour) in SEVERITIES.items():
             style = self.app.theme_variables[colour]
             for finding in self._findings:
-                if finding["severity"] != severity:
+                if (finding["severity"] if finding["severity"] in SEVERITIES else "note") != severity:
                     continue
                 told.append(f"{sign} {finding['check']:<18}", style=f"bold {style}")
                 told.append(f" {finding['said']}\n")

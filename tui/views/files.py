@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tui.shapes import FILES
 from tui.text import ago, tokens
 from tui.widgets.table_view import TableColumn, TableView, column
 
@@ -30,7 +31,7 @@ class Files(TableView):
     )
 
     async def fetch(self) -> Sequence[Json]:
-        found: Sequence[Json] = (await self.dashboard.client.get("files?limit=500"))["files"]
+        found: Sequence[Json] = (await self.dashboard.client.get("files?limit=500", FILES))["files"]
         return found
 
     def key_of(self, line: Json) -> str:

@@ -13,6 +13,7 @@ from textual.worker import Worker
 
 from tui.asking import asked
 from tui.drawing import Line, Piece, beside, boxed, size, widths, wrapped
+from tui.shapes import OVERVIEW
 from tui.sidecar_client import SidecarError
 from tui.text import bar, cut, dollars, fit, meter, moment, percent, today, tokens
 from tui.themes import NO_COLOUR
@@ -117,7 +118,7 @@ class Overview(View, Picture, can_focus=True):
         self._asked = time.monotonic()
         span = self.span
         try:
-            found = await asked(self, self.dashboard.client.get(f"overview?range={span}"))
+            found = await asked(self, self.dashboard.client.get(f"overview?range={span}", OVERVIEW))
         except SidecarError:
             return  # what is shown stays
         if span == self.span:

@@ -13,6 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.asking import asked
+from tui.shapes import PROJECT, PROJECTS
 from tui.sidecar_client import SidecarError
 from tui.text import dollars, meter, percent
 from tui.widgets.line_table import Cell
@@ -72,7 +73,7 @@ class Projects(TableView):
         yield OptionList(id="switches", markup=False)
 
     async def fetch(self) -> Sequence[Json]:
-        found: Sequence[Json] = (await self.dashboard.client.get("projects"))["projects"]
+        found: Sequence[Json] = (await self.dashboard.client.get("projects", PROJECTS))["projects"]
         return found
 
     def key_of(self, line: Json) -> str:
@@ -117,7 +118,7 @@ class Projects(TableView):
         wanted = NEXT[own]
         try:
             change = {"switches": {name: wanted}}
-            changed = await asked(self, self.dashboard.client.patch(f"projects/{line['name']}", change))
+            changed = await asked(self, self.dashboard.client.patch(f"projects/{line['name']}", PROJECT, change))
         except SidecarError as error:
             self.app.notify(str(error), severity="error")
             return

@@ -165,7 +165,7 @@ def decisions(row: RequestRow, made: Sequence[Json], notes: Sequence[Json], colo
 def _number(name: str, value: float | str) -> str:
     """`cost $0.1200`, `new tokens 114`, `pause chance 30%`."""
     about = name.removesuffix("_micro_usd").replace("_", " ")
-    if isinstance(value, str):
+    if not isinstance(value, int | float):
         return f"{about} {value}"
     if name.endswith("_micro_usd"):
         return f"{about} {dollars(round(value * 1_000_000))}"

@@ -43,6 +43,11 @@ CACHES: Final = {
 """How Claude's cache held what was sent before."""
 
 
+def state(row: RequestRow) -> Cell:
+    """How it stands; a sidecar of another version may know a state that is not here."""
+    return STATES.get(row.state, STATES["unseen"])
+
+
 def short_model(name: str) -> str:
     return name.removeprefix("claude-")
 
@@ -95,7 +100,7 @@ def _status(row: RequestRow) -> Cell:
     if row.running:
         return "...", "primary"
     said = row.state if row.state in {"left", "unseen"} else str(row.status)
-    return said + ("*" if row.retries else ""), STATES[row.state][1]
+    return said + ("*" if row.retries else ""), state(row)[1]
 
 
 def count(tokens: int) -> Cell:
@@ -123,7 +128,7 @@ def note(row: RequestRow) -> Cell:
 
 
 COLUMNS: Final[Sequence[Column]] = (
-    Column(" ", 1, 1, 0, lambda row: STATES[row.state], lambda row: row.state),
+    Column(" ", 1, 1, 0, state, lambda row: row.state),
     Column("Time", 8, 8, 1, lambda row: (text.clock(row.time), "dim"), lambda row: row.time),
     Column("Project", 8, 16, 9, lambda row: (row.project, ""), lambda row: row.project),
     Column("Client", 9, 14, 4, lambda row: (row.client, ""), lambda row: row.client),
