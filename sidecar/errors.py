@@ -19,6 +19,9 @@ STATUS_OF_KIND = {
 }
 """Anthropic's error types and the status each comes with (docs: API errors)."""
 
+CLIENT_LEFT = 499
+"""The status of a request whose client did not wait for the answer: no error of anybody's."""
+
 KIND_OF_STATUS = {status: kind for kind, status in STATUS_OF_KIND.items()} | {
     408: "timeout_error",
     502: "api_error",

@@ -19,7 +19,7 @@ from sidecar.breaker import Breakers
 from sidecar.call import Call, Reader, share
 from sidecar.conversations import conversation_id
 from sidecar.dialects.anthropic_messages import delta_size, deltas_size, error_in, stream_of
-from sidecar.errors import GatewayError, invalid_request
+from sidecar.errors import CLIENT_LEFT, GatewayError, invalid_request
 from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
 from sidecar.fallback import Fallbacks, take
 from sidecar.fit import fit
@@ -43,7 +43,6 @@ PATHS = {"generate": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"
 BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
 """Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
 
-CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that left; it only stands in logs and ledgers."""
 
 WriteEvents = Callable[[Sequence[ServerSentEvent]], Awaitable[None]]
@@ -149,7 +148,7 @@ class Gateway:
         """Raises GatewayError for a fault of our own."""
         if isinstance(error, asyncio.CancelledError):
             exchange.cancelled = True
-            exchange.status = CLIENT_CLOSED_REQUEST
+            exchange.status = CLIENT_LEFT
         elif isinstance(error, GatewayError):
             await self._failed(exchange, error)
         elif isinstance(error, Exception):

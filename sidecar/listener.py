@@ -23,7 +23,7 @@ from sidecar.endpoints.messages import Messages
 from sidecar.endpoints.models import Models
 from sidecar.endpoints.not_served import not_served
 from sidecar.endpoints.responses import Responses
-from sidecar.errors import GatewayError
+from sidecar.errors import CLIENT_LEFT, GatewayError
 from sidecar.exchange import Dialect, Json
 from sidecar.front_door import FrontDoor, Gate
 from sidecar.gateway import Gateway
@@ -154,4 +154,4 @@ async def _failed_inside(request: Request, _: Exception) -> Response:
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)
+    return Response(status_code=CLIENT_LEFT)

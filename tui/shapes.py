@@ -131,6 +131,7 @@ EVENTS: Final = {
 _SUMS: Final = {
     "requests": 0,
     "errors": 0,
+    "left": 0,
     "input_tokens": 0,
     "cache_read_tokens": 0,
     "cache_write_tokens": 0,

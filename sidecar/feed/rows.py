@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal
 
 from sidecar.accounts.account import UNBILLED
+from sidecar.errors import CLIENT_LEFT
 from sidecar.exchange import Exchange, Json, Usage
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ what was expected, and why it was not there); or it only took something in; or n
 
 BYTES_A_TOKEN: Final = 4
 """For output that still streams: an estimate until Claude says it."""
-
-CLIENT_LEFT: Final = 499
 
 
 def row_of(exchange: Exchange, *, has_body: bool = False) -> Json:

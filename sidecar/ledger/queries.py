@@ -16,8 +16,23 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Column, ColumnElement, Integer, RowMapping, Select, cast, func, literal_column, select, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    RowMapping,
+    Select,
+    and_,
+    cast,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 
+from sidecar.errors import CLIENT_LEFT
 from sidecar.ledger.database import Database
 from sidecar.ledger.money import PICOS_PER_MICRO, micros_of
 from sidecar.ledger.rows import microseconds_of, moment_of
@@ -34,6 +49,10 @@ class _Every(Enum):
 EVERY_PROJECT: Final = _Every.PROJECT
 ProjectScope = str | Literal[_Every.PROJECT]
 
+LEFT: Final = or_(requests.c.cancelled, requests.c.status == CLIENT_LEFT)
+FAILED: Final = and_(requests.c.status >= 400, not_(LEFT))
+"""How a request ended. A client that leaves is no error."""
+
 _DAY: Final = literal_column("86400000000", Integer)
 """Microseconds. A literal, not a parameter: PostgreSQL must see the same text in SELECT and GROUP BY."""
 _MICRO: Final = literal_column(str(PICOS_PER_MICRO), Integer)
@@ -47,8 +66,9 @@ class UsageLine:
     """The day (`2026-11-22`), model, project or client; `total` for all of them."""
     requests: int = 0
     errors: int = 0
-    """Requests answered with a status of 400 or more."""
+    """Requests that ended in an error of Claude's or cgw's."""
     cancelled: int = 0
+    """Those that their client left."""
     estimated: int = 0
     input_tokens: int = 0
     cache_read_tokens: int = 0
@@ -113,8 +133,8 @@ def usage(
     query = select(
         key.label("grouping"),
         func.count().label("requests"),
-        _count(requests.c.status >= 400).label("errors"),
-        _count(requests.c.cancelled).label("cancelled"),
+        _count(FAILED).label("errors"),
+        _count(LEFT).label("cancelled"),
         _count(requests.c.estimated).label("estimated"),
         *(func.sum(requests.c[counter]).label(counter) for counter in _COUNTERS),
         *exact_sum(requests.c.cost_picos, "cost"),

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Integer, RowMapping, case, func, literal_c
 
 from sidecar.exchange import Json
 from sidecar.ledger.database import Database
-from sidecar.ledger.queries import EVERY_PROJECT, exact_sum, picos_in, savings_by_layer, within
+from sidecar.ledger.queries import EVERY_PROJECT, FAILED, LEFT, exact_sum, picos_in, savings_by_layer, within
 from sidecar.ledger.schema import requests
 
 MICROSECONDS: Final = 1_000_000
@@ -134,14 +134,15 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 _SUMS: Final[tuple[ColumnElement[Any], ...]] = (
     func.count().label("requests"),
-    _count(requests.c.status >= 400).label("errors"),
+    _count(FAILED).label("errors"),
+    _count(LEFT).label("left"),
     _count(requests.c.cache == "HIT").label("cache_hits"),
     *(func.sum(requests.c[counter]).label(counter) for counter in COUNTERS),
     func.sum(requests.c.cache_write_5m_tokens + requests.c.cache_write_1h_tokens).label("cache_write_tokens"),
     *exact_sum(requests.c.cost_picos, "cost"),
     *exact_sum(requests.c.baseline_picos, "baseline"),
 )
-_WHOLE: Final = ("requests", "errors", "cache_hits", *COUNTERS, "cache_write_tokens")
+_WHOLE: Final = ("requests", "errors", "left", "cache_hits", *COUNTERS, "cache_write_tokens")
 _NAMES: Final = (*_WHOLE, "cost_picos", "baseline_picos", "saved_picos")
 
 

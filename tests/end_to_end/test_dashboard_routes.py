@@ -256,7 +256,7 @@ def test_sums_series_layers_and_models_say_the_same(watched: RunningSidecar, cla
             if span in ("month", "today") and time.gmtime().tm_hour == 0:
                 continue  # the moment may have been yesterday
             assert found[span]["cost_picos"] == billed
-            assert (found[span]["requests"], found[span]["errors"]) == (3, 1)
+            assert (found[span]["requests"], found[span]["errors"], found[span]["left"]) == (3, 1, 0)
             assert found[span]["saved_picos"] == found[span]["baseline_picos"] - found[span]["cost_picos"]
         assert len(found["series"]) == points
         assert sum(point["cost_picos"] for point in found["series"]) == billed

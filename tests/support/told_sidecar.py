@@ -107,6 +107,7 @@ def sums(saved: int, cost: int, requests: int) -> Json:
     return {
         "requests": requests,
         "errors": 2,
+        "left": 0,
         "input_tokens": 12_000,
         "cache_read_tokens": 1_880_000,
         "cache_write_tokens": 92_000,

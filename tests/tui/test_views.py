@@ -46,6 +46,7 @@ def written(folder: Path, pattern: str) -> list[Path]:
 
 
 async def test_the_overview_puts_money_first(sidecar: ToldSidecar) -> None:
+    sidecar.overview["range"]["left"] = 3
     async with watching(sidecar) as (_, pilot):
         for word in ("88% of $50.00", "! web: 88%", "$0.2600: what had", "upstream    ● ok", "+$7.00"):
             await until(pilot, lambda word=word: word in shown(pilot))  # type: ignore[misc]
@@ -54,6 +55,7 @@ async def test_the_overview_puts_money_first(sidecar: ToldSidecar) -> None:
         assert "$1.53 spent of $10.65" in screen
         assert "86%" in screen
         assert "cache reads 95%" in screen
+        assert "errors 2  left 3" in screen
         assert "! web: 88% of its month budget of $50.00 is spent" in screen
         assert "88% of $50.00" in screen
         assert "+$7.00" in screen

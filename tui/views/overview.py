@@ -46,7 +46,10 @@ CARDS: Final = (("", "today"), ("Saved in 7 days", "week"), ("Saved this month",
 class Overview(View, Picture, can_focus=True):
     """One picture, drawn in one piece: twenty widgets would take longer to be shown than a key press may."""
 
-    HINT = "Money first: what was saved, what was spent, and which layer did it."
+    HINT = (
+        "Money first: what was saved, what was spent, and which layer did it. Errors are Claude's and cgw's own; where "
+        "a client left before the end, that is no error, and counted as left."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left_square_bracket,left", "range(-1)", "Range", key_display="[ ]", tooltip=SPAN),
         Binding("right_square_bracket,right", "range(1)", "Range", show=False),
@@ -244,11 +247,13 @@ def _folded(line: Line, width: int) -> list[Line]:
 def _facts(sums: Mapping[str, Any]) -> list[Line]:
     sent = sums["input_tokens"] + sums["cache_write_tokens"]
     read = sums["cache_read_tokens"]
+    left = [("left", f"{sums['left']:,}", "warning")] if sums["left"] else []
     return [
         [(f"{name} ", "dim"), (value, f"bold {colour}")]
         for name, value, colour in (
             ("requests", f"{sums['requests']:,}", ""),
             ("errors", f"{sums['errors']:,}", "error" if sums["errors"] else ""),
+            *left,
             ("in", tokens(sent + read), ""),
             ("out", tokens(sums["output_tokens"]), ""),
             ("cache reads", percent(read, sent + read), "primary"),

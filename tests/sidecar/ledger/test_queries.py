@@ -93,9 +93,9 @@ def test_the_dearest_comes_first(database: Database, by: Grouping) -> None:
 
 
 def test_a_line_tells_what_became_of_its_requests(database: Database) -> None:
-    database.write([row(), row(status=429), row(status=529, cancelled=True), row(estimated=True), row(status=399)])
+    database.write([row(), row(status=429), row(status=499, cancelled=True), row(estimated=True), row(status=399)])
     total = usage(database, project="default", by="day").total
-    assert (total.requests, total.errors, total.cancelled, total.estimated) == (5, 2, 1, 1)
+    assert (total.requests, total.errors, total.cancelled, total.estimated) == (5, 1, 1, 1)
 
 
 def test_shares_are_of_what_was_read_and_of_the_baseline(database: Database) -> None:
