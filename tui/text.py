@@ -30,7 +30,7 @@ def dollars(picos: int, *, sign: bool = False) -> str:
     elif amount >= 0.00005:
         text = f"{amount:.4f}"
     else:
-        return f"{before}<$.0001"
+        return f"{before}<$0.0001"
     return f"{before}${text}"
 
 

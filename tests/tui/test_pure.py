@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.told_sidecar import CENT, MISS, NOON, exchange, row
 from tui import text
+from tui.drawing import size
 from tui.filters import OPERATORS, FilterError, parse
 from tui.request_log import RequestLog
 from tui.request_row import row_from_wire
@@ -21,6 +22,7 @@ from tui.sidecar_client import harmless
 from tui.themes import DARK, NO_COLOUR, THEMES
 from tui.widgets import exchange_texts
 from tui.widgets.request_columns import COLUMNS, fitting
+from tui.widgets.stacked_plot import Plot, Series
 
 # --- the filter language
 
@@ -285,7 +287,9 @@ def test_a_sparkline_shows_the_newest(values: list[int], width: int) -> None:
         (lambda: text.dollars(0), "$0.00"),
         (lambda: text.dollars(13 * CENT, sign=True), "+$0.1300"),
         (lambda: text.dollars(-123_456 * CENT), "-$1,235"),
-        (lambda: text.dollars(1), "<$.0001"),
+        (lambda: text.dollars(1), "<$0.0001"),
+        (lambda: text.dollars(-1), "-<$0.0001"),
+        (lambda: text.dollars(1, sign=True), "+<$0.0001"),
         (lambda: text.tokens(999), "999"),
         (lambda: text.tokens(999_999), "1.0M"),
         (lambda: text.milliseconds(None), "-"),
@@ -319,6 +323,19 @@ def test_the_columns_that_are_chosen_fit(width: int) -> None:
     assert sum(size + 1 for _, size in chosen) <= max(width, 30)
     assert all(column.least <= size <= column.most for column, size in chosen)
     assert [column for column, _ in chosen] == [column for column in COLUMNS if column in [one for one, _ in chosen]]
+
+
+def test_no_width_cuts_an_amount_of_money() -> None:
+    least = row_from_wire(row(1, cost_picos=1, saved_picos=1))
+    for width in range(20, 260):
+        for column, size in fitting(width):
+            assert column.name not in {"Cost", "Saved"} or len(column.cell(least)[0]) <= size
+
+
+@given(st.integers(0, 2 * 10**17), st.integers(14, 90))
+def test_a_plot_has_its_width_whatever_its_amounts(most: int, width: int) -> None:
+    plot = Plot((Series("paid", "accent", [most, 0, most // 3]),), text.dollars, lambda _: "12:00")
+    assert {size(line) for line in plot.lines(width, 9, shaded=False)[:-2]} <= {width}
 
 
 # --- the texts of a detail

@@ -139,7 +139,7 @@ COLUMNS: Final[Sequence[Column]] = (
     Column("Out", 5, 6, 3, lambda row: count(row.output_tokens), lambda row: row.output_tokens, right=True),
     Column("Cache", 5, 5, 3, cache, lambda row: cache(row)[0]),
     Column("Cost", 8, 9, 2, _cost, lambda row: row.cost_picos, right=True),
-    Column("Saved", 8, 9, 2, saved, lambda row: row.saved_picos, right=True),
+    Column("Saved", 9, 9, 2, saved, lambda row: row.saved_picos, right=True),
     Column(
         "First", 6, 7, 10, lambda row: (text.milliseconds(row.first_byte_ms), "dim"),
         lambda row: row.first_byte_ms or 0.0, right=True,

@@ -15,8 +15,8 @@ from tui.widgets.picture import Picture
 
 SHADES: Final = ("█", "▒", "░")
 PARTS: Final = " ▁▂▃▄▅▆▇█"
-AXIS_WIDTH: Final = 9
-"""A label of seven characters, a blank and the axis."""
+AXIS_WIDTH: Final = 10
+"""A label of eight characters, a blank and the axis."""
 LABEL_EVERY: Final = 24
 """Cells of the time axis that a label needs at least."""
 
@@ -36,7 +36,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Amounts over time. `say` writes an amount in at most seven characters; `label` writes on the axis what stands
+    """Amounts over time. `say` writes an amount in at most eight characters; `label` writes on the axis what stands
     there, from 0 at its beginning to 1 at its end, which is `last`. Amounts below nothing count as nothing."""
 
     series: Sequence[Series]
