@@ -132,6 +132,7 @@ _SUMS: Final = {
     "requests": 0,
     "errors": 0,
     "left": 0,
+    "estimated": 0,
     "input_tokens": 0,
     "cache_read_tokens": 0,
     "cache_write_tokens": 0,
@@ -151,7 +152,7 @@ _POINT: Final = {
     "cost_picos": 0,
     "baseline_picos": 0,
 }
-_MODEL: Final = {"asked": "", "model": "", "reason": "", "requests": 0, "cost_picos": 0}
+_MODEL: Final = {"asked": "", "model": "", "reason": "", "requests": 0, "estimated": 0, "cost_picos": 0}
 _BUDGET: Final = {"project": "", "period": "", "budget_picos": 0, "spent_picos": 0}
 
 OVERVIEW: Final = {
@@ -160,7 +161,7 @@ OVERVIEW: Final = {
     "month": _SUMS,
     "range": _SUMS,
     "series": [_POINT],
-    "layers": [{"layer": "", "saved_picos": 0, "requests": 0}],
+    "layers": [{"layer": "", "saved_picos": 0, "requests": 0, "estimated": 0}],
     "models": [_MODEL],
     "budgets": [_BUDGET],
 }
@@ -178,6 +179,7 @@ _CONVERSATION: Final = {
     "growth": [0],
     "cost_picos": 0,
     "saved_picos": 0,
+    "estimated": 0,
     "reads": 0,
     "misses": 0,
     "ours": 0,
@@ -208,6 +210,8 @@ PROJECT: Final = {
     "spent_month_picos": 0,
     "requests_today": 0,
     "saved_month_picos": 0,
+    "estimated_today": 0,
+    "estimated_month": 0,
     "switches": Each(False),
     "overridden": [""],
 }

@@ -17,10 +17,11 @@ BAR: Final = "█"
 BAR_PARTS: Final = " ▏▎▍▌▋▊▉█"
 
 
-def dollars(picos: int, *, sign: bool = False) -> str:
-    """`$0.0042`, `$1.23`, `$1,234`: as many digits as matter. With `sign` also a plus."""
+def dollars(picos: int, *, sign: bool = False, estimated: object = False) -> str:
+    """`$0.0042`, `$1.23`, `$1,234`, `<$0.0001`: as many digits as matter, in at most nine characters. With `sign` also
+    a plus; `~$0.0042` where it is `estimated`, or a part of it."""
     amount = abs(picos) / PICOS_PER_DOLLAR
-    before = "-" if picos < 0 else "+" if sign and picos > 0 else ""
+    before = ("~" if estimated else "") + ("-" if picos < 0 else "+" if sign and picos > 0 else "")
     if not picos:
         text = "0.00"
     elif amount >= 1000:
@@ -30,7 +31,7 @@ def dollars(picos: int, *, sign: bool = False) -> str:
     elif amount >= 0.00005:
         text = f"{amount:.4f}"
     else:
-        return f"{before}<$0.0001"
+        return f"{before}$0.0000" if estimated else f"{before}<$0.0001"
     return f"{before}${text}"
 
 

@@ -115,6 +115,8 @@ class LayerLine:
     requests: int
     """Those it made a difference to."""
     saved_micros: Decimal
+    estimated: int = 0
+    """Of how many requests that is an estimate."""
 
 
 def usage(
@@ -166,13 +168,18 @@ def savings_by_layer(
     `usage`.
     """
     query = (
-        select(savings.c.layer, func.count().label("requests"), *exact_sum(savings.c.picos, "saved"))
+        select(
+            savings.c.layer,
+            func.count().label("requests"),
+            _count(requests.c.estimated).label("estimated"),
+            *exact_sum(savings.c.picos, "saved"),
+        )
         .join_from(requests, savings, requests.c.id == savings.c.request_id)
         .group_by(savings.c.layer)
     )
     with database.read() as connection:
         found = connection.execute(within(query, project, since, until)).mappings().all()
-    lines = [LayerLine(row["layer"], row["requests"], _micros(row, "saved")) for row in found]
+    lines = [LayerLine(row["layer"], row["requests"], _micros(row, "saved"), int(row["estimated"])) for row in found]
     return tuple(sorted(lines, key=lambda line: (-line.saved_micros, line.layer)))
 
 

@@ -94,6 +94,7 @@ def _grouped() -> Select[Any]:
             func.sum(case((requests.c.miss_cause.is_not(None), 1), else_=0)).label("misses"),
             func.sum(case((requests.c.miss_ours, 1), else_=0)).label("ours"),
             func.sum(requests.c.miss_picos).label("miss_picos"),
+            func.sum(case((requests.c.estimated, 1), else_=0)).label("estimated"),
             *exact_sum(requests.c.cost_picos, "cost"),
             *exact_sum(requests.c.baseline_picos, "baseline"),
         )
@@ -119,6 +120,7 @@ def _conversation(row: RowMapping, growth: Sequence[int]) -> Json:
         "growth": list(growth),
         "cost_picos": cost,
         "saved_picos": baseline - cost,
+        "estimated": int(row["estimated"]),
         "reads": int(row["reads"]),
         "misses": int(row["misses"]),
         "ours": int(row["ours"]),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from sidecar.config import Settings
 from sidecar.exchange import Json
@@ -18,7 +18,7 @@ from sidecar.ledger.schema import requests
 from sidecar.projects.policy import SWITCHES
 from sidecar.projects.project import Project
 
-NOTHING: Final = {"requests": 0, "cost": 0, "saved": 0}
+NOTHING: Final = {"requests": 0, "cost": 0, "saved": 0, "estimated": 0}
 
 
 def projects(database: Database, known: Iterable[Project], settings: Settings, today: date) -> list[Json]:
@@ -44,6 +44,8 @@ def told(project: Project, settings: Settings, today: Mapping[str, int], month: 
         "spent_month_picos": month["cost"],
         "requests_today": today["requests"],
         "saved_month_picos": month["saved"],
+        "estimated_today": today["estimated"],
+        "estimated_month": month["estimated"],
         "switches": {setting: policy.switch(setting, getattr(settings, setting)) for setting in SWITCHES},
         "overridden": sorted(policy.switches),
     }
@@ -60,6 +62,7 @@ def _used(database: Database, since: datetime) -> dict[str, Mapping[str, int]]:
         select(
             requests.c.project,
             func.count().label("requests"),
+            func.sum(case((requests.c.estimated, 1), else_=0)).label("estimated"),
             *exact_sum(requests.c.cost_picos, "cost"),
             *exact_sum(requests.c.baseline_picos, "baseline"),
         ).group_by(requests.c.project),
@@ -72,6 +75,7 @@ def _used(database: Database, since: datetime) -> dict[str, Mapping[str, int]]:
     return {
         row["project"]: {
             "requests": row["requests"],
+            "estimated": int(row["estimated"]),
             "cost": picos_in(row, "cost"),
             "saved": picos_in(row, "baseline") - picos_in(row, "cost"),
         }

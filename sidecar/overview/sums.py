@@ -80,7 +80,12 @@ def series(database: Database, asked: Range, now: datetime) -> list[Json]:
 def layers(database: Database, since: datetime) -> list[Json]:
     """What each layer saved since then, most first."""
     return [
-        {"layer": line.layer, "saved_picos": int(line.saved_micros * 1_000_000), "requests": line.requests}
+        {
+            "layer": line.layer,
+            "saved_picos": int(line.saved_micros * 1_000_000),
+            "requests": line.requests,
+            "estimated": line.estimated,
+        }
         for line in savings_by_layer(database, project=EVERY_PROJECT, since=since)
     ]
 
@@ -96,7 +101,7 @@ def models(database: Database, since: datetime) -> list[Json]:
             "asked": row["model_requested"],
             "model": row["model"],
             "reason": row["route_reason"],
-            **{name: value for name, value in _sum(row).items() if name in {"requests", "cost_picos", "saved_picos"}},
+            **{name: value for name, value in _sum(row).items() if name in _OF_MODELS},
         }
         for row in found
     ]
@@ -136,13 +141,15 @@ _SUMS: Final[tuple[ColumnElement[Any], ...]] = (
     func.count().label("requests"),
     _count(FAILED).label("errors"),
     _count(LEFT).label("left"),
+    _count(requests.c.estimated).label("estimated"),
     _count(requests.c.cache == "HIT").label("cache_hits"),
     *(func.sum(requests.c[counter]).label(counter) for counter in COUNTERS),
     func.sum(requests.c.cache_write_5m_tokens + requests.c.cache_write_1h_tokens).label("cache_write_tokens"),
     *exact_sum(requests.c.cost_picos, "cost"),
     *exact_sum(requests.c.baseline_picos, "baseline"),
 )
-_WHOLE: Final = ("requests", "errors", "left", "cache_hits", *COUNTERS, "cache_write_tokens")
+_WHOLE: Final = ("requests", "errors", "left", "estimated", "cache_hits", *COUNTERS, "cache_write_tokens")
+_OF_MODELS: Final = ("requests", "estimated", "cost_picos", "saved_picos")
 _NAMES: Final = (*_WHOLE, "cost_picos", "baseline_picos", "saved_picos")
 
 

@@ -108,6 +108,7 @@ def sums(saved: int, cost: int, requests: int) -> Json:
         "requests": requests,
         "errors": 2,
         "left": 0,
+        "estimated": 0,
         "input_tokens": 12_000,
         "cache_read_tokens": 1_880_000,
         "cache_write_tokens": 92_000,
@@ -136,8 +137,22 @@ def overview() -> Json:
         for number in range(90)
     ]
     models = [
-        {"asked": "sonnet", "model": "claude-sonnet-5-5", "reason": "alias", "requests": 30, "cost_picos": 91 * CENT},
-        {"asked": "opus", "model": "claude-opus-5-5", "reason": "alias", "requests": 4, "cost_picos": 62 * CENT},
+        {
+            "asked": "sonnet",
+            "model": "claude-sonnet-5-5",
+            "reason": "alias",
+            "requests": 30,
+            "estimated": 0,
+            "cost_picos": 91 * CENT,
+        },
+        {
+            "asked": "opus",
+            "model": "claude-opus-5-5",
+            "reason": "alias",
+            "requests": 4,
+            "estimated": 0,
+            "cost_picos": 62 * CENT,
+        },
     ]
     return {
         "today": sums(912, 153, 34),
@@ -146,10 +161,10 @@ def overview() -> Json:
         "range": sums(912, 153, 34),
         "series": series,
         "layers": [
-            {"layer": "prompt_cache", "saved_picos": 700 * CENT, "requests": 33},
-            {"layer": "file_references", "saved_picos": 190 * CENT, "requests": 12},
-            {"layer": "response_cache", "saved_picos": 24 * CENT, "requests": 3},
-            {"layer": "keep_warm", "saved_picos": -2 * CENT, "requests": 1},
+            {"layer": "prompt_cache", "saved_picos": 700 * CENT, "requests": 33, "estimated": 0},
+            {"layer": "file_references", "saved_picos": 190 * CENT, "requests": 12, "estimated": 0},
+            {"layer": "response_cache", "saved_picos": 24 * CENT, "requests": 3, "estimated": 0},
+            {"layer": "keep_warm", "saved_picos": -2 * CENT, "requests": 1, "estimated": 0},
         ],
         "models": [{**line, "saved_picos": 5 * CENT} for line in models],
         "routes": [{name: line[name] for name in ("reason", "model", "requests")} for line in models],
@@ -169,6 +184,7 @@ CONVERSATION = {
     "growth": [12_000, 20_000, 31_000, 40_000, 42_200],
     "cost_picos": 61 * CENT,
     "saved_picos": 140 * CENT,
+    "estimated": 0,
     "reads": 3,
     "misses": 2,
     "miss_picos": 52 * CENT,
@@ -203,6 +219,8 @@ def projects() -> list[Json]:
             "spent_month_picos": 4_400 * CENT,
             "requests_today": 34,
             "saved_month_picos": 16_004 * CENT,
+            "estimated_today": 0,
+            "estimated_month": 0,
             "switches": {"enable_response_cache": True, "enable_smart_routing": False},
             "overridden": ["enable_smart_routing"],
         }

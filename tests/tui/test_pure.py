@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.told_sidecar import CENT, MISS, NOON, exchange, row
 from tui import text
-from tui.drawing import size
+from tui.drawing import large, size
 from tui.filters import OPERATORS, FilterError, parse
 from tui.request_log import RequestLog
 from tui.request_row import row_from_wire
@@ -250,9 +250,12 @@ def test_whatever_comes_is_made_whole(told: Any) -> None:
 # --- numbers and texts
 
 
-@given(st.integers(-(10**17), 10**17), st.booleans())
-def test_money_fits_its_column(picos: int, sign: bool) -> None:
-    assert len(text.dollars(picos, sign=sign)) <= 9
+@given(st.integers(-(9 * 10**16), 9 * 10**16), st.booleans(), st.booleans())
+def test_money_fits_its_column_and_says_what_is_estimated(picos: int, sign: bool, estimated: bool) -> None:
+    told = text.dollars(picos, sign=sign, estimated=estimated)
+    assert len(told) <= 9
+    assert told.startswith("~") is estimated
+    assert sign or large(told)
 
 
 @given(st.integers(-(10**11), 10**11))
@@ -289,6 +292,8 @@ def test_a_sparkline_shows_the_newest(values: list[int], width: int) -> None:
         (lambda: text.dollars(-123_456 * CENT), "-$1,235"),
         (lambda: text.dollars(1), "<$0.0001"),
         (lambda: text.dollars(-1), "-<$0.0001"),
+        (lambda: text.dollars(1, sign=True, estimated=True), "~+$0.0000"),
+        (lambda: text.dollars(13 * CENT, sign=True, estimated=1), "~+$0.1300"),
         (lambda: text.dollars(1, sign=True), "+<$0.0001"),
         (lambda: text.tokens(999), "999"),
         (lambda: text.tokens(999_999), "1.0M"),
@@ -326,10 +331,10 @@ def test_the_columns_that_are_chosen_fit(width: int) -> None:
 
 
 def test_no_width_cuts_an_amount_of_money() -> None:
-    least = row_from_wire(row(1, cost_picos=1, saved_picos=1))
+    least = row_from_wire(row(1, cost_picos=1, saved_picos=1, estimated=True))
     for width in range(20, 260):
-        for column, size in fitting(width):
-            assert column.name not in {"Cost", "Saved"} or len(column.cell(least)[0]) <= size
+        for column, cells in fitting(width):
+            assert column.name not in {"Cost", "Saved"} or len(column.cell(least)[0]) <= cells
 
 
 @given(st.integers(0, 2 * 10**17), st.integers(14, 90))

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widgets import Input, OptionList, Static, TabbedContent
 
 from tests.support.dashboards import said, settled, shown, until, watching
-from tests.support.told_sidecar import CENT, NOON, ROWS, ToldSidecar, row, state
+from tests.support.told_sidecar import CENT, CONVERSATION, NOON, ROWS, ToldSidecar, row, state
 from tui.app import Dashboard
 from tui.request_row import RequestRow, row_from_wire
 from tui.screens.conversation_detail import ConversationDetail
@@ -63,6 +63,22 @@ async def test_the_overview_puts_money_first(sidecar: ToldSidecar) -> None:
         assert "-$0.0200" in screen
         assert "$0.2600: what had" in screen
         assert all(word in screen for word in ("upstream    ● ok", "asked again 2 times", "bodies      newest 50"))
+
+
+async def test_sums_with_estimates_in_them_are_marked(sidecar: ToldSidecar) -> None:
+    for sums in (sidecar.overview["today"], sidecar.overview["range"], sidecar.overview["models"][1]):
+        sums["estimated"] = 1
+    sidecar.overview["layers"][0]["estimated"] = 2
+    sidecar.projects[0] |= {"estimated_today": 1, "estimated_month": 1}
+    sidecar.conversations = [{**CONVERSATION, "estimated": 1}]
+    async with watching(sidecar) as (_, pilot):
+        await until(pilot, lambda: "~$1.53 spent of ~$10.65" in shown(pilot))
+        assert all(told in shown(pilot) for told in ("$8.01 spent", "~+$7.00", "+$1.90", "~$0.6200", " $0.9100"))
+        assert "~$8.01" not in shown(pilot)
+        assert "saved ~$" in shown(pilot), "of the plot"
+        for key, told in (("3", ("~$0.6100", "~+$1.40")), ("5", ("~$1.53", "~88% of $50.00", "~$160.04"))):
+            await pilot.press(key)
+            await until(pilot, lambda told=told: all(one in shown(pilot) for one in told))  # type: ignore[misc]
 
 
 async def test_money_lost_is_called_lost(sidecar: ToldSidecar) -> None:

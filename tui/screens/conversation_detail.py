@@ -21,7 +21,7 @@ from tui.widgets.exchange_texts import miss_line
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_table import Cell
 from tui.widgets.lines import Lines
-from tui.widgets.request_columns import cache, count, models, note, saved, short_model
+from tui.widgets.request_columns import cache, cost, count, models, note, saved, short_model
 from tui.widgets.stacked_plot import Plot, Series, StackedPlot
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ COLUMNS: Sequence[tuple[str, bool, Callable[[RequestRow], Cell]]] = (
     ("Removed", True, lambda row: count(row.removed_tokens)),
     ("Out", True, lambda row: count(row.output_tokens)),
     ("Cache", False, cache),
-    ("Cost", True, lambda row: (dollars(row.cost_picos), "")),
+    ("Cost", True, cost),
     ("Saved", True, saved),
     ("What happened", False, note),
 )
@@ -103,7 +103,8 @@ class ConversationDetail(Screen[None]):
     def _head(self, one: Mapping[str, Any]) -> Text:
         told = Text()
         told.append(f"{one['client']} · {one['project']} · {short_model(one['model'])}", style="bold")
-        told.append(f"  {one['turns']} turns · {dollars(one['cost_picos'])} · saved {dollars(one['saved_picos'])}")
+        paid, saved = (dollars(one[name], estimated=one["estimated"]) for name in ("cost_picos", "saved_picos"))
+        told.append(f"  {one['turns']} turns · {paid} · saved {saved}")
         return told.append(f"\nprompt {sparkline(one['growth'], GROWTH_WIDTH)} {tokens(one['prompt_tokens'])}")
 
     def _misses(self) -> Text:

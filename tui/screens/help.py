@@ -88,7 +88,11 @@ class Help(ModalScreen[None]):
         signs = [(sign, SAID[name]) for name, (sign, _) in STATES.items()]
         signs += [(word, f"cache: {SAID[name]}") for name, (word, _) in CACHES.items()]
         signs += [("HIT, join", "cache: answered here, without Claude; joined an equal request")]
-        signs += [("OURS!", "cache: cgw itself caused the miss"), ("~$", "an estimate"), ("200*", "tried again")]
+        signs += [
+            ("OURS!", "cache: cgw itself caused the miss"),
+            ("~$", "an estimate, or a sum with estimates in it: cut short, or of a model without a published price"),
+            ("200*", "tried again"),
+        ]
         yield "Signs", _table(signs)
 
 

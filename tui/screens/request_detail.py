@@ -246,7 +246,11 @@ class RequestDetail(Screen[None]):
     @work
     async def action_replay(self) -> None:
         row = self.dashboard.log_of_requests.get(self._request_id)
-        about = f", about {dollars(row.cost_picos)} last time" if row is not None and row.cost_picos else ""
+        about = (
+            f", about {dollars(row.cost_picos, estimated=row.estimated)} last time"
+            if row is not None and row.cost_picos
+            else ""
+        )
         question = f"Send this request once more, past the response cache? It costs money{about}."
         if not await self.app.push_screen_wait(Confirm(question, yes="Send it")):
             return

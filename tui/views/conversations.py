@@ -22,6 +22,15 @@ def _misses(line: Json) -> Cell:
     return (str(line["misses"]), "warning") if line["misses"] else ("-", "dim")
 
 
+def _cost(line: Json) -> str:
+    return dollars(line["cost_picos"], estimated=line["estimated"])
+
+
+def _saved(line: Json) -> Cell:
+    saved = line["saved_picos"]
+    return dollars(saved, sign=True, estimated=line["estimated"]), "success" if saved >= 0 else "error"
+
+
 class Conversations(TableView):
     HINT = "Each conversation with its prompt's growth and its cache. Enter shows every turn, and why a cache missed."
     NAME = "conversations"
@@ -36,8 +45,8 @@ class Conversations(TableView):
         column("Growth", "growth", lambda growth: sparkline(growth, GROWTH_WIDTH), "primary", wide=True),
         column("Reads", "reads", "{:,}".format, right=True, wide=True),
         TableColumn("Misses", _misses, ("misses", "ours"), right=True),
-        column("Cost", "cost_picos", dollars, right=True),
-        column("Saved", "saved_picos", lambda saved: dollars(saved, sign=True), "success", right=True),
+        TableColumn("Cost", _cost, ("cost_picos", "estimated"), right=True),
+        TableColumn("Saved", _saved, ("saved_picos",), right=True),
         column("Conversation", "conversation", str, "dim", wide=True),
     )
 

@@ -202,7 +202,8 @@ class Overview(View, Picture, can_focus=True):
         left, right = widths(width, 2)
         series = self._found["series"] if self._found else ()
         shaded = self.app.theme == NO_COLOUR.name
-        tokens_plot, dollars_plot = _plots(series) if series else (None, None)
+        estimated = self._found is not None and self._found["range"]["estimated"]
+        tokens_plot, dollars_plot = _plots(series, estimated) if series else (None, None)
         return beside(
             [
                 boxed(title, plot.lines(size - 4, height - 2, shaded=shaded) if plot else [], size, height)
@@ -263,8 +264,8 @@ def _facts(sums: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def _plots(series: Sequence[Mapping[str, Any]]) -> tuple[Plot, Plot]:
-    """Of tokens and of dollars."""
+def _plots(series: Sequence[Mapping[str, Any]], estimated: object) -> tuple[Plot, Plot]:
+    """Of tokens and of dollars, which may be estimated."""
     first, span = series[0]["time"], series[-1]["time"] - series[0]["time"]
 
     def label(share: float) -> str:
@@ -279,7 +280,7 @@ def _plots(series: Sequence[Mapping[str, Any]]) -> tuple[Plot, Plot]:
     cached = Series("cached", "primary", values("read_tokens"))
     removed = Series("removed", "success", values("removed_tokens"))
     in_dollars = (Series("paid", "accent", cost), Series("saved", "success", saved))
-    return Plot((sent, cached, removed), tokens, label), Plot(in_dollars, dollars, label)
+    return Plot((sent, cached, removed), tokens, label), Plot(in_dollars, dollars, label, estimated=bool(estimated))
 
 
 def _layers(layers: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
@@ -298,7 +299,7 @@ def _layers(layers: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
             [
                 (f"{fit(name, name_width)} ", ""),
                 ((bar(abs(saved) / most, room).rstrip() or "▏").ljust(room), colour),
-                (f" {dollars(saved, sign=True):>9}", colour),
+                (f" {dollars(saved, sign=True, estimated=line['estimated']):>9}", colour),
                 (f"  {count:>{count_width}}", "dim"),
             ]
         )
@@ -320,7 +321,7 @@ def _models(models: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
                 (f"{fit(name, name_width)}  ", "accent" if "→" in name else ""),
                 (fit(line["reason"], room - name_width), "dim"),
                 (f" {count:>{count_width}}", ""),
-                (f" {dollars(line['cost_picos']):>9}", ""),
+                (f" {dollars(line['cost_picos'], estimated=line['estimated']):>9}", ""),
             ]
         )
     return lines

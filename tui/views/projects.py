@@ -21,23 +21,31 @@ from tui.widgets.table_view import TableColumn, TableView, column
 
 Json = Mapping[str, Any]
 BAR_WIDTH = 10
-TODAY = ("spent_today_picos", "daily_budget_picos")
-MONTH = ("spent_month_picos", "monthly_budget_picos")
+TODAY = ("spent_today_picos", "daily_budget_picos", "estimated_today")
+MONTH = ("spent_month_picos", "monthly_budget_picos", "estimated_month")
 NAME_WIDTH = 26
 NEXT = {True: False, False: None, None: True}
 """What a switch of a project's own becomes when it is toggled: on, off, as the gateway has it."""
 
 
-def _budget(spent: str, budget: str) -> Callable[[Json], Cell]:
+def _budget(spent: str, budget: str, estimated: str) -> Callable[[Json], Cell]:
     def cell(line: Json) -> Cell:
         if not line[budget]:
-            return dollars(line[spent]), ""
+            return dollars(line[spent], estimated=line[estimated]), ""
         share = line[spent] / line[budget]
         nearly = share >= 0.8
-        said = f"{'! ' if nearly else ''}{meter(share, BAR_WIDTH)} {percent(share, 1)} of {dollars(line[budget])}"
-        return said, "error" if nearly else ""
+        used = f"{'~' if line[estimated] else ''}{percent(share, 1)}"
+        return (
+            f"{'! ' if nearly else ''}{meter(share, BAR_WIDTH)} {used} of {dollars(line[budget])}",
+            "error" if nearly else "",
+        )
 
     return cell
+
+
+def _saved(line: Json) -> Cell:
+    saved = line["saved_month_picos"]
+    return dollars(saved, estimated=line["estimated_month"]), "success" if saved >= 0 else "error"
 
 
 def _limits(line: Json) -> str:
@@ -63,7 +71,7 @@ class Projects(TableView):
         column("Today", "requests_today", "{:,} requests".format, right=True),
         TableColumn("Spent today", _budget(*TODAY), TODAY),
         TableColumn("This month", _budget(*MONTH), MONTH),
-        column("Saved", "saved_month_picos", dollars, "success", right=True),
+        TableColumn("Saved", _saved, ("saved_month_picos",), right=True),
         TableColumn("A minute", _limits, ("rpm", "tpm"), wide=True),
     )
 

@@ -38,6 +38,7 @@ CSV_COLUMNS = (
     "prompt_cache",
     "cost_picos",
     "saved_picos",
+    "estimated",
     "first_byte_ms",
     "duration_ms",
     "status",

@@ -49,7 +49,10 @@ def card(row: RequestRow, colours: Colours) -> Text:
         told.append("\n")
     for layer, picos in sorted(row.saved_by.items(), key=lambda one: -abs(one[1])):
         told.append(f"{layer.replace('_', ' ')} ", style="dim")
-        told.append(f"{dollars(picos, sign=True)}  ", style=colours["success" if picos >= 0 else "error"])
+        told.append(
+            f"{dollars(picos, sign=True, estimated=row.estimated)}  ",
+            style=colours["success" if picos >= 0 else "error"],
+        )
     return told
 
 
@@ -67,11 +70,12 @@ def summary(row: RequestRow, colours: Colours) -> Text:
         if row.removed_tokens:
             told.append(f", {tokens(row.removed_tokens)} removed")
         told.append(f" · out {tokens(row.output_tokens)}")
-    told.append(f" · {'~' if row.estimated else ''}{dollars(row.cost_picos)}")
+    told.append(f" · {dollars(row.cost_picos, estimated=row.estimated)}")
     if row.saved_picos:
         good = row.saved_picos > 0
         word = "saved" if good else "lost"
-        told.append(f" · {word} {dollars(abs(row.saved_picos))}", style=colours["success" if good else "error"])
+        saved = dollars(abs(row.saved_picos), estimated=row.estimated)
+        told.append(f" · {word} {saved}", style=colours["success" if good else "error"])
     told.append(f" · first {milliseconds(row.first_byte_ms)} · whole {milliseconds(row.duration_ms)}")
     if row.miss is not None:
         told.append(f"\n! cache missed: {miss_line(row)}", style=colours["error" if row.miss.ours else "warning"])
@@ -226,12 +230,14 @@ def cost(sheet: Json | None, colours: Colours) -> Text:
         told.append(f"{line['what']:<16}{line['tokens']:>12,}")
         told.append(f"{f'at {a_million} a million':>24}", style="dim")
         told.append(f"{dollars(line['picos']):>12}\n")
-    mark = "  (estimated)" if sheet["estimated"] else ""
-    told.append(f"{'bill':<{BILL_WIDTH}}{dollars(sheet['total_picos']):>12}{mark}\n", style="bold")
-    told.append(f"{'without cgw':<{BILL_WIDTH}}{dollars(sheet['baseline_picos']):>12}\n\n")
+    estimated = sheet["estimated"]
+    mark = "  (estimated)" if estimated else ""
+    told.append(f"{'bill':<{BILL_WIDTH}}{dollars(sheet['total_picos'], estimated=estimated):>12}{mark}\n", style="bold")
+    told.append(f"{'without cgw':<{BILL_WIDTH}}{dollars(sheet['baseline_picos'], estimated=estimated):>12}\n\n")
     for layer, saved in sheet["saved_by"].items():
         told.append(f"{layer.replace('_', ' '):<{BILL_WIDTH}}")
-        told.append(f"{dollars(saved, sign=True):>12}\n", style=colours["success" if saved >= 0 else "error"])
+        amount = dollars(saved, sign=True, estimated=estimated)
+        told.append(f"{amount:>12}\n", style=colours["success" if saved >= 0 else "error"])
     saved = sheet["baseline_picos"] - sheet["total_picos"]
     share = percent(abs(saved), sheet["baseline_picos"])
     return told.append(f"\n{share} {'less' if saved >= 0 else 'more'} than without" if share != NONE else "")

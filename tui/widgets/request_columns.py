@@ -87,13 +87,15 @@ def spared_share(row: RequestRow) -> float:
 def saved(row: RequestRow) -> Cell:
     if not row.saved_picos:
         return text.NONE, "dim"
-    return text.dollars(row.saved_picos, sign=True), "success" if row.saved_picos > 0 else "error"
+    return text.dollars(
+        row.saved_picos, sign=True, estimated=row.estimated
+    ), "success" if row.saved_picos > 0 else "error"
 
 
-def _cost(row: RequestRow) -> Cell:
+def cost(row: RequestRow) -> Cell:
     if row.state in {"running", "unseen"}:
         return text.NONE, "dim"
-    return ("~" if row.estimated else "") + text.dollars(row.cost_picos), ""
+    return text.dollars(row.cost_picos, estimated=row.estimated), ""
 
 
 def _status(row: RequestRow) -> Cell:
@@ -138,7 +140,7 @@ COLUMNS: Final[Sequence[Column]] = (
     Column("Spared", 6, 6, 8, _spared, spared_share, right=True),
     Column("Out", 5, 6, 3, lambda row: count(row.output_tokens), lambda row: row.output_tokens, right=True),
     Column("Cache", 5, 5, 3, cache, lambda row: cache(row)[0]),
-    Column("Cost", 8, 9, 2, _cost, lambda row: row.cost_picos, right=True),
+    Column("Cost", 8, 9, 2, cost, lambda row: row.cost_picos, right=True),
     Column("Saved", 9, 9, 2, saved, lambda row: row.saved_picos, right=True),
     Column(
         "First", 6, 7, 10, lambda row: (text.milliseconds(row.first_byte_ms), "dim"),

@@ -43,6 +43,8 @@ class Plot:
     say: Callable[[int], str]
     label: Callable[[float], str]
     last: str = "now"
+    estimated: bool = False
+    """Whether a part of them is; said of their sums."""
 
     def lines(self, width: int, height: int, *, shaded: bool) -> list[Line]:
         """In so many cells and lines; `shaded` where colours tell nothing."""
@@ -83,7 +85,8 @@ class Plot:
 
     def _legend(self, width: int, *, shaded: bool) -> Line:
         """With amounts, where there is room for them."""
-        amounts = [self.say(sum(max(0, value) for value in one.values)) for one in self.series]
+        mark = "~" if self.estimated else ""
+        amounts = [mark + self.say(sum(max(0, value) for value in one.values)) for one in self.series]
         whole = sum(len(one.name) + 5 + len(amount) for one, amount in zip(self.series, amounts, strict=True))
         least = sum(len(one.name) + 4 for one in self.series) - 2
         legend: list[Piece] = [(" " * max(0, min(AXIS_WIDTH, AXIS_WIDTH + width - least)), "")]
