@@ -235,13 +235,17 @@ class Call:
     def _end(self, error: BaseException | None) -> None:
         self.has_ended = True
         self.error = error
-        for callback in self._callbacks:
+        self._tell()
+        if self._callbacks:  # the readers go first
+            asyncio.get_running_loop().call_soon(self._call_back)
+
+    def _call_back(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
             try:
                 callback()
             except Exception:
                 log.exception("the end of request %s was not told to %s", self.leader.id, callback)
-        self._callbacks.clear()
-        self._tell()
 
     async def _news(self) -> None:
         """Until `_tell`. An `asyncio.Event` would do, and cost more at each read of the network."""

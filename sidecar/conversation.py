@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from itertools import takewhile
 from typing import Final, Literal, NamedTuple
@@ -37,6 +38,8 @@ LINE_WEIGHT: Final = 2_500
 REQUEST_WEIGHT: Final = 500
 """And what is known of a request."""
 REQUESTS_KEPT: Final = 64
+PROJECTS: Final = 256
+"""Of which it is remembered what their hashes begin with."""
 DEFAULT_BYTES_A_TOKEN: Final = 2.9
 """Of compact JSON, where no usage has taught better."""
 
@@ -398,6 +401,7 @@ def _lifetime(control: object) -> str | None:
     return str(control.get("ttl") or "5m") if isinstance(control, dict) else "5m"
 
 
+@lru_cache(maxsize=PROJECTS)
 def seed(project: str) -> bytes:
     return blake2b(project.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 

@@ -159,10 +159,16 @@ class Gateway:
 
     def _settle(self, exchange: Exchange) -> None:
         """Tell the listeners: of the leader of a call once the call has ended, since what it costs is known only then
-        and others may go on reading."""
+        and others may go on reading.
+
+        They hear of it in the loop's next turn: what is ready for the client goes out before. Nobody can come by that,
+        since whatever arrives from now on is read after it."""
+
+        def finish() -> None:
+            exchange.timing.finished = perf_counter()
+            asyncio.get_running_loop().call_soon(tell)
 
         def tell() -> None:
-            exchange.timing.finished = perf_counter()
             heard = call or (exchange.joined.call if exchange.joined is not None else None)
             if heard is not None and self._keeps_answers is not None and self._keeps_answers():
                 exchange.heard = heard.body or heard.tape
@@ -176,10 +182,10 @@ class Gateway:
             exchange.joined.call.leave(exchange.joined)
         call, exchange.call = exchange.call, None  # they know each other: neither would go before the collector comes
         if call is None:
-            tell()
+            finish()
         else:
             call.abandon()
-            call.when_ended(tell)
+            call.when_ended(finish)
 
     async def _failed(self, exchange: Exchange, error: GatewayError) -> None:
         exchange.error = error

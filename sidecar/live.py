@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Final
 
 from sidecar.accounts.account import Account
@@ -24,10 +25,23 @@ ROUTES: Final = {
 
 def log_line(exchange: Exchange) -> None:
     """Writes the line of a finished exchange to the log `cgw.requests`; what was decided for it only for debugging."""
-    log.info("%s", line_of(exchange))
+    if log.isEnabledFor(logging.INFO):
+        log.handle(RequestRecord(line_of(exchange)))
     if log.isEnabledFor(logging.DEBUG):
         for decision in exchange.decisions:
             log.debug("  %s", printable(str(decision)))
+
+
+class RequestRecord(logging.LogRecord):
+    """A record that is a message and nothing more. There is one for each request, and logging's own finds out which
+    thread, process, task and line of the source each comes from: most of what it costs."""
+
+    def __init__(self, message: str) -> None:
+        now = time.time()
+        self.__dict__ = {**_AS_ALWAYS, "msg": message, "created": now, "msecs": now % 1 * 1000}
+
+
+_AS_ALWAYS: Final = vars(logging.LogRecord(log.name, logging.INFO, __file__, 0, "", None, None))
 
 
 def log_refusal(method: str, path: str, status: int, error: GatewayError) -> None:

@@ -26,7 +26,6 @@ from typing import Any, cast
 
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
-from sidecar.prompt import Snapshot
 from sidecar.services import Services
 from sidecar.stretch import Stretch
 from sidecar.user_files import UserFileError, loaded
@@ -67,11 +66,21 @@ class Pipeline:
             rest = dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"])
             hooks = self._since[since] = [*first, *rest]
         for addon, hook in hooks:
-            before = None if exchange.prompt is None else exchange.prompt.snapshot()
-            await self._run(addon, hook, exchange, before=before)
+            if exchange.failed_addons and type(addon).__name__ in exchange.failed_addons:
+                continue
+            before = None if exchange.prompt is None else exchange.prompt.snapshot()  # a layer may fail half-way
+            try:  # here and not in `_run`: a coroutine for each layer costs more than most layers
+                if (waiting := hook(exchange)) is not None:
+                    await waiting
+            except GatewayError:
+                raise
+            except Exception:
+                if exchange.prompt is not None and before is not None:
+                    exchange.prompt.restore(before)
+                log.exception(*_failed(addon, hook, exchange))
             if exchange.answer is not None or exchange.joined is not None:
                 return
-            if stretch.is_long:  # asked first: a coroutine for each layer costs more than most layers
+            if stretch.is_long:
                 await stretch.pause()
 
     async def response_event(self, exchange: Exchange, event: Json) -> None:
@@ -86,10 +95,7 @@ class Pipeline:
         for addon, hook in self._hooks["error"]:
             await self._run(addon, hook, exchange)
 
-    async def _run(
-        self, addon: object, hook: Hook, exchange: Exchange, *more: Any, before: Snapshot | None = None
-    ) -> None:
-        """`before` is what the prompt was, for the case that a layer fails half-way."""
+    async def _run(self, addon: object, hook: Hook, exchange: Exchange, *more: Any) -> None:
         if exchange.failed_addons and type(addon).__name__ in exchange.failed_addons:
             return
         try:
@@ -98,11 +104,14 @@ class Pipeline:
         except GatewayError:
             raise  # a refusal is what it wants
         except Exception:
-            name = type(addon).__name__
-            exchange.failed_addons.add(name)
-            if exchange.prompt is not None and before is not None:
-                exchange.prompt.restore(before)
-            log.exception("addon %s failed in %s; request %s goes on without it", name, hook.__name__, exchange.id)
+            log.exception(*_failed(addon, hook, exchange))
+
+
+def _failed(addon: object, hook: Hook, exchange: Exchange) -> tuple[str, str, str, str]:
+    """It sits out the rest of the exchange; what the log is to say of that."""
+    name = type(addon).__name__
+    exchange.failed_addons.add(name)
+    return "addon %s failed in %s; request %s goes on without it", name, hook.__name__, exchange.id
 
 
 def built_in_layers(names: Sequence[str], services: Services) -> list[object]:

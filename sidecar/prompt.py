@@ -91,6 +91,8 @@ class Prompt:
         self._edits: dict[int, Edit] = {}
         self._last: Snapshot | None = None
         """Of a prompt that nobody has edited."""
+        self._live_bytes: tuple[int, int] | None = None
+        """Where the live zone began when they were added up."""
         self._renewed: dict[int, bytes] = {}
         """Positions mended in this request, and the digest of what the client writes there now."""
         self._mended: dict[int, bytes] = {}
@@ -121,6 +123,7 @@ class Prompt:
         self.chain = rolling(self.project, (position.digest for position in positions))
         self._written_marks = _marks_of(positions)
         self.client_marks = dict(self._written_marks)
+        self._live_bytes = None
         self.reordered = True
 
     def mend(self, amendments: Sequence[str], *, as_system: bool) -> None:
@@ -182,7 +185,9 @@ class Prompt:
     @property
     def live_bytes(self) -> int:
         """Bytes of JSON that the client wrote in the live zone: no fewer than its texts have characters."""
-        return sum(len(at.raw) for at in islice(self.positions, self.frozen, None))
+        if self._live_bytes is None or self._live_bytes[0] != self.frozen:
+            self._live_bytes = self.frozen, sum([len(at.raw) for at in islice(self.positions, self.frozen, None)])
+        return self._live_bytes[1]
 
     def block(self, index: int) -> Json | None:
         """The block as it will be sent; None where it is left out."""
@@ -199,6 +204,8 @@ class Prompt:
     @property
     def edited(self) -> list[int]:
         """Positions that do not go as the client wrote them, ascending."""
+        if not self._edits and (self.line is None or not self.line.edited):
+            return []
         frozen = self.line.edited[: bisect_left(self.line.edited, self.frozen)] if self.line is not None else ()
         return sorted({*frozen, *self._edits})
 
@@ -323,11 +330,12 @@ class Prompt:
         last = self._last
         if (
             last is None
-            or (self.frozen, self.thawed) != last[:2]
-            or self.repairable is not last.repairable
             or self._edits
             or self.marks
             or self._renewed
+            or last.frozen != self.frozen
+            or last.thawed is not self.thawed
+            or self.repairable is not last.repairable
         ):
             edits, marks, renewed = dict(self._edits), dict(self.marks), dict(self._renewed)
             last = Snapshot(self.frozen, self.thawed, self.repairable, edits, marks, renewed)

@@ -125,6 +125,9 @@ def answered(
     What another model, or Claude to the unreduced prompt, would have answered is not guessed: the output counts as it
     came.
     """
+    if not reductions and model == model_asked and plain(usage) is usage:  # most requests: no layer made a difference
+        cost = price(model, usage)
+        return Account(cost.total, cost.total, (), estimated or cost.estimated)
     stages = [usage]
     for reduction in reversed(reductions):
         stages.append(_restored(stages[-1], reduction))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,11 +21,16 @@ from sidecar.exchange import Json
 from sidecar.intake import Admitted, Intake
 from sidecar.stretch import Stretch
 
+SHORT_BODIES: Final = 128
+"""That are remembered."""
+
 
 class Chat:
     def __init__(self, intake: Intake, responses: Responses) -> None:
         self._intake = intake
         self._responses = responses
+        self._short: OrderedDict[bytes, Decoded] = OrderedDict()
+        """What the newest short bodies say: one that comes again is most often answered from the cache."""
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -54,6 +61,8 @@ class Chat:
         wire = admitted.wire
         if wire.get("messages") or not ("input" in wire or wire.get("previous_response_id")):
             known, made = admitted.read.known, admitted.read.made
+            if made is None and not admitted.completed:
+                return self._decoded_short(admitted.body, wire)
             before = known.made.resumption if known is not None and known.beside else None
             decoded = openai_chat.decode(wire, before, known.messages if known is not None else 0)
             if made is not None:
@@ -69,6 +78,15 @@ class Chat:
             n=1,
             custom_tools=response.custom_tools,
         )
+
+    def _decoded_short(self, body: bytes, wire: Json) -> Decoded:
+        if (decoded := self._short.get(body)) is not None:
+            self._short.move_to_end(body)
+            return decoded
+        decoded = self._short[body] = openai_chat.decode(wire)
+        if len(self._short) > SHORT_BODIES:
+            self._short.popitem(last=False)
+        return decoded
 
 
 def _known(read: Read, decoded: Decoded) -> Known | None:

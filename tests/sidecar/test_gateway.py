@@ -161,6 +161,22 @@ async def test_the_accounts_hear_of_every_end_exactly_once() -> None:
     assert gateway.in_flight == 0
 
 
+async def test_what_is_ready_for_the_client_goes_out_before_anybody_hears_of_the_end() -> None:
+    happened: list[str] = []
+    gateway = Gateway(
+        catalogue=Catalogue(),
+        upstream=Upstream(base_url="http://127.0.0.1:9", api_key="k"),
+        pipeline=Pipeline(),
+        listeners=[lambda _: happened.append("heard")],
+    )
+    async with gateway.account(flow := an_exchange(dialect=NATIVE, model_asked=SONNET)):
+        pass
+    happened.append("sent")
+    assert flow.timing.finished is not None
+    await asyncio.sleep(0)
+    assert happened == ["sent", "heard"]
+
+
 BROKEN_EVENT = b"event: message_start\ndata: {broken\n\n"
 ODD_EVENT = b"event: message_delta\ndata: []\n\n"
 BROKEN_DELTA = b"event: content_block_delta\ndata: nope\n\n"
