@@ -158,7 +158,7 @@ def _worth(tokens: int, made: KeptEdit, kept: KeptExchange, prices: Prices) -> i
 def _answer(kept: KeptExchange) -> Json | None:
     """The whole message, put together where it came in pieces; as far as it came."""
     if kept.answer is not None:
-        return kept.answer
+        return cast("Json", orjson.loads(kept.answer))
     if not kept.heard:
         return None
     if kept.heard.lstrip()[:1] == b"{":

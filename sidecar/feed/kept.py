@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from sidecar.accounts.account import Account
 from sidecar.conversation import Edit
 from sidecar.exchange import Decision, Exchange, Json, Note, Timing, Usage
@@ -47,8 +49,10 @@ class KeptExchange:
     bytes_a_token: float
     decisions: tuple[Decision, ...]
     notes: tuple[Note, ...]
-    answer: Json | None
+    answer: bytes | None
+    """The whole message as JSON: parsed it would take five times as much."""
     heard: bytes | None
+    """Claude's answer as it came, where there is no whole message."""
     account: Account | None
     usage: Usage
     timing: Timing
@@ -57,7 +61,7 @@ class KeptExchange:
 
     def __post_init__(self) -> None:
         upstream = self.upstream_body if self.upstream_body is not self.client_body else None
-        self.size = len(self.client_body) + len(upstream or b"") + len(self.heard or b"")
+        self.size = len(self.client_body) + len(upstream or b"") + len(self.answer or b"") + len(self.heard or b"")
         if self.edits:
             self.size += sum(len(kept.before) for kept in self.edits)
 
@@ -110,6 +114,7 @@ class KeptExchanges:
 
 def _kept(exchange: Exchange, row: Json) -> KeptExchange:
     prompt = exchange.prompt
+    answer = _written(exchange.answer)
     return KeptExchange(
         row=row,
         started=exchange.started,
@@ -122,12 +127,20 @@ def _kept(exchange: Exchange, row: Json) -> KeptExchange:
         bytes_a_token=prompt.bytes_a_token if prompt is not None else 1.0,
         decisions=tuple(exchange.decisions),
         notes=tuple(exchange.notes),
-        answer=exchange.answer,
-        heard=exchange.heard,
+        answer=answer,
+        heard=exchange.heard if answer is None else None,
         account=exchange.account,
         usage=exchange.billed,
         timing=exchange.timing,
     )
+
+
+def _written(answer: Json | None) -> bytes | None:
+    """None for one that cannot be written: nested too deeply, or with halves of characters."""
+    try:
+        return None if answer is None else orjson.dumps(answer)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _edits(prompt: Prompt) -> Iterator[KeptEdit]:
