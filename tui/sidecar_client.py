@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import orjson
 
 from tui.shapes import EVENTS, Shape, whole
+from tui.text import UNSEEN
 
 if TYPE_CHECKING:
     import aiohttp
@@ -122,25 +124,32 @@ class SidecarClient:
             raise SidecarError(f"The sidecar does not answer: {_why(error)}.") from error
 
 
-_CONTROL: Final = re.compile(
-    rb"\\u00(?:0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])|\\.|\x7f|\xc2[\x80-\x9f]", re.DOTALL
-)
-"""Control characters as JSON has them; an escaped backslash is matched too, so that what stands behind it is not."""
-_MAY_STEER: Final = (b"\\u00", b"\\b", b"\\f", b"\x7f", b"\xc2")
-_STEERING: Final = frozenset({b"\\b", b"\\f"})
+_STEERS: Final = re.compile(f"[{UNSEEN}]")
+_ESCAPED: Final = re.compile(rf"\\u[0-9a-fA-F]{{4}}(?:\\u[dD][c-fC-F][0-9a-fA-F]{{2}})?|\\.|[{UNSEEN}]", re.DOTALL)
+"""As JSON has them; an escaped backslash is matched too, so that what stands behind it is not."""
+_MAY_STEER: Final = (b"\\u", b"\\b", b"\\f", b"\x7f")
+_PLAIN: Final = frozenset("\t\n\r")
 
 
 def harmless(content: bytes) -> Any:
-    """JSON parsed, with nothing in it that could steer a terminal: names and texts come from clients. Raises
-    ValueError."""
+    """JSON parsed, with nothing in it that could steer a terminal, or show a text in another order than it has: names
+    and texts come from clients. Raises ValueError."""
     if any(sign in content for sign in _MAY_STEER):
-        content = _CONTROL.sub(_replaced, content)
-    return orjson.loads(content)
+        return orjson.loads(_ESCAPED.sub(_replaced, content.decode()))
+    if content.isascii() or _STEERS.search(text := content.decode()) is None:
+        return orjson.loads(content)
+    return orjson.loads(_ESCAPED.sub(_replaced, text))
 
 
-def _replaced(found: re.Match[bytes]) -> bytes:
+def _replaced(found: re.Match[str]) -> str:
     text = found[0]
-    return text if len(text) == 2 and text[:1] == b"\\" and text not in _STEERING else b"\\ufffd"
+    if text[0] != "\\":
+        return "\\ufffd"
+    if text[1] != "u":
+        return "\\ufffd" if text in {"\\b", "\\f"} else text
+    said = json.loads(f'"{text}"')
+    steers = (said < " " and said not in _PLAIN) or any(_STEERS.match(char) for char in said)
+    return "\\ufffd" if steers else text
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> str:

@@ -11,6 +11,12 @@ from rich.cells import cell_len, set_cell_size
 PICOS_PER_CENT: Final = 10_000_000_000
 PICOS_PER_DOLLAR: Final = 100 * PICOS_PER_CENT
 NONE: Final = "-"
+UNSEEN: Final = (
+    "\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+"""Characters that are not seen and do something: control characters behind ASCII's, format characters, those that turn
+the direction of writing. For a class of a regular expression."""
 
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 BAR: Final = "█"

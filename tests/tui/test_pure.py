@@ -319,7 +319,25 @@ def test_nothing_that_steers_a_terminal_comes_through(content: Any) -> None:
     )
     for parsed in (told, plain):
         for char in json.dumps(parsed, ensure_ascii=False):
-            assert unicodedata.category(char) != "Cc"
+            assert unicodedata.category(char) not in {"Cc", "Cf"} or char in SEEN
+
+
+SEEN = {*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
+"""Format characters that are seen: signs before numbers and the like."""
+
+
+def test_no_character_that_is_not_seen_comes_through_raw_or_escaped() -> None:
+    unseen = [char for char in map(chr, range(0x110000)) if unicodedata.category(char) == "Cf" and char not in SEEN]
+    assert {"\u202e", "\u2066", "\u200b", "\ufeff", "\U000e0041"} <= {*unseen}
+    for char in (*unseen, "\u2028", "\u2029"):
+        for written in (json.dumps([char]), json.dumps([char], ensure_ascii=False)):
+            assert harmless(written.encode()) == ["\ufffd"]
+    assert harmless('["\\\\u202e", "é – \U0001f600", "\\ud83d\\ude00", "a\\tb"]'.encode()) == [
+        "\\u202e",
+        "é – \U0001f600",
+        "\U0001f600",
+        "a\tb",
+    ]
 
 
 @given(st.integers(10, 260))
@@ -418,7 +436,7 @@ def test_a_place_that_was_known_once_has_a_row_for_ever_after() -> None:
     assert all(log.place(one.id) == place for place, one in enumerate(log, log.first))
 
 
-@pytest.mark.parametrize("bad", ["\x7f", "\x9b", "\ud800"])
+@pytest.mark.parametrize("bad", ["\x7f", "\x9b", "\ud800", "\u202e", "\u2066", "\ufeff", "\U000e0041"])
 def test_a_body_keeps_escaped_what_steers_a_terminal_and_what_no_file_takes(bad: str) -> None:
     told = exchange_texts.pretty(json.dumps({"said": bad}))
     assert bad not in told

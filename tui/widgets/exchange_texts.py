@@ -15,7 +15,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from tui.request_row import RequestRow
-from tui.text import NONE, bar, day_and_clock, dollars, milliseconds, percent, tokens
+from tui.text import NONE, UNSEEN, bar, day_and_clock, dollars, milliseconds, percent, tokens
 
 Json = Mapping[str, Any]
 Colours = Mapping[str, str]
@@ -28,8 +28,8 @@ TIMING_WIDTH: Final = 34
 """Of a line of the waterfall without its bar."""
 BILL_WIDTH: Final = 52
 """Of a line of the bill without its amount."""
-_UNWRITABLE: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
-"""Control characters that JSON need not escape, and halves of characters, which no file takes."""
+_UNWRITABLE: Final = re.compile(f"[{UNSEEN}\ud800-\udfff]")
+"""What steers a terminal and JSON need not escape, and halves of characters, which no file takes."""
 
 
 def pretty(body: str) -> str:
@@ -38,7 +38,7 @@ def pretty(body: str) -> str:
         told = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return body
-    return _UNWRITABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
+    return _UNWRITABLE.sub(lambda found: json.dumps(found[0])[1:-1], told)
 
 
 def card(row: RequestRow, colours: Colours) -> Text:
