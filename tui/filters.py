@@ -155,6 +155,8 @@ _TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 DEEPEST: Final = 50
+LONGEST: Final = 1_000
+"""Characters. What is longer was pasted by mistake: each row would be searched for each of its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,8 @@ class _Token:
 
 def parse(text: str) -> Matches:
     """What the text asks for; everything where it is empty. Raises FilterError."""
+    if len(text) > LONGEST:
+        raise FilterError(f"a filter has {LONGEST:,} characters at most, and this one {len(text):,}", LONGEST)
     tokens = _tokens(text)
     if not tokens:
         return lambda _: True
@@ -177,11 +181,11 @@ def parse(text: str) -> Matches:
 
 
 def _tokens(text: str) -> list[_Token]:
-    found, position = [], 0
-    while position < len(text) and text[position:].strip():
+    found, position, end = [], 0, len(text.rstrip())
+    while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            at = position + len(text[position:]) - len(text[position:].lstrip())
+            at = end - len(text[position:end].lstrip())
             raise FilterError("a quote is not closed" if text[at] == '"' else "this makes no sense", at)
         kind = match.lastgroup or ""
         value = re.sub(r"\\(.)", r"\1", match[kind]) if kind == "quoted" else match[kind]

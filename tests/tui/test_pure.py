@@ -85,6 +85,8 @@ def test_a_filter_leaves_out(told: str) -> None:
         ('"web', "a quote is not closed", 0),
         ("web |", "something to look for is missing", 5),
         ("(" * 99 + "web", "too many parentheses", 102),
+        ("web " * 300, "a filter has 1,000 characters at most, and this one 1,200", 1_000),
+        ('  web  "x  ', "a quote is not closed", 7),
     ],
 )
 def test_a_wrong_filter_says_what_and_where(told: str, said: str, position: int) -> None:

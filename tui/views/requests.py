@@ -114,7 +114,8 @@ class Requests(View):
         try:
             matches = parse(event.value)
         except FilterError as error:
-            wrong.update(" " * error.position + f"^ {error}")
+            told = f"^ {error}"
+            wrong.update(" " * max(0, min(error.position, self.size.width - len(told) - 2)) + told)
             wrong.set_class(True, "-shown")
             return
         wrong.set_class(False, "-shown")

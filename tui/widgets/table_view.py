@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from tui import csv_file
 from tui.asking import asked
+from tui.filters import LONGEST
 from tui.sidecar_client import SidecarError
 from tui.views import View
 from tui.widgets.line_table import Cell
@@ -104,7 +105,7 @@ class TableView(View):
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="bar"):
-            yield Input(placeholder="/ filter: any words")
+            yield Input(placeholder="/ filter: any words", max_length=LONGEST)
             yield Static(markup=False)
         yield Static(self.NOTHING, classes="nothing", markup=False)
         yield Lines()
