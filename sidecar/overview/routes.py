@@ -54,7 +54,8 @@ class OverviewRoutes:
         self._budgets = budgets
         self._has_body = has_body
         self._days: Days | None = None
-        self._fresh: dict[str, tuple[float, Json]] = {}
+        self._sums: dict[str, asyncio.Task[tuple[float, Json]]] = {}
+        """By range: what is summed up now, or was last, with the moment when that was done."""
 
     def routes(self) -> Sequence[Route]:
         return [
@@ -69,12 +70,8 @@ class OverviewRoutes:
     async def overview(self, request: Request) -> Response:
         """Sums of today, the last seven days and this month, and a `range` (5m to 30d) as a plot."""
         self._check(request)
-        asked = request.query_params.get("range", "24h")
-        known = self._fresh.get(asked)
-        if known is None or time.monotonic() - known[0] > FRESH_SECONDS:
-            found = await self._read(self._overview, asked)
-            known = self._fresh[asked] = time.monotonic(), found
-        return _json({**known[1], "budgets": self._budgets()})
+        found = await self._summed_up(request.query_params.get("range", "24h"))
+        return _json({**found, "budgets": self._budgets()})
 
     async def requests(self, request: Request) -> Response:
         """Requests from the ledger, newest first: `limit`, `before` (an id), `conversation`, `project`, `since`,
@@ -113,6 +110,22 @@ class OverviewRoutes:
         await self._directory.refresh()
         found = await self._read(self._projects)
         return _json(next(project for project in found if project["name"] == name))
+
+    async def _summed_up(self, asked: str) -> Json:
+        """Once for all who ask at the same time; whoever leaves meanwhile takes it away from nobody."""
+        summing = self._sums.get(asked)
+        if summing is None or (summing.done() and time.monotonic() - summing.result()[0] > FRESH_SECONDS):
+            summing = self._sums[asked] = asyncio.create_task(self._sum_up(asked), name="sum up for dashboards")
+            summing.add_done_callback(lambda done: self._keep_if_whole(asked, done))
+        return (await asyncio.shield(summing))[1]
+
+    async def _sum_up(self, asked: str) -> tuple[float, Json]:
+        found = await self._read(self._overview, asked)
+        return time.monotonic(), found
+
+    def _keep_if_whole(self, asked: str, done: asyncio.Task[tuple[float, Json]]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            del self._sums[asked]
 
     # --- on a thread
 
