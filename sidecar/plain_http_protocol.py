@@ -30,8 +30,13 @@ class BoundedH11(H11Protocol):
     def _look_for_head(self) -> None:
         if self.conn.their_state is not h11.IDLE:
             self._forget_head()
-        elif self._head_timer is None:
+        elif self._head_timer is None and self._head_is_due:
             self._head_timer = self.loop.call_later(http_heads.HEAD_SECONDS, self._too_slow)
+
+    @property
+    def _head_is_due(self) -> bool:
+        """The first one, or one that has begun to come: between two requests a client may think."""
+        return self.cycle is None or bool(self.conn.trailing_data[0])
 
     def _forget_head(self) -> None:
         if self._head_timer is not None:

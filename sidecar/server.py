@@ -79,6 +79,10 @@ HANDED_OVER_SECONDS = 600
 FIRST_REQUEST_SECONDS = 0.5
 """How long a connection that was taken as it ended may still tell what it wants: no client would ask again."""
 
+KEEP_ALIVE_SECONDS = 120
+"""How long a connection may stay open between two requests: longer than clients keep one (httpx 5, aiohttp 15, Go and
+Rust's reqwest 90). Were it ended here just as its client takes it up again, that request would be lost."""
+
 LAST_WORDS_SECONDS = 2
 """How long those that were cut off then may take to read why."""
 
@@ -109,6 +113,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 http=_http_protocol(),
                 h11_max_incomplete_event_size=HEAD_BYTES,
                 ws="none",
