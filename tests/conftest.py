@@ -7,6 +7,7 @@ import sys
 from hypothesis import settings
 
 from tests.support import thorough
+from tests.support.patience import be_patient
 from tests.support.quick_libraries import hurry
 
 pytest_plugins = ["tests.support.servers"]
@@ -16,12 +17,14 @@ pytest_plugins = ["tests.support.servers"]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Property tests try the same examples on every machine, however slow it is.
-settings.register_profile("cgw", deadline=None, derandomize=True, max_examples=thorough.USUAL)
-settings.register_profile("thorough", deadline=None, max_examples=thorough.examples(thorough.USUAL))
+# Property tests try the same examples on every machine, however slow it is, and however long it stands still.
+UNHURRIED = {"deadline": None, "suppress_health_check": thorough.UNHURRIED}
+settings.register_profile("cgw", derandomize=True, max_examples=thorough.USUAL, **UNHURRIED)
+settings.register_profile("thorough", max_examples=thorough.examples(thorough.USUAL), **UNHURRIED)
 settings.load_profile(thorough.PROFILE)
 
 hurry()
+be_patient()
 
 
 def pytest_xdist_auto_num_workers() -> int:

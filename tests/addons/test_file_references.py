@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addons import file_references
@@ -16,6 +16,7 @@ from sidecar.exchange import Json
 from sidecar.pipeline import Pipeline
 from sidecar.projects.policy import Policy
 from sidecar.references.expand import expand
+from tests.support import thorough
 from tests.support.exchanges import an_exchange
 from tests.support.talks import Talk, assistant, call, result, texts, user
 
@@ -224,7 +225,7 @@ contents = st.lists(pieces, min_size=1, max_size=4).map(
 turns = st.lists(st.lists(contents, min_size=1, max_size=3), min_size=2, max_size=4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=thorough.ONE_FIXTURE)
 @given(turns)
 def test_what_is_remembered_of_earlier_requests_changes_nothing(
     talking: Callable[..., Talk], turns: list[list[str]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.exchange import Json
@@ -17,6 +17,7 @@ from sidecar.simulator.caching import PromptCache as Billing
 from sidecar.simulator.caching import Reading
 from sidecar.simulator.models import Model
 from sidecar.simulator.prompt import PromptBlock
+from tests.support import thorough
 from tests.support.billed_talks import Claude
 from tests.support.talks import assistant, call, result, user
 
@@ -268,7 +269,7 @@ def conversations(draw: st.DrawFn) -> list[Json]:
     return requests
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=thorough.ONE_FIXTURE)
 @given(talk=conversations(), gaps=st.lists(st.sampled_from([5.0, 400.0, 5_000.0]), min_size=5, max_size=5))
 def test_whatever_a_client_sends_and_marks_claude_takes_the_markers(
     tmp_path: Path, talk: list[Json], gaps: list[float]

@@ -16,7 +16,7 @@ import httpx2
 import openai
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger.database import Database
@@ -26,6 +26,7 @@ from sidecar.projects.project import Project
 from sidecar.projects.store import ProjectStore
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
+from tests.support import thorough
 from tests.support.sidecar import RunningSidecar
 
 HELLO: Any = [{"role": "user", "content": "hello"}]
@@ -139,7 +140,7 @@ def test_a_refusal_is_in_the_dialect_of_the_route_whatever_the_project_is_called
 BASES = ["", "/v1", *(f"/p/{name}{version}" for name in ("alpha", "beta", "default") for version in ("", "/v1"))]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=thorough.ONE_FIXTURE)
 @given(
     base=st.sampled_from(BASES),
     route=st.sampled_from(["/chat/completions", "/messages"]),

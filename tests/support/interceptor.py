@@ -26,9 +26,10 @@ from sidecar.home import Home
 from sidecar.interception.authority import Authority, authority_of
 from sidecar.interception.environment import proxy_environment
 from sidecar.interception.interceptor import Interceptor
+from tests.support.ports import free_port
 from tests.support.sidecar import RunningSidecar
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 class RunningInterceptor:
@@ -37,7 +38,7 @@ class RunningInterceptor:
     def __init__(self, gateway: RunningSidecar, **settings: Any) -> None:
         self.home: Home = gateway.home
         self._interceptor = Interceptor(
-            Settings(intercept_port=0, **settings), self.home, key=gateway.key, sidecar_url=gateway.url
+            Settings(intercept_port=free_port(), **settings), self.home, key=gateway.key, sidecar_url=gateway.url
         )
         self.url = self._interceptor.url
         self.port = self._interceptor.port

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from sidecar.ledger import schema
 from sidecar.ledger.database import Database, LedgerUnavailableError, database_url
 from sidecar.ledger.rows import LedgerRow
+from tests.support import thorough
 from tests.support.ledger_rows import row, rows
 
-shared_database = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+shared_database = settings(suppress_health_check=thorough.ONE_FIXTURE, deadline=None, max_examples=50)
 
 
 def stored(database: Database, request_id: str) -> LedgerRow:

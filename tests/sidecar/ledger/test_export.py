@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger import columns
@@ -21,6 +21,7 @@ from sidecar.ledger.export import FORMULA_STARTS, TextFormat, export
 from sidecar.ledger.parquet import ParquetMissingError
 from sidecar.ledger.queries import EVERY_PROJECT, ProjectScope
 from sidecar.ledger.rows import LAYERS, LedgerRow
+from tests.support import thorough
 from tests.support.ledger_rows import NOON, row, rows
 
 PROMISED = (
@@ -84,7 +85,7 @@ def test_a_request_reads_as_it_was(database: Database) -> None:
     assert (same["stop_reason"], same["duration_ms"], same["cancelled"]) == ("end_turn", None, True)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=thorough.ONE_FIXTURE, deadline=None, max_examples=25)
 @given(data=st.data())
 def test_any_rows_come_out_whole_and_exact_in_csv_and_json(database: Database, data: st.DataObject) -> None:
     project = uuid.uuid4().hex

@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger.journal import Journal
 from sidecar.ledger.rows import LedgerRow
+from tests.support import thorough
 from tests.support.ledger_rows import row, rows
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=thorough.ONE_FIXTURE, deadline=None, max_examples=50)
 @given(written=st.lists(rows(), max_size=5))
 def test_any_row_comes_back_as_it_was_written(tmp_path: Path, written: list[LedgerRow]) -> None:
     journal = Journal(tmp_path / "journal")

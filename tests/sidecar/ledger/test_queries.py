@@ -8,15 +8,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger.database import Database
 from sidecar.ledger.queries import EVERY_PROJECT, GROUPINGS, Grouping, UsageLine, savings_by_layer, usage
 from sidecar.ledger.rows import LedgerRow
+from tests.support import thorough
 from tests.support.ledger_rows import NOON, row, rows
 
-shared_database = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+shared_database = settings(suppress_health_check=thorough.ONE_FIXTURE, deadline=None, max_examples=30)
 new_project = (f"project {number}" for number in itertools.count())
 
 

@@ -9,16 +9,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.home import Home
 from sidecar.store.store import Store, open_store
+from tests.support import thorough
 
 DAY = 86_400
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=thorough.ONE_FIXTURE, deadline=None, max_examples=40)
 @given(st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace").decode()), st.binary(max_size=2000))
 def test_any_bytes_come_back_as_they_were(store: Store, key: str, value: bytes) -> None:
     store.set(key, value, DAY)
