@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 from textual.events import Key, Resize
 from textual.strip import Strip
-from textual.widgets import Input, OptionList, Static, TabbedContent
+from textual.widgets import Input, OptionList, Static, TabbedContent, TextArea
 
 from tests.support.dashboards import said, settled, shown, until, watching
 from tests.support.told_sidecar import CENT, CONVERSATION, NOON, ROWS, ToldSidecar, row, state
@@ -451,6 +452,23 @@ async def test_a_tab_is_copied_saved_and_searched(sidecar: ToldSidecar, tmp_path
         await until(pilot, lambda: "`[/nowhere] [bold]` is not in this tab" in shown(pilot))
     [path] = written(tmp_path, "cgw-req_7-client-*.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_search_goes_from_place_to_place_also_in_one_line_and_where_lines_are_wrapped(
+    sidecar: ToldSidecar,
+) -> None:
+    async with watching(sidecar, "2", "up", "enter", "5") as (app, pilot):
+        screen, far = app.screen, "hay " * 1_500
+        assert isinstance(screen, RequestDetail)
+        screen._put("answer", Text(f"{far}Needle-one{far}needle-two {far}\nlast"))
+        await pilot.press("slash", *"needle", "enter")
+        await until(pilot, lambda: "Needle-one" in shown(pilot))
+        for key, there, gone in (("n", "needle-two", "Needle-one"), ("n", "Needle-one", "needle-two")):
+            await pilot.press(key)
+            await until(pilot, lambda there=there, gone=gone: there in shown(pilot) and gone not in shown(pilot))  # type: ignore[misc]
+        await pilot.press("7", "slash", *"CONTENT", "enter", "n")
+        area = app.screen.query_one("#upstream-text", TextArea)
+        await until(pilot, lambda: area.selected_text == "content")
 
 
 async def test_what_is_said_of_one_request_never_stands_under_the_head_of_another(

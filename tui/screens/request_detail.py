@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static, TabbedContent, TabPane, TextArea
+from textual.widgets.text_area import Selection
 
 from tui.asking import asked
 from tui.request_row import RequestRow, row_from_wire
@@ -24,6 +28,8 @@ from tui.widgets import exchange_texts
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
+    from textual.document._document import Document
+
     from tui.app import Dashboard
 
 TABS = (
@@ -41,6 +47,7 @@ BODIES = {"client", "upstream"}
 
 
 LOOK_SECONDS = 0.5
+REST_OF_A_WORD = re.compile(r"\S*")
 RUNS = "It is still running: this comes with its end."
 
 
@@ -76,6 +83,10 @@ class RequestDetail(Screen[None]):
         self._request_id = request_id
         self._found: Mapping[str, Any] | None = None
         self._sought = ""
+        self._match: tuple[str, int] | None = None
+        """The tab and the place in its text that were found last."""
+        self._told: dict[str, Any] = {}
+        """What the tabs say that are no bodies."""
         self._runs = False
 
     @property
@@ -104,7 +115,7 @@ class RequestDetail(Screen[None]):
     async def load(self) -> None:
         """Ask the sidecar for all of it; the row that the table has is shown at once, and alone where there is no
         more."""
-        self._found = None
+        self._found = self._match = None
         row = self.dashboard.log_of_requests.get(self._request_id)
         if row is not None:
             self._tell_row(row)
@@ -156,6 +167,7 @@ class RequestDetail(Screen[None]):
         if tab in BODIES:
             self.query_one(f"#{tab}-text", TextArea).text = str(content)
         else:
+            self._told[tab] = content
             self.query_one(f"#{tab}-text", Static).update(content)
 
     def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
@@ -201,29 +213,42 @@ class RequestDetail(Screen[None]):
         self.set_focus(field)  # at once: what is typed next belongs into it
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._sought = event.value.casefold()
+        self._sought, self._match = event.value, None
         self.action_back()
         self.action_search_on()
 
     def action_search_on(self) -> None:
-        """To the next line of this tab that has it, from the first one again behind the last."""
+        """To the next place in this tab that has it, from the first one again behind the last."""
         tab = self.query_one(TabbedContent).active
-        lines = self._text_of(tab).splitlines()
-        if not self._sought or not lines:
+        text = self._text_of(tab)
+        if not self._sought:
             return
-        area = self.query_one(f"#{tab}-text", TextArea) if tab in BODIES else None
-        scroll = None if area is not None else self.query_one(f"#{tab}-text", Static).parent
-        start = area.cursor_location[0] + 1 if area is not None else int(cast("VerticalScroll", scroll).scroll_y) + 1
-        for offset in range(len(lines)):
-            number = (start + offset) % len(lines)
-            if self._sought in lines[number].casefold():
-                if area is not None:
-                    area.cursor_location = (number, 0)
-                    area.scroll_cursor_visible(center=True)
-                else:
-                    cast("VerticalScroll", scroll).scroll_to(y=number, animate=False)
-                return
-        self.app.notify(f"`{self._sought}` is not in this tab.", timeout=2)
+        sought = re.compile(re.escape(self._sought), re.IGNORECASE)
+        behind = self._match[1] + 1 if self._match is not None and self._match[0] == tab else 0
+        found = sought.search(text, behind) or sought.search(text)
+        if found is None:
+            self.app.notify(f"`{self._sought}` is not in this tab.", timeout=2)
+            return
+        self._match = tab, found.start()
+        if tab in BODIES:
+            area = self.query_one(f"#{tab}-text", TextArea)
+            document = cast("Document", area.document)
+            area.selection = Selection(*map(document.get_location_from_index, found.span()))
+            area.scroll_cursor_visible(center=True)
+        else:
+            self._mark(tab, text, *found.span())
+
+    def _mark(self, tab: str, text: str, start: int, end: int) -> None:
+        """Show the place in a text that is wrapped."""
+        static = self.query_one(f"#{tab}-text", Static)
+        scroll, width = cast("VerticalScroll", static.parent), static.content_size.width
+        marked = Text(text) if isinstance(self._told[tab], str) else self._told[tab].copy()
+        marked.stylize("reverse", start, end)
+        static.update(marked)
+        behind = REST_OF_A_WORD.match(text, start)
+        upto = behind.end() if behind is not None and behind.end() - start < width else end
+        line = Content(text[:upto]).get_height({}, width)
+        scroll.scroll_to(y=line - scroll.size.height // 2, animate=False)
 
     def action_copy(self) -> None:
         text = self._text_of(self.query_one(TabbedContent).active)
@@ -269,5 +294,4 @@ class RequestDetail(Screen[None]):
     def _text_of(self, tab: str) -> str:
         if tab in BODIES:
             return self.query_one(f"#{tab}-text", TextArea).text
-        content = self.query_one(f"#{tab}-text", Static).content
-        return getattr(content, "plain", str(content))
+        return getattr(self._told[tab], "plain", str(self._told[tab]))
