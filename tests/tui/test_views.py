@@ -572,6 +572,15 @@ async def test_a_conversation_tells_its_misses_what_cgw_caused_first(sidecar: To
         await until(pilot, lambda: len(app.screen_stack) == 1)
 
 
+async def test_turns_have_their_number_in_the_whole_conversation(
+    sidecar: ToldSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONVERSATION, "turns", 1_506)
+    async with watching(sidecar, "3", "enter") as (_, pilot):
+        await until(pilot, lambda: "1,506 turns, the newest 6 of them here" in said(pilot, "#head"))
+        await until(pilot, lambda: "turn 1,501" in shown(pilot) and "turn 1,506" in shown(pilot))
+
+
 async def test_a_table_that_had_nothing_to_show_is_as_wide_as_its_words(sidecar: ToldSidecar) -> None:
     async with watching(sidecar) as (app, pilot):
         sidecar.conversations = []

@@ -66,6 +66,8 @@ class ConversationDetail(Screen[None]):
         super().__init__()
         self._conversation = conversation
         self._turns: Sequence[RequestRow] = ()
+        self._earlier = 0
+        """How many turns there were before those that the sidecar tells."""
 
     @property
     def dashboard(self) -> Dashboard:
@@ -92,6 +94,7 @@ class ConversationDetail(Screen[None]):
             self.query_one("#head", Static).update(str(error))
             return
         self._turns = [row_from_wire(wire) for wire in found["turns"]]
+        self._earlier = max(0, found["conversation"]["turns"] - len(self._turns))
         self.query_one("#head", Static).update(self._head(found["conversation"]))
         self._tell_misses()
         self._draw()
@@ -104,7 +107,8 @@ class ConversationDetail(Screen[None]):
         told = Text()
         told.append(f"{one['client']} · {one['project']} · {short_model(one['model'])}", style="bold")
         paid, saved = (dollars(one[name], estimated=one["estimated"]) for name in ("cost_picos", "saved_picos"))
-        told.append(f"  {one['turns']} turns · {paid} · saved {saved}")
+        newest = f", the newest {len(self._turns):,} of them here" if self._earlier else ""
+        told.append(f"  {one['turns']:,} turns{newest} · {paid} · saved {saved}")
         return told.append(f"\nprompt {sparkline(one['growth'], GROWTH_WIDTH)} {tokens(one['prompt_tokens'])}")
 
     def _misses(self) -> Text:
@@ -120,7 +124,8 @@ class ConversationDetail(Screen[None]):
         return told
 
     def _draw(self) -> None:
-        self._plot([row for row in self._turns if row.prompt_tokens])
+        numbered = enumerate(self._turns, self._earlier + 1)
+        self._plot([(number, row) for number, row in numbered if row.prompt_tokens])
         columns = [column for column in COLUMNS if self.size.width >= NARROW or column[0] not in WIDE]
         names = [(name, right) for name, right, _ in columns]
         lines = [[cell(row) for _, _, cell in columns] for row in self._turns]
@@ -131,16 +136,17 @@ class ConversationDetail(Screen[None]):
         if self._turns:
             self._draw()
 
-    def _plot(self, asked: Sequence[RequestRow]) -> None:
-        """Only turns that Claude counted: an answer from the response cache has no prompt."""
+    def _plot(self, asked: Sequence[tuple[int, RequestRow]]) -> None:
+        """Only turns that Claude counted, each with its number: an answer from the response cache has no prompt."""
         plot = self.query_one(StackedPlot)
         plot.set_class(not asked, "-nothing")
         series = (
-            Series("written", "accent", [row.input_tokens + row.cache_write_tokens for row in asked]),
-            Series("cached", "primary", [row.cache_read_tokens for row in asked]),
-            Series("removed", "success", [row.removed_tokens for row in asked]),
+            Series("written", "accent", [row.input_tokens + row.cache_write_tokens for _, row in asked]),
+            Series("cached", "primary", [row.cache_read_tokens for _, row in asked]),
+            Series("removed", "success", [row.removed_tokens for _, row in asked]),
         )
-        plot.tell(Plot(series, tokens, lambda share: f"turn {1 + int(share * len(asked))}", f"turn {len(asked)}"))
+        last = f"turn {asked[-1][0]:,}" if asked else ""
+        plot.tell(Plot(series, tokens, lambda share: f"turn {asked[int(share * len(asked))][0]:,}", last))
 
     def on_lines_opened(self, message: Lines.Opened) -> None:
         self.dashboard.open_request(self._turns[message.index].id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar, Final
 
-from tui.drawing import Line, Piece, boxed
+from tui.drawing import Line, Piece, boxed, size
 from tui.themes import NO_COLOUR
 from tui.widgets.picture import Picture
 
@@ -84,18 +84,21 @@ class Plot:
         return "".join(axis[:width])
 
     def _legend(self, width: int, *, shaded: bool) -> Line:
-        """With amounts, where there is room for them."""
-        mark = "~" if self.estimated else ""
-        amounts = [mark + self.say(sum(max(0, value) for value in one.values)) for one in self.series]
-        whole = sum(len(one.name) + 5 + len(amount) for one, amount in zip(self.series, amounts, strict=True))
-        least = sum(len(one.name) + 4 for one in self.series) - 2
-        legend: list[Piece] = [(" " * max(0, min(AXIS_WIDTH, AXIS_WIDTH + width - least)), "")]
+        """With amounts, where there is room for them; it may begin under the labels of the axis."""
+        mark, room = "~" if self.estimated else "", AXIS_WIDTH + width
         shades = SHADES if shaded else ("■", "■", "■")
+        legend: list[Piece] = []
         for place, one in enumerate(self.series):
-            legend.append((f"{shades[place % len(shades)]} ", one.colour))
-            legend.append((f"{one.name} ", ""))
-            legend.append((f"{amounts[place]}  " if whole <= width + 2 else " ", "bold"))
-        return legend
+            amount = mark + self.say(sum(max(0, value) for value in one.values))
+            legend += [
+                (f"{shades[place % len(shades)]} ", one.colour),
+                (one.name, ""),
+                (f" {amount}", "bold"),
+                ("  ", ""),
+            ]
+        if size(legend[:-1]) > room:
+            legend = [piece for piece in legend if piece[1] != "bold"]
+        return [(" " * max(0, min(AXIS_WIDTH, room - size(legend[:-1]))), ""), *legend[:-1]]
 
 
 class StackedPlot(Picture):
