@@ -278,13 +278,13 @@ async def soak(clocked: Clocked, count: int) -> Any:
     while len(samples) < SAMPLES and (not samples or samples[-1][0] < count - 50):
         target = min(count - 50, count * (len(samples) + 1) // SAMPLES)
         await clocked.press("2" if len(samples) % 2 else "1", lambda: True)
-        seen, moved = log.seen, time.monotonic()
-        while log.seen < target and time.monotonic() - moved < STALLED_SECONDS:
+        seen, moved = log.end, time.monotonic()
+        while log.end < target and time.monotonic() - moved < STALLED_SECONDS:
             await asyncio.sleep(0.05)
-            if log.seen != seen:
-                seen, moved = log.seen, time.monotonic()
-        samples.append((log.seen, len(log), rss(os.getpid())))
-        if log.seen < target:
+            if log.end != seen:
+                seen, moved = log.end, time.monotonic()
+        samples.append((log.end, len(log), rss(os.getpid())))
+        if log.end < target:
             break
     dropped = (app.state or {}).get("dropped", 0)
     return {"samples": samples, "dropped": dropped}

@@ -31,8 +31,6 @@ class RequestLog:
         """Changes with everything."""
         self.ahead = 0.0
         """Seconds by which the sidecar's clock is ahead of ours."""
-        self.seen = 0
-        """How many requests there were in all, those that were let go too."""
         self._places: dict[str, int] = {}
         self._changed: set[int] = set()
         self._running: set[str] = set()
@@ -118,7 +116,6 @@ class RequestLog:
             self.first += max(0, len(rows) - self._most)  # `end` never goes back: who knows a place finds a row there
             self.rows = rows[-self._most :]
             self._index()
-        self.seen += len(fresh)
         self.version += 1
         return len(self.rows) - before
 
@@ -154,7 +151,6 @@ class RequestLog:
             return
         self._places[row.id] = self.end
         self.rows.append(row)
-        self.seen += 1
         if len(self.rows) > self._most + self._slack:
             self._let_go(len(self.rows) - self._most)
 
