@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from sidecar.exchange import Dialect, Exchange, Note
+from sidecar.random_ids import random_id
 
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
 """Never kept with an exchange, never sent upstream."""
@@ -109,7 +109,7 @@ def _goes_on(name: str) -> bool:
 
 
 def new_request_id() -> str:
-    return f"req_{os.urandom(16).hex()}"
+    return f"req_{random_id()}"
 
 
 def for_anyone() -> dict[str, str]:

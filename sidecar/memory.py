@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
@@ -33,6 +32,7 @@ from sidecar.exchange import Exchange
 from sidecar.holdout import in_holdout
 from sidecar.line_format import decode_line, encode_head, encode_segment, segments_of
 from sidecar.prompt import Prompt
+from sidecar.random_ids import random_id
 
 log = logging.getLogger(__name__)
 
@@ -165,9 +165,9 @@ class ConversationMemory:
         line, start = prompt.line, prompt.frozen
         goes_on = line is not None and start == len(line.sent) and not prompt.thawed
         if line is None:
-            line = Line(os.urandom(16).hex(), prompt.project, exchange.client, holdout=exchange.holdout)
+            line = Line(random_id(), prompt.project, exchange.client, holdout=exchange.holdout)
         elif not goes_on:
-            line = line.fork(os.urandom(16).hex(), start)
+            line = line.fork(random_id(), start)
             line.holdout = exchange.holdout
         line.session = session_of(exchange.client_headers) or line.session
         line.references_off = line.references_off or prompt.taken_back is not None
@@ -214,7 +214,7 @@ class ConversationMemory:
             if line is None or not (line is prompt.line or common_prefix(line.chain, prompt.chain) >= first):
                 continue
             line.references_off = True  # also for requests that are under way with it
-            shorter = line.fork(os.urandom(16).hex(), first)
+            shorter = line.fork(random_id(), first)
             self._forget(line_id)
             if self._kept is not None:
                 self._kept.put(f"line/{line_id}", GONE, KEPT_SECONDS, project=line.project)
