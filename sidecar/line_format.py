@@ -1,5 +1,6 @@
 """How a conversation line is kept: a head, and one segment for what each turn added, so that writing grows with the
-turn and not with the history. Plain JSON; reading never runs anything.
+turn and not with the history. A short line of one turn, as most conversations are, stands in its head. Plain JSON;
+reading never runs anything.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ def encode_segment(positions: Iterable[Sent]) -> bytes:
 
 
 def encode_head(line: Line, segments: int) -> bytes:
+    """Without segments all of the line stands in it."""
     return orjson.dumps(
         {
             "format": FORMAT,
             "segments": segments,
+            "sent": [] if segments else [_sent(sent) for sent in line.sent],
             "positions": len(line.sent),
             "project": line.project,
             "client": line.client,
@@ -41,7 +44,7 @@ def encode_head(line: Line, segments: int) -> bytes:
 
 
 def segments_of(head: bytes) -> int:
-    """How many segments belong to a head; 0 for one that this version cannot read."""
+    """How many segments belong to a head; 0 for one that has all in itself, or that this version cannot read."""
     try:
         kept = orjson.loads(head)
         return int(kept["segments"]) if kept["format"] == FORMAT else 0
@@ -64,6 +67,7 @@ def decode_line(line_id: str, head: bytes, segments: Sequence[bytes | None]) -> 
             last_message=kept["last_message"],
             turns=kept["turns"],
         )
+        line.extend(_read_sent(sent) for sent in kept.get("sent", ()))
         for segment in segments:
             if segment is None:
                 return None

@@ -45,6 +45,8 @@ LINES_A_GROUP: Final = 16
 ANSWERS_LOOKED_AT: Final = 4
 MOST_ASKED: Final = 20_000
 """Keys of which it is remembered that the store was asked."""
+IN_ITS_HEAD: Final = 4 * 1024
+"""Bytes of a conversation's first request that are kept with what is known of it, as one entry."""
 GONE: Final = b""
 """The head of a line that must not come back: keys that nobody knows any more may still lead to it."""
 ON_THE_LOOP: Final = 256 * 1024
@@ -254,13 +256,15 @@ class ConversationMemory:
     def _write(self, line: Line, start: int, keys: Iterable[str]) -> None:
         if self._kept is None:
             return
-        number = self._segments.get(line.id, 0)
-        if not number:
-            start = 0  # it was forgotten while its request was under way
-        self._segments[line.id] = number + 1
+        segments = self._segments.get(line.id, 0)
         put = partial(self._kept.put, ttl_seconds=KEPT_SECONDS, project=line.project)
-        put(f"segment/{line.id}/{number}", partial(encode_segment, line.sent[start:]))
-        put(f"line/{line.id}", encode_head(line, number + 1))
+        if segments or line.turns > 1 or (line.sizes and line.sizes[-1] > IN_ITS_HEAD):
+            if not segments:
+                start = 0  # it stood in its head, or was forgotten while its request was under way
+            put(f"segment/{line.id}/{segments}", partial(encode_segment, line.sent[start:]))
+            segments += 1
+        self._segments[line.id] = segments
+        put(f"line/{line.id}", encode_head(line, segments))
         for key in keys:
             put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode())
 

@@ -34,6 +34,11 @@ LARGEST_SHARE: Final = 4
 """A value of more than one fourth of the bound is not kept: it would drive out all others."""
 DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
+CLEARED_SECONDS: Final = 1.0
+CLEARED_SHARE: Final = 32
+"""When what is too much or too old is looked for again: so long after the last time, or once a thirty-second of the
+bound has been written since. It is a transaction of its own."""
+
 WATCHED_SECONDS: Final = 1.0
 """For how long it is believed that no other sidecar has written."""
 
@@ -72,6 +77,10 @@ class DiskStore:
         """Changes when somebody else has written."""
         self._watched = float("-inf")
         """When that was last looked for."""
+        self._cleared = float("-inf")
+        """When what is too much or too old was."""
+        self._written = 0
+        """Bytes since then."""
 
     def get(self, key: str) -> bytes | None:
         return self._run(lambda cache: self._fetch(cache, key))
@@ -96,7 +105,7 @@ class DiskStore:
             rows = [(key, now, now + ttl_seconds, now, sqlite3.Binary(value)) for key, value, ttl_seconds in fitting]
             with cache.transact():
                 cache._con.executemany(WRITE, rows)  # noqa: SLF001
-            cache.cull()
+            self._clear(cache, sum(len(value) for _, value, _ in fitting))
 
         if fitting:
             self._run(write)
@@ -146,6 +155,13 @@ class DiskStore:
                 self._begin_anew(error)
                 return action(self._cache)
             raise
+
+    def _clear(self, cache: Any, written: int) -> None:
+        self._written += written
+        now = time.monotonic()
+        if now - self._cleared >= CLEARED_SECONDS or self._written >= self._size_limit // CLEARED_SHARE:
+            cache.cull()
+            self._cleared, self._written = now, 0
 
     def _fetch(self, cache: Any, key: str) -> bytes | None:
         try:

@@ -49,7 +49,7 @@ def test_the_previous_answer_is_named_so_that_anthropic_can_say_why_a_cache_did_
 def test_conversations_in_redis_go_on_at_another_laptop_and_only_there(
     tmp_path: Path, claude: RunningSimulator, redis_url: str
 ) -> None:
-    history: list[Any] = [{"role": "user", "content": "begun at one desk"}]
+    history: list[Any] = [{"role": "user", "content": "begun at one desk " * 500}]
     with RunningSidecar(tmp_path / "one", claude, redis_url=redis_url) as one:
         first = ask(one, history)
     with Redis.from_url(redis_url) as redis:

@@ -307,12 +307,22 @@ def test_a_line_that_is_forgotten_while_its_request_is_under_way_is_kept_whole(
     assert later[0] == ("user", {"type": "text", "text": "task [cut]"})
 
 
-def test_a_line_that_cannot_be_read_is_a_new_conversation() -> None:
+@pytest.mark.parametrize(("task", "part"), [("task", "line/"), ("task " * 1_000, "segment/")])
+def test_a_line_that_cannot_be_read_is_a_new_conversation(task: str, part: str) -> None:
+    shelf = Shelf()
+    turn(ConversationMemory(shelf), talk(task), edit=" [cut]")
+    [key] = [key for key in shelf if key.startswith(part)]
+    shelf[key] = b"\x80broken"
+    assert turn(ConversationMemory(shelf), talk(task))[0] == ("user", {"type": "text", "text": task})
+
+
+def test_a_short_conversation_is_one_entry_until_it_goes_on() -> None:
     shelf = Shelf()
     turn(ConversationMemory(shelf), talk("task"), edit=" [cut]")
-    for key in [key for key in shelf if key.startswith("segment/")]:
-        shelf[key] = b"\x80broken"
-    assert turn(ConversationMemory(shelf), talk("task"))[0] == ("user", {"type": "text", "text": "task"})
+    assert {key.partition("/")[0] for key in shelf} == {"line", "group"}
+    for words in (["task", "answer", "more"], ["task", "answer", "more", "yes", "go"]):
+        assert turn(ConversationMemory(shelf), talk(*words))[0] == ("user", {"type": "text", "text": "task [cut]"})
+    assert sum(key.startswith("segment/") for key in shelf) == 2
 
 
 def test_a_line_is_read_back_as_it_was_written() -> None:
