@@ -1,13 +1,17 @@
-"""Bounds for the head of a request where httptools parses it, and a body in one piece: uvicorn has neither."""
+"""Bounds for the head of a request where httptools parses it, a body in one piece, and answers as `http_answers` writes
+them: uvicorn has none of it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, Final, Self
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from sidecar import http_heads
+from sidecar.http_answers import Answer
 
 WAITING_BYTES: Final = 4 * 1024 * 1024
 """Of a body that nobody has read yet: then its client waits."""
@@ -64,6 +68,12 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._heard = now
         cycle.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        def answered(scope: Scope, receive: Receive, _: Send) -> Awaitable[None]:
+            return app(scope, receive, Answer(cycle).send)
+
+        super()._start_asgi_task(cycle, answered)  # type: ignore[arg-type]
 
     def send_400_response(self, msg: str) -> None:
         if self._is_answering:
