@@ -32,6 +32,7 @@ class OwnCopy:
 
     def request(self, exchange: Exchange) -> None:
         exchange.request = own_copy(exchange.request)
+        exchange.known = exchange.made = None  # nothing in it is an earlier request's object any more
 
 
 def own_copy(request: Json) -> Any:

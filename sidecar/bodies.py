@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sidecar.conversation import Flat
     from sidecar.dialects.openai_chat import Resumption
     from sidecar.replies.request_key import Shapes
+    from sidecar.written import Written
 
 MESSAGES: Final = "messages"
 SHORTEST: Final = 8 * 1024
@@ -34,8 +35,8 @@ SHORTEST: Final = 8 * 1024
 HEAD: Final = 64
 """Leading bytes that the bodies of one conversation have in common, whatever follows."""
 MOST_MEMORY: Final = 32 * 1024 * 1024
-MEMORY_A_BYTE: Final = 3
-"""Of a body: itself, as objects, and once more as the bytes of its positions."""
+MEMORY_A_BYTE: Final = 4
+"""Of a body: itself, as objects, as the bytes of its positions, and as what goes to Claude."""
 MEMORY_A_MESSAGE: Final = 1_500
 STEP: Final = 64 * 1024
 """Bytes that are compared at once."""
@@ -62,6 +63,7 @@ class Made:
     resumption: Resumption | None = None
     flat: Flat | None = None
     shapes: Shapes | None = None
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)

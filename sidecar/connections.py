@@ -7,7 +7,7 @@ writes. Here the host never changes and neither do most lines of the head, and i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Self
 
@@ -133,9 +133,11 @@ class Connections:
     async def __aexit__(self, *_: object) -> None:
         await self._connector.close()
 
-    async def ask(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None) -> Received:
-        """One request; `headers` have lower-case names. Raises what aiohttp does for a connection that cannot be made
-        or breaks, and TimeoutError."""
+    async def ask(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: Sequence[bytes]
+    ) -> Received:
+        """One request; `headers` have lower-case names, and `body` is in pieces, of which none is copied if they are
+        long. Raises what aiohttp does for a connection that cannot be made or breaks, and TimeoutError."""
         connection = await self._connector.connect(self._to, traces=[], timeout=self._timeout)
         try:
             head = self._head(
@@ -149,19 +151,20 @@ class Connections:
             connection.close()
             raise
 
-    async def _asked(self, connection: Connection, head: bytes, body: bytes | None) -> Received:
+    async def _asked(self, connection: Connection, head: bytes, body: Sequence[bytes]) -> Received:
         protocol = connection.protocol
         if protocol is None or protocol.transport is None:
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True, read_bufsize=BUFFER_BYTES)
-        if body is None:
+        if not body:
             protocol.transport.write(head + b"\r\n")
         else:
-            head += b"content-length: %d\r\n\r\n" % len(body)
-            if len(body) <= WRITTEN_WITH_ITS_HEAD:
-                protocol.transport.write(head + body)
+            size = sum(map(len, body))
+            pieces = (head, b"content-length: %d\r\n\r\n" % size, *body)
+            if size <= WRITTEN_WITH_ITS_HEAD:
+                protocol.transport.write(b"".join(pieces))
             else:
-                protocol.transport.writelines((head, body))
+                protocol.transport.writelines(pieces)
         silence = _Silence(self._timeout.sock_read or NEVER)
         try:
             while True:

@@ -317,8 +317,8 @@ class Exchange:
     miss: MissCause | None = None
     removed_tokens: int = 0
     """What the layers kept out of this request, those of earlier turns included; an estimate. Set with `account`."""
-    upstream_body: bytes | None = None
-    """What was posted to Claude, once it was."""
+    upstream_body: tuple[bytes, ...] = ()
+    """What was posted to Claude, once it was, in pieces that other requests may have too."""
     heard: bytes | None = None
     """Claude's answer as it came, a body or events: set at the end where somebody wants to look at it later."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))

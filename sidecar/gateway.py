@@ -20,7 +20,7 @@ from sidecar.call import Call, Reader, share
 from sidecar.conversations import conversation_id
 from sidecar.dialects.anthropic_messages import delta_size, deltas_size, error_in, stream_of
 from sidecar.errors import CLIENT_LEFT, GatewayError, invalid_request
-from sidecar.exchange import LOSSY_ACTIONS, Exchange, Json
+from sidecar.exchange import LOSSY_ACTIONS, Exchange
 from sidecar.fallback import Fallbacks, take
 from sidecar.fit import fit
 from sidecar.fold import MessageFold
@@ -32,6 +32,7 @@ from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
 from sidecar.sse import Events, ServerSentEvent, around_deltas
 from sidecar.upstream import Upstream
+from sidecar.written import written
 
 if TYPE_CHECKING:
     from sidecar.wire import UpstreamAnswer
@@ -457,7 +458,7 @@ class Gateway:
             return await self._sent(exchange)
 
     def _sent(self, exchange: Exchange) -> Coroutine[Any, Any, UpstreamAnswer]:
-        exchange.upstream_body = _serialised(exchange.request) if exchange.edited else exchange.client_body
+        exchange.upstream_body = _serialised(exchange) if exchange.edited else (exchange.client_body,)
         return self.upstream.ask(
             "POST",
             PATHS[exchange.kind],
@@ -528,11 +529,18 @@ async def _nowhere(_: Sequence[ServerSentEvent]) -> None:
     return
 
 
-def _serialised(request: Json) -> bytes:
+def _serialised(exchange: Exchange) -> tuple[bytes, ...]:
+    """In pieces. Only a body that is remembered is one that a later request goes on from."""
+    made, known = exchange.made, exchange.known
     try:
-        return orjson.dumps(request)
+        if made is None:
+            told: tuple[bytes, ...] = (orjson.dumps(exchange.request),)
+        else:
+            made.written = written(exchange.request, known.made.written if known is not None else None)
+            told = made.written.pieces
     except orjson.JSONEncodeError as error:
         raise invalid_request(f"The request cannot be passed on: {error}. Is a schema nested too deep?") from error
+    return told
 
 
 def _tell(exchange: Exchange, resolution: Resolution) -> None:

@@ -8,7 +8,7 @@ request at Anthropic's side.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -69,22 +69,23 @@ class Upstream:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
     ) -> AsyncIterator[UpstreamAnswer]:
         """`ask`, and the answer is released at the end of the block."""
-        answer = await self.ask(method, path, body, headers, query=query)
+        answer = await self.ask(method, path, () if body is None else (body,), headers, query=query)
         try:
             yield answer
         finally:
             answer.release()
 
     async def ask(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
+        self, method: str, path: str, body: Sequence[bytes], headers: Mapping[str, str], *, query: str = ""
     ) -> UpstreamAnswer:
-        """One request to `path` (`/v1/messages`), whose answer is to be released.
+        """One request to `path` (`/v1/messages`), whose answer is to be released. `body` is in pieces; without any
+        there is none.
 
         `headers` are the client's that may go on; the credential is ours. Raises GatewayError for any status but 2xx
         (with the upstream's own body in `raw`) and for a connection that cannot be made or breaks.
         """
         told = {**(self._signed or await self._sign()), **headers}
-        if body is not None:
+        if body:
             told["content-type"] = "application/json"
         wire = self._wire or await self._connected()
         return await wire.ask(method, path, query, told, body)

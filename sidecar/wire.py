@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Self
 
 import aiohttp
@@ -103,7 +103,7 @@ class Wire:
         await self._connections.__aexit__()
 
     async def ask(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: Sequence[bytes]
     ) -> UpstreamAnswer:
         """`Upstream.ask`, with all headers that are to go out."""
         try:

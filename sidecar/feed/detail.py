@@ -50,6 +50,7 @@ def detail(kept: KeptExchange, prices: Prices, upstream_url: str) -> Json:
     """The exchange as JSON values; secrets are masked, bodies are text."""
     row = kept.row
     path, upstream_path = path_of(row), "/v1/messages" + _counting(row)
+    posted = b"".join(kept.upstream_body)
     return {
         "row": row,
         "client": {
@@ -61,8 +62,8 @@ def detail(kept: KeptExchange, prices: Prices, upstream_url: str) -> Json:
         "upstream": {
             "url": upstream_url + upstream_path,
             "headers": masked(for_upstream(kept.client_headers, row["dialect"])),
-            "body": _text(kept.upstream_body or b""),
-            "same_as_client": kept.upstream_body == kept.client_body,
+            "body": _text(posted),
+            "same_as_client": posted == kept.client_body,
         },
         "edits": [edit for made in kept.edits for edit in _edits(made, kept, prices)],
         "decisions": [

@@ -43,7 +43,8 @@ class KeptExchange:
     client_headers: Mapping[str, str]
     client_body: bytes
     query: str
-    upstream_body: bytes | None
+    upstream_body: tuple[bytes, ...]
+    """In pieces."""
     upstream_headers: Mapping[str, str]
     edits: tuple[KeptEdit, ...]
     bytes_a_token: float
@@ -60,8 +61,8 @@ class KeptExchange:
     """Bytes."""
 
     def __post_init__(self) -> None:
-        upstream = self.upstream_body if self.upstream_body is not self.client_body else None
-        self.size = len(self.client_body) + len(upstream or b"") + len(self.answer or b"") + len(self.heard or b"")
+        posted = (piece for piece in self.upstream_body if piece is not self.client_body)
+        self.size = len(self.client_body) + sum(map(len, posted)) + len(self.answer or b"") + len(self.heard or b"")
         if self.edits:
             self.size += sum(len(kept.before) for kept in self.edits)
 

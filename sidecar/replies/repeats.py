@@ -46,7 +46,9 @@ class Repeats:
     def learn(self, exchange: Exchange) -> None:
         """Its `reply_key` is known."""
         body, key = exchange.client_body, exchange.reply_key
-        if key is None or len(body) > LONGEST or exchange.dialect == "openai_responses" or ELSEWHERE in body:
+        if key is None or len(body) > LONGEST or exchange.dialect == "openai_responses":
+            return
+        if exchange.made is None and ELSEWHERE in body:  # else it has messages, and they are what counts
             return
         name = _name(exchange)
         if (before := self._known.pop(name, None)) is not None:

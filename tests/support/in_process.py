@@ -177,12 +177,12 @@ class InProcess:
 
         class Claude(Upstream):
             async def ask(
-                self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, query: str = ""
+                self, method: str, path: str, body: Sequence[bytes], headers: Mapping[str, str], *, query: str = ""
             ) -> Any:
-                if body is None or "/batches" in path:
+                if not body or "/batches" in path:
                     return await super().ask(method, path, body, headers, query=query)
-                sent[:] = [body]
-                asked = orjson.loads(body)
+                sent[:] = [b"".join(body)]
+                asked = orjson.loads(sent[0])
                 told = {"anthropic-version": await self.api_version(), **headers}
                 for name, value in told.items():
                     (name + value).encode("latin-1")

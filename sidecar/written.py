@@ -1,0 +1,114 @@
+"""A request as JSON for Claude, of which only what is new in its conversation is written.
+
+Nearly all of a conversation's next request is made of the very objects that the last one was made of. What was written
+of them is taken again by reference, and goes to the network as it lies there. The bytes are those that orjson writes of
+the whole, whatever is known.
+
+Pure; whoever keeps a `Written` answers for nobody writing to the objects that it was made of.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from operator import is_
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from sidecar.exchange import Json
+
+LISTS: Final = frozenset({"tools", "system", "messages"})
+"""Fields that are long from the beginning, or grow."""
+RUN_BYTES: Final = 16 * 1024
+"""Of neighbours in such a list that are written together, and taken together again."""
+
+
+ITEMS: Final = 8
+"""How many of them one call of orjson writes."""
+
+
+class Run(NamedTuple):
+    told: bytes
+    """With a comma in front where others stand before."""
+    end: int
+    """Behind its last item."""
+
+
+class Row(NamedTuple):
+    """A list, and how it was written."""
+
+    items: list[Any]
+    runs: list[Run]
+
+
+class Written(NamedTuple):
+    pieces: tuple[bytes, ...]
+    """Together they are the request."""
+    rows: Mapping[str, Row]
+    """Its long fields."""
+
+
+def written(request: Json, before: Written | None = None) -> Written:
+    """`before` is an earlier request, of which objects may be here again. Raises orjson.JSONEncodeError."""
+    pieces, rows, short = [b"{"], dict[str, Row](), dict[str, Any]()
+
+    def tell_short() -> None:
+        if short:
+            pieces.append(orjson.dumps(short)[1:-1] if len(pieces) == 1 else b",%b" % orjson.dumps(short)[1:-1])
+            short.clear()
+
+    for name, value in request.items():
+        if name not in LISTS or type(value) is not list:
+            short[name] = value
+            continue
+        tell_short()
+        rows[name] = row = _row(value, before.rows.get(name) if before is not None else None)
+        pieces += (b'"%b":[' if len(pieces) == 1 else b',"%b":[') % name.encode(), *(run.told for run in row.runs), b"]"
+    tell_short()
+    return Written((*pieces, b"}"), rows)
+
+
+def _row(items: list[Any], before: Row | None) -> Row:
+    runs = _known_runs(items, before) if before is not None else []
+    start = runs[-1].end if runs else 0
+    told: list[bytes] = [b""] if start else []
+    size = 0
+    for begin in range(start, len(items), ITEMS):
+        some = items[begin : begin + ITEMS]
+        told.append(orjson.dumps(some)[1:-1])
+        size += len(told[-1])
+        if size >= RUN_BYTES or begin + ITEMS >= len(items):
+            runs.append(Run(b",".join(told), begin + len(some)))
+            told, size = [b""], 0
+    return Row(items, runs)
+
+
+def _known_runs(items: list[Any], before: Row) -> list[Run]:
+    """The leading runs of which every item is here again. A short one at the end grows with what comes behind it."""
+    differing = (at for at, same in enumerate(map(is_, items, before.items)) if not same)
+    first = next(
+        (at for at in differing if not _is_same(items[at], before.items[at])), min(len(items), len(before.items))
+    )
+    known = before.runs[: bisect_right(before.runs, first, key=_end)]
+    if known and len(known[-1].told) < RUN_BYTES:
+        known.pop()
+    return known
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two values are made of the same parts, told without looking at a text: what layers and markers touch is
+    put together anew in each turn."""
+    if one is other:
+        return True
+    if type(one) is dict and type(other) is dict:
+        return (
+            len(one) == len(other)
+            and all(map(_is_same, one, other))
+            and all(map(_is_same, one.values(), other.values()))
+        )
+    return type(one) is list and type(other) is list and len(one) == len(other) and all(map(_is_same, one, other))
+
+
+def _end(run: Run) -> int:
+    return run.end
