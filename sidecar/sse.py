@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Self, overload
+from typing import Final, NamedTuple, Self, overload
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """A line end and another; atomic, so that a CRLF is never read as two. When the last LF of CRLF CRLF comes with the
 next read, it stands before the next event, where an empty line means nothing."""
+
+LONGEST_END: Final = 3
+"""Bytes of a blank line that may be there before its last one comes."""
 
 _USUAL = re.compile(rb"event: ?([^\n ][^\n]*)\ndata: ?([^\n ][^\n]*)")
 
@@ -80,50 +83,79 @@ class EventSplitter:
     """`feed(bytes) -> events`; the unfinished rest stays inside."""
 
     def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
-        self._rest = b""
         self._limit = limit
+        self._waiting: list[bytes] = []
+        """The beginning of an event, as it came."""
+        self._size = 0
+        self._end = b""
+        """The last of these bytes: a blank line may begin in them."""
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes. Raises ValueError when one event grows past the limit (bytes)."""
-        rest = self._rest + chunk if self._rest else chunk
-        if b"\r" in rest:
-            return self._feed_any_line_end(rest)
-        blocks = rest.split(b"\n\n")
-        self._keep(blocks.pop())
-        return [_parse(block, block + b"\n\n") for block in blocks]
+        return [] if (whole := self._with_what_waits(chunk)) is None else self._cut(whole)
 
     def take(self, chunk: bytes) -> Events | None:
         """As `feed`, and nothing is looked at yet; None where no event is complete."""
-        rest = self._rest + chunk if self._rest else chunk
-        if b"\r" in rest or b"\n\n\n" in rest:
-            events = self.feed(chunk)
-            return Events.of(events) if events else None
-        end = rest.rfind(b"\n\n") + 2
-        if end == 1:
-            self._keep(rest)
+        if (whole := self._with_what_waits(chunk)) is None:
             return None
-        self._keep(rest[end:])
-        return Events(rest[:end])
+        if b"\r" in whole or b"\n\n\n" in whole:
+            events = self._cut(whole)
+            return Events.of(events) if events else None
+        end = whole.rfind(b"\n\n") + 2
+        if end == 1:
+            self._keep(whole)
+            return None
+        self._keep(whole[end:])
+        return Events(whole[:end])
 
     @property
     def rest(self) -> bytes:
         """Bytes of an event that never ended."""
-        return self._rest
+        return b"".join(self._waiting)
 
-    def _keep(self, rest: bytes) -> None:
-        if len(rest) > self._limit:
-            raise ValueError(f"a server-sent event is longer than {self._limit} bytes")
-        self._rest = rest
+    def _with_what_waits(self, chunk: bytes) -> bytes | None:
+        """None where no event ends with it: one of many megabytes is not looked through again with each chunk."""
+        if not self._waiting:
+            return chunk
+        seam = self._end + chunk
+        self._wait(chunk, seam)
+        if b"\n\n" in seam or (b"\r" in seam and _BLANK_LINE.search(seam)):
+            return b"".join(self._waiting)
+        self._check()
+        return None
 
-    def _feed_any_line_end(self, rest: bytes) -> list[ServerSentEvent]:
+    def _cut(self, whole: bytes) -> list[ServerSentEvent]:
+        if b"\r" in whole:
+            return self._cut_at_any_line_end(whole)
+        blocks = whole.split(b"\n\n")
+        self._keep(blocks.pop())
+        return [_parse(block, block + b"\n\n") for block in blocks]
+
+    def _cut_at_any_line_end(self, whole: bytes) -> list[ServerSentEvent]:
         events = []
         start = 0
-        for blank in _BLANK_LINE.finditer(rest):
-            block = rest[start : blank.start()].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            events.append(_parse(block, rest[start : blank.end()]))
+        for blank in _BLANK_LINE.finditer(whole):
+            block = whole[start : blank.start()].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            events.append(_parse(block, whole[start : blank.end()]))
             start = blank.end()
-        self._keep(rest[start:])
+        self._keep(whole[start:])
         return events
+
+    def _keep(self, rest: bytes) -> None:
+        self._waiting.clear()
+        self._size = 0
+        if rest:
+            self._wait(rest, rest)
+            self._check()
+
+    def _wait(self, more: bytes, seam: bytes) -> None:
+        self._waiting.append(more)
+        self._size += len(more)
+        self._end = seam[-LONGEST_END:]
+
+    def _check(self) -> None:
+        if self._size > self._limit:
+            raise ValueError(f"a server-sent event is longer than {self._limit} bytes")
 
 
 def _parse(block: bytes, raw: bytes) -> ServerSentEvent:

@@ -85,6 +85,24 @@ def test_long_events_that_end_are_no_matter_of_the_limit_on_the_rest() -> None:
     assert len(splitter.feed(b"data: " + b"x" * 50 + b"\n\n")) == 1
 
 
+class Copied(bytes):
+    """Counts the bytes of what it is put behind."""
+
+    total = 0
+
+    def __radd__(self, before: bytes) -> bytes:
+        Copied.total += len(before)
+        return bytes(before) + bytes(self)
+
+
+def test_an_event_of_many_chunks_is_put_together_once() -> None:
+    splitter = EventSplitter()
+    stream = b"event: x\ndata: " + b"x" * 100_000 + b"\n\n"
+    events = [event for at in range(0, len(stream), 1_000) for event in splitter.feed(Copied(stream[at : at + 1_000]))]
+    assert [event.raw for event in events] == [stream]
+    assert Copied.total < 1_000
+
+
 def read_by_the_standard(stream: bytes) -> list[tuple[bytes, bytes]]:
     """The parser of the HTML standard, line by line, on the whole stream."""
     events, name, data = [], b"", list[bytes]()
