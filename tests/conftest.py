@@ -10,7 +10,7 @@ from tests.support import thorough
 from tests.support.patience import be_patient
 from tests.support.quick_libraries import hurry
 
-pytest_plugins = ["tests.support.servers"]
+pytest_plugins = ["tests.support.servers", "tests.support.gates", "tests.support.breakers_clock"]
 
 # A user's Python keeps what it compiled. Without that every `cgw` that a test starts compiles all of its modules again,
 # which is half of its start.

@@ -163,7 +163,7 @@ class Ledger:
             self._kept = _Kept()
             self._totals = Totals()
 
-    def wait(self, count: int, *, timeout: float = 10.0, path: str = "/v1/messages") -> list[Row]:
+    def wait(self, count: int, *, timeout: float = 60.0, path: str = "/v1/messages") -> list[Row]:
         """The rows of `path` once at least `count` of them have ended. Raises TimeoutError after `timeout` seconds."""
 
         def ended() -> list[Row]:

@@ -5,7 +5,6 @@ import pytest
 
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
-from tests.support.gates import Gate
 from tests.support.messages_requests import assert_fits_the_sdk_types
 from tests.support.sidecar import RunningSidecar
 
@@ -32,10 +31,3 @@ def claude(running_simulator: RunningSimulator) -> Iterator[Simulator]:
     for row in simulator.ledger.messages:
         if row.status == 200:
             assert_fits_the_sdk_types(json.loads(row.body))
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    gate = Gate(monkeypatch)
-    yield gate
-    gate.open()

@@ -16,6 +16,7 @@ import pytest
 from sidecar.simulator.answers import Answer, Failure
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
+from tests.support.gates import AN_HOUR, Gate
 from tests.support.sidecar import RunningSidecar
 
 PATIENCE = 60.0
@@ -92,8 +93,10 @@ class Watching:
             yield name, orjson.loads(content)
 
 
-async def test_a_watcher_sees_a_request_begin_stream_and_end(watched: RunningSidecar, claude: Simulator) -> None:
-    claude.script(Answer("word " * 60, delta_every=0.02))
+async def test_a_watcher_sees_a_request_begin_stream_and_end(
+    watched: RunningSidecar, claude: Simulator, gate: Gate
+) -> None:
+    claude.script(Answer("word " * 60, silent_after=12, silence=AN_HOUR))
     async with (
         aiohttp.ClientSession(headers={"x-api-key": watched.key}) as session,
         session.get(f"{watched.url}/admin/events", read_bufsize=2**22) as response,
@@ -104,7 +107,10 @@ async def test_a_watcher_sees_a_request_begin_stream_and_end(watched: RunningSid
         assert hello["state"]["upstream"]["state"] == "unknown"
         asking = asyncio.create_task(asyncio.to_thread(ask, watched, stream=True))
         begun = await watching.until(lambda name, content: name == "batch" and content.get("begun"))
-        ticking = await watching.until(lambda name, content: name == "batch" and content.get("ticks"))
+        ticking = begun
+        while not ticking.get("ticks"):
+            ticking = await watching.until(lambda name, _: name == "batch")
+        gate.open()
         ended = await watching.until(lambda name, content: name == "batch" and content.get("ended"))
         request_id = (await asking).headers["x-request-id"]
     [first], [last] = begun["begun"], ended["ended"]

@@ -3,14 +3,15 @@
 import json
 import socket
 from collections.abc import Iterator
-from time import sleep
 
 import pytest
 
 from sidecar.simulator.answers import Answer, Failure
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
+from tests.support.gates import AN_HOUR, Gate
 from tests.support.sidecar import RunningSidecar
+from tests.support.waiting import until
 
 SLOW_HEAD = Answer("hello", first_byte_after=3600)
 SILENT = Answer("many words " * 50, silent_after=6, silence=3600)
@@ -53,20 +54,24 @@ def test_leaving_cancels_upstream(
     with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as client:
         client.sendall(request(gateway, path, streamed=streamed))
         if phase == "in mid-stream":
-            while b"words" not in client.recv(65536):
-                pass
+            hear(client, b"words")
         else:
             wait_until_sent(claude)
     [row] = claude.ledger.wait(1, timeout=30)
     assert row.cancelled is not None
 
 
+def hear(client: socket.socket, *words: bytes) -> bytes:
+    """All that came until these words had."""
+    received = b""
+    while any(received.count(word) < words.count(word) for word in words):
+        received += (came := client.recv(65536))
+        assert came, received
+    return received
+
+
 def wait_until_sent(claude: Simulator, count: int = 1) -> None:
-    for _ in range(3000):
-        if len(claude.ledger.messages) >= count:
-            return
-        sleep(0.01)
-    raise TimeoutError("the request never reached Claude")
+    until(lambda: len(claude.ledger.messages) >= count, "the request")
 
 
 @pytest.fixture(scope="module")
@@ -83,23 +88,20 @@ def test_a_silent_stream_is_kept_alive_before_and_after_its_first_byte(
         claude.script(answer)
         with socket.create_connection(("127.0.0.1", int(pinging.url.rpartition(":")[2])), timeout=30) as client:
             client.sendall(request(pinging, path, streamed=True))
-            received = b""
-            while received.count(b": ping\n\n") < 2 or len(claude.ledger.messages) < number:
-                received += client.recv(65536)
+            received = hear(client, b": ping\n\n", b": ping\n\n")
+            wait_until_sent(claude, number)
         assert received.startswith(b"HTTP/1.1 200")
     assert len(claude.ledger.wait(2, timeout=30)) == 2
 
 
 @pytest.mark.parametrize("path", [CHAT, NATIVE])
 def test_an_overload_after_a_ping_is_told_inside_the_stream(
-    pinging: RunningSidecar, claude: Simulator, path: str
+    pinging: RunningSidecar, claude: Simulator, gate: Gate, path: str
 ) -> None:
-    claude.script(Failure(529, after=0.5))
+    claude.script(Failure(529, after=AN_HOUR))
     with socket.create_connection(("127.0.0.1", int(pinging.url.rpartition(":")[2])), timeout=30) as client:
         client.sendall(request(pinging, path, streamed=True))
-        received = b""
-        while b"verloaded" not in received:
-            received += (came := client.recv(65536))
-            assert came, "the stream ended without a word of it"
+        received = hear(client, b": ping\n\n")
+        gate.open()
+        hear(client, b"verloaded")
     assert received.startswith(b"HTTP/1.1 200")
-    assert b": ping" in received

@@ -312,7 +312,7 @@ def impatient(
     tmp_path_factory: pytest.TempPathFactory, running_simulator: RunningSimulator
 ) -> Iterator[RunningSidecar]:
     home = tmp_path_factory.mktemp("impatient")
-    with RunningSidecar(home, running_simulator, retry_enabled=True, upstream_timeout_seconds=0.25) as sidecar:
+    with RunningSidecar(home, running_simulator, retry_enabled=True, upstream_timeout_seconds=0.5) as sidecar:
         yield sidecar
 
 

@@ -21,6 +21,7 @@ from sidecar.ledger.queries import EVERY_PROJECT
 from sidecar.simulator.answers import Answer, Failure, Text, ToolCall
 from sidecar.simulator.ledger import Row
 from sidecar.simulator.server import RunningSimulator
+from tests.support.gates import AN_HOUR, Gate
 from tests.support.sidecar import RunningSidecar
 
 SONNET = "claude-sonnet-5-5"
@@ -30,12 +31,14 @@ REFERENCE = '[cgw: same 399 lines as the read_file result in message 3 above, "1
 
 
 def quoting(marker: str) -> Answer:
-    """What stands before the marker is read before it comes, and what stands behind it is not."""
+    """Every delta waits at the gate. What stands behind the marker never comes."""
     written = {"path": "a.py", "content": f"import os\n{marker}\n"}
-    return Answer((Text("I write it."), ToolCall("write_file", written)), delta_every=0.05)
+    return Answer((Text("I write it."), ToolCall("write_file", written)), delta_every=AN_HOUR)
 
 
 QUOTES = quoting(MARKER)
+WORDS, TO_THE_MARKER = 1, 5
+"""Deltas of 16 characters."""
 CLEAN = Answer((Text("[so] "), ToolCall("write_file", {"path": "a.py", "content": "a[0] = [cgw, \\n]\n[cgw cut"})))
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"path": {"type": "string"}}}
 SPENT = ("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens")
@@ -109,9 +112,33 @@ class Chat(Native):
 AGENTS = pytest.mark.parametrize("agent", [Native, Chat])
 
 
+gates: list[Gate] = []
+"""The one of the test that runs."""
+
+
+@pytest.fixture(autouse=True)
+def at_the_gate(gate: Gate) -> Iterator[None]:
+    gates[:] = [gate]
+    yield
+    gates.clear()
+
+
 def post(gateway: RunningSidecar, agent: Native, **more: Any) -> httpx2.Response:
+    """A streamed answer goes on to its marker once its first words are here, any other at once."""
+    [gate] = gates
+    gate.shut()
+    gate.let_through(WORDS if more.get("stream") else WORDS + TO_THE_MARKER)
     headers = {"x-api-key": gateway.key}
-    return httpx2.post(gateway.url + agent.route, json=agent.body(**more), headers=headers, timeout=30)
+    received = b""
+    with httpx2.stream(
+        "POST", gateway.url + agent.route, json=agent.body(**more), headers=headers, timeout=30
+    ) as answer:
+        for chunk in answer.iter_raw():
+            heard = b"I write it." in received
+            received += chunk
+            if not heard and b"I write it." in received:
+                gate.let_through(TO_THE_MARKER)
+    return httpx2.Response(answer.status_code, headers=answer.headers, content=received)
 
 
 def requests_of(claude: RunningSimulator, count: int) -> list[bytes]:
@@ -196,20 +223,32 @@ def finish_reasons(stream: str) -> set[str]:
     return {choice["finish_reason"] for chunk in chunks for choice in chunk.get("choices", ())} - {None}
 
 
-def test_the_sdks_raise_what_they_raise_for_a_failing_stream(gateway: RunningSidecar, claude: RunningSimulator) -> None:
+def go_on(events: Iterator[Any], gate: Gate) -> None:
+    """To the marker, once the first words are here."""
+    next(event for event in events if "I write it." in repr(event))
+    gate.let_through(TO_THE_MARKER)
+    list(events)
+
+
+def test_the_sdks_raise_what_they_raise_for_a_failing_stream(
+    gateway: RunningSidecar, claude: RunningSimulator, gate: Gate
+) -> None:
     claude.simulator.script(QUOTES, QUOTES)
+    gate.let_through(WORDS)
     with (
         anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as native,
         pytest.raises(anthropic.APIStatusError, match="Send the request again"),
         native.messages.stream(**Native().body()) as stream,
     ):
-        stream.get_final_message()
+        go_on(iter(stream), gate)
+    gate.shut()
+    gate.let_through(WORDS)
     other = Chat(task="something else")
     with (
         openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0) as chat,
         pytest.raises(openai.APIError, match="Send the request again") as raised,
     ):
-        list(chat.chat.completions.create(**other.body(stream=True)))
+        go_on(iter(chat.chat.completions.create(**other.body(stream=True))), gate)
     assert raised.value.code == "marker_in_arguments"
 
 

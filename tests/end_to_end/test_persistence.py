@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from sidecar.simulator.simulator import Simulator
 from tests.support.sidecar import RunningSidecar
 
 HELLO: list[dict[str, str]] = [{"role": "user", "content": "hello"}]
-SOON = {"breaker_calls": 4, "breaker_open_seconds": 0.3}
+BREAKING = {"breaker_calls": 4, "breaker_open_seconds": 600}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +32,7 @@ def steady(tmp_path: Path, running_simulator: RunningSimulator) -> Iterator[Runn
 
 @pytest.fixture
 def breaking(tmp_path: Path, running_simulator: RunningSimulator) -> Iterator[RunningSidecar]:
-    with RunningSidecar(tmp_path, running_simulator, circuit_breaker_enabled=True, **SOON) as sidecar:
+    with RunningSidecar(tmp_path, running_simulator, circuit_breaker_enabled=True, **BREAKING) as sidecar:
         yield sidecar
 
 
@@ -151,7 +150,7 @@ def test_a_wait_that_is_longer_than_the_client_has_is_not_begun(
 @WAYS
 @STREAMED
 def test_while_claude_keeps_failing_it_is_not_asked_and_then_asked_once(
-    breaking: RunningSidecar, claude: Simulator, ask: Way, stream: bool
+    breaking: RunningSidecar, claude: Simulator, ask: Way, stream: bool, later: Callable[[float], None]
 ) -> None:
     claude.script(*[Failure(529)] * 4)
     for _ in range(4):
@@ -162,7 +161,7 @@ def test_while_claude_keeps_failing_it_is_not_asked_and_then_asked_once(
     assert refusal.value.status_code == 503
     assert int(refusal.value.response.headers["retry-after"]) >= 1
     assert len(claude.ledger.messages) == 4
-    time.sleep(0.35)
+    later(600)
     claude.script("well again")
     assert ask(breaking, stream=stream)[0] == "well again"
 
@@ -175,7 +174,7 @@ def asked(model: str) -> Callable[[dict[str, object]], bool]:
 def test_the_fallback_that_was_allowed_answers_and_says_so(
     tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator, stream: bool
 ) -> None:
-    settings = {**SOON, "breaker_open_seconds": 60, "fallback": {"opus": "sonnet"}}
+    settings = {**BREAKING, "breaker_open_seconds": 60, "fallback": {"opus": "sonnet"}}
     claude.when(asked("claude-opus-5-5"), Failure(529))
     with RunningSidecar(tmp_path, running_simulator, circuit_breaker_enabled=True, **settings) as sidecar:
         for _ in range(5):

@@ -1,7 +1,6 @@
 """The real OpenAI SDK on `/v1/responses`, against a running sidecar in front of the simulator, over real sockets."""
 
 import json
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.response_answers import checked_events, checked_response
 from tests.support.sidecar import RunningSidecar
+from tests.support.waiting import until
 
 WEATHER: Any = {
     "type": "function",
@@ -410,7 +410,7 @@ def test_comments_in_a_silent_stream_harm_no_sdk(
 
 
 def test_a_client_that_leaves_stops_claude(gateway: RunningSidecar, claude: Simulator) -> None:
-    claude.script(Answer("word " * 400, delta_every=0.05))
+    claude.script(Answer("word " * 40, silent_after=9))
     headers = {"authorization": f"Bearer {gateway.key}"}
     ask = {"model": "sonnet", "input": "hello", "stream": True}
     with httpx2.stream("POST", f"{gateway.url}/v1/responses", json=ask, headers=headers) as answer:
@@ -428,9 +428,7 @@ def test_a_client_that_hangs_up_at_the_last_event_has_had_it_all(
     with caplog.at_level("INFO", "cgw.requests"):
         with httpx2.stream("POST", f"{gateway.url}/v1/responses", json=ask, headers=headers) as answer:
             next(line for line in answer.iter_lines() if line == "event: response.completed")
-        deadline = time.monotonic() + 10
-        while not caplog.messages and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: caplog.messages)
     assert "200 responses" in caplog.text
 
 
@@ -488,7 +486,5 @@ def test_the_log_says_which_dialect_it_was(
 ) -> None:
     with caplog.at_level("INFO", "cgw.requests"):
         sdk.responses.create(model="sonnet", input="hello")
-        deadline = time.monotonic() + 10
-        while not caplog.messages and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: caplog.messages)
     assert "200 responses openai-sdk sonnet -> claude-sonnet-5-5" in caplog.text

@@ -115,6 +115,7 @@ def everything(run: Run) -> None:
     try:
         while not (found := re.search(r"http://\S+?:\d+", said.read_text())):
             assert process.poll() is None, errors.read_text()
+            time.sleep(0.05)
         run.url = found[0]
         while (
             httpx2.get(f"{run.url}/v1/models", headers={"x-api-key": SECRETS["the gateway's key"]}).status_code == 503

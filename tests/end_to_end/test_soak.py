@@ -121,7 +121,9 @@ class Firehose:
         with connection:
             head = b""
             while b"\r\n\r\n" not in head:
-                head += connection.recv(65536)
+                head += (came := connection.recv(65536))
+                if not came:  # it was only opened, to be warm
+                    return
             if not head.startswith(b"POST /v1/messages "):
                 return
             self.calls += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +16,9 @@ from sidecar import server
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
+from tests.support.gates import AN_HOUR, Gate
 from tests.support.sidecar import RunningSidecar
+from tests.support.waiting import until
 
 NATIVE, CHAT = "/v1/messages", "/v1/chat/completions"
 WORDS = "many words " * 40
@@ -59,11 +60,9 @@ def test_a_connection_that_came_last_is_still_heard(
         address = urlsplit(ending.url)
         with socket.create_connection((address.hostname, address.port), timeout=60) as last:
             assert ending._server is not None
-            while not ending._server.server_state.connections:
-                time.sleep(0.01)
+            until(lambda: ending._server.server_state.connections)
             stop(ending)
-            while any(listening.is_serving() for listening in ending._server.servers):
-                time.sleep(0.01)
+            until(lambda: not any(listening.is_serving() for listening in ending._server.servers), "its end")
             last.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert last.recv(1000).startswith(b"HTTP/1.1 200 ")
 
@@ -96,8 +95,7 @@ def test_what_has_not_begun_gets_a_status_and_when_to_come_back(
     claude.script(Answer("late", first_byte_after=3600))
 
     def stop_once_asked() -> None:
-        while not claude.ledger.messages:
-            time.sleep(0.01)
+        until(lambda: claude.ledger.messages)
         stop(ending)
 
     threading.Thread(target=stop_once_asked).start()
@@ -108,14 +106,21 @@ def test_what_has_not_begun_gets_a_status_and_when_to_come_back(
     assert "cgw was stopped" in answer.json()["error"]["message"]
 
 
-def test_what_ends_in_time_is_whole_and_nobody_new_comes_in(ending: RunningSidecar, claude: Simulator) -> None:
-    claude.script(Answer(WORDS, silent_after=6, silence=0.3))
+def test_what_ends_in_time_is_whole_and_nobody_new_comes_in(
+    ending: RunningSidecar, claude: Simulator, gate: Gate
+) -> None:
+    assert ending._server is not None
+    ending._server.drain_seconds = 60
+    claude.script(Answer(WORDS, silent_after=6, silence=AN_HOUR))
+    listeners = list(ending._server.servers)
     received = b""
     with client_of(ending) as client, client.stream("POST", NATIVE, json=request(NATIVE, stream=True)) as answer:
         for chunk in answer.iter_raw():
             received += chunk
-            if b"words" in received:
+            if b"words" in received and not ending._server.should_exit:
                 stop(ending)
+                until(lambda: not any(listening.is_serving() for listening in listeners), "its end")
+                gate.open()
     assert b"message_stop" in received
     with client_of(ending) as client, pytest.raises(httpx2.ConnectError):
         client.get("/health")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +10,11 @@ from sidecar.errors import GatewayError
 
 MODEL = "claude-sonnet-5-5"
 OVERLOADED = GatewayError("overloaded_error", "Overloaded", upstream=True)
-SOON = Trips(percent=50, calls=4, seconds=30, open_seconds=0.05)
+SOON = Trips(percent=50, calls=4, seconds=30, open_seconds=600)
+
+Later = Callable[[float], None]
+
+pytestmark = pytest.mark.usefixtures("later")
 
 
 async def request(breakers: Breakers, error: BaseException | None = None, *, begins: bool = False) -> None:
@@ -97,7 +102,7 @@ async def test_a_client_that_leaves_an_answer_half_way_has_seen_claude_answer() 
     assert list(breakers.states()) == [BreakerState(MODEL, "closed", 1, 0)]
 
 
-async def test_what_was_asked_before_it_opened_decides_nothing_afterwards() -> None:
+async def test_what_was_asked_before_it_opened_decides_nothing_afterwards(later: Later) -> None:
     breakers = Breakers(SOON)
     ends = asyncio.Event()
 
@@ -109,7 +114,7 @@ async def test_what_was_asked_before_it_opened_decides_nothing_afterwards() -> N
     await asyncio.sleep(0)
     for _ in range(SOON.calls):
         await request(breakers, OVERLOADED)
-    await asyncio.sleep(0.06)
+    later(600)
     async with breakers.passage(MODEL):
         ends.set()
         await asked_before
@@ -117,18 +122,20 @@ async def test_what_was_asked_before_it_opened_decides_nothing_afterwards() -> N
         assert breakers.refuses(MODEL)
 
 
-async def test_it_refuses_no_longer_when_a_probe_is_due_so_that_a_fallback_does_not_answer_for_ever() -> None:
+async def test_it_refuses_no_longer_when_a_probe_is_due_so_that_a_fallback_does_not_answer_for_ever(
+    later: Later,
+) -> None:
     breakers = await opened()
     assert breakers.refuses(MODEL)
-    await asyncio.sleep(0.06)
+    later(600)
     assert not breakers.refuses(MODEL)
     await request(breakers)
     assert state(breakers) == "closed"
 
 
-async def test_after_a_while_one_probe_decides_and_the_others_wait_outside() -> None:
+async def test_after_a_while_one_probe_decides_and_the_others_wait_outside(later: Later) -> None:
     breakers = await opened()
-    await asyncio.sleep(0.06)
+    later(600)
     async with breakers.passage(MODEL) as probe:
         assert breakers.refuses(MODEL)
         with pytest.raises(GatewayError, match="keeps failing"):
@@ -140,9 +147,9 @@ async def test_after_a_while_one_probe_decides_and_the_others_wait_outside() -> 
 
 
 @pytest.mark.parametrize("error", [OVERLOADED])
-async def test_a_probe_that_fails_closes_the_way_again(error: GatewayError) -> None:
+async def test_a_probe_that_fails_closes_the_way_again(error: GatewayError, later: Later) -> None:
     breakers = await opened()
-    await asyncio.sleep(0.06)
+    later(600)
     await request(breakers, error)
     assert state(breakers) == "open"
 
@@ -150,9 +157,9 @@ async def test_a_probe_that_fails_closes_the_way_again(error: GatewayError) -> N
 @pytest.mark.parametrize(
     "error", [asyncio.CancelledError(), GatewayError("rate_limit_error", "slow down", upstream=True)]
 )
-async def test_a_probe_without_a_verdict_leaves_its_place_to_the_next(error: BaseException) -> None:
+async def test_a_probe_without_a_verdict_leaves_its_place_to_the_next(error: BaseException, later: Later) -> None:
     breakers = await opened()
-    await asyncio.sleep(0.06)
+    later(600)
     await request(breakers, error)
     assert not breakers.refuses(MODEL)
     await request(breakers)

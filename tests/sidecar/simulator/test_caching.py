@@ -15,6 +15,7 @@ from sidecar.simulator.caching import PromptCache, Reading, effective_marks
 from sidecar.simulator.models import Model, find
 from sidecar.simulator.prompt import render
 from sidecar.simulator.simulator import Simulator
+from tests.support.gates import AN_HOUR, Gate
 
 BIG = "x" * 27_000
 """10,000 tokens."""
@@ -365,18 +366,19 @@ async def test_a_pre_warming_request_writes_and_answers_nothing(ask: Any) -> Non
     assert (await ask(messages=messages)).usage["cache_read_input_tokens"] == 10_004
 
 
-async def test_an_answer_that_has_not_begun_cannot_be_read(ask: Any, simulator: Simulator) -> None:
+async def test_an_answer_that_has_not_begun_cannot_be_read(ask: Any, simulator: Simulator, gate: Gate) -> None:
     arrived = asyncio.Event()
 
     def first(request: dict[str, Any]) -> bool:
         arrived.set()
         return True
 
-    simulator.when(first, Answer("late", first_byte_after=0.2), times=1)
+    simulator.when(first, Answer("late", first_byte_after=AN_HOUR), times=1)
     messages = [user(text(BIG, **SHORT))]
     late = asyncio.create_task(ask(messages=messages))
     await arrived.wait()
     assert (await ask(messages=messages)).usage["cache_read_input_tokens"] == 0
+    gate.open()
     assert (await late).usage["cache_creation_input_tokens"] == 10_004
 
 

@@ -212,8 +212,10 @@ def test_closing_cuts_what_is_being_answered() -> None:
     head = f"POST /v1/messages HTTP/1.1\r\nhost: s\r\nx-api-key: {DEFAULT_KEY}\r\nanthropic-version: 2026-10-21\r\n"
     with leave_nothing as connection:
         connection.sendall(f"{head}content-length: {len(payload)}\r\n\r\n".encode() + payload)
-        while b"content_block_delta" not in connection.recv(65536):
-            pass
+        received = b""
+        while b"content_block_delta" not in received:
+            received += (came := connection.recv(65536))
+            assert came, received
         running.close()
         running.close()
         while connection.recv(65536):
