@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from sidecar.conversation import Accepted, Edit, Line, Sent
+from sidecar.exchange import Json
 
 FORMAT: Final = 1
 
@@ -20,27 +21,30 @@ def encode_segment(positions: Iterable[Sent]) -> bytes:
     return b"[%b]" % b",".join(orjson.dumps(_sent(sent)) for sent in positions)
 
 
-def encode_head(line: Line, segments: int) -> bytes:
-    """Without segments all of the line stands in it."""
-    return orjson.dumps(
-        {
-            "format": FORMAT,
-            "segments": segments,
-            "sent": [] if segments else [_sent(sent) for sent in line.sent],
-            "positions": len(line.sent),
-            "project": line.project,
-            "client": line.client,
-            "session": line.session,
-            "holdout": line.holdout,
-            "references_off": line.references_off,
-            "thinking_off": line.thinking_off,
-            "last_message": line.last_message,
-            "turns": line.turns,
-            "renewed": {str(index): digest.hex() for index, digest in line.renewed.items()},
-            "requests": line.requests,
-        },
-        option=orjson.OPT_NON_STR_KEYS,  # of marks
-    )
+def head_of(line: Line, segments: int) -> Json:
+    """What the line is now, for `encode_head`. Without segments all of it stands there."""
+    return {
+        "format": FORMAT,
+        "segments": segments,
+        "sent": [] if segments else [*line.sent],
+        "positions": len(line.sent),
+        "project": line.project,
+        "client": line.client,
+        "session": line.session,
+        "holdout": line.holdout,
+        "references_off": line.references_off,
+        "thinking_off": line.thinking_off,
+        "last_message": line.last_message,
+        "turns": line.turns,
+        "renewed": {str(index): digest.hex() for index, digest in line.renewed.items()},
+        "requests": [*line.requests],
+    }
+
+
+def encode_head(head: Json) -> bytes:
+    """On any thread, however the line goes on meanwhile."""
+    told = {**head, "sent": [_sent(sent) for sent in head["sent"]]}
+    return orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS)  # of marks
 
 
 def segments_of(head: bytes) -> int:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
+from math import inf
 from typing import Final, NamedTuple, Protocol
 
 from sidecar import miss_causes
@@ -30,7 +31,7 @@ from sidecar.conversations import session_of
 from sidecar.economy.breakpoints import can_be_marked
 from sidecar.exchange import Exchange
 from sidecar.holdout import in_holdout
-from sidecar.line_format import decode_line, encode_head, encode_segment, segments_of
+from sidecar.line_format import decode_line, encode_head, encode_segment, head_of, segments_of
 from sidecar.prompt import Prompt
 from sidecar.random_ids import random_id
 
@@ -42,6 +43,8 @@ MOST_LINES: Final = 2_000
 KEPT_SECONDS: Final = 14 * 24 * 3600
 """A conversation that nobody went on with for so long is forgotten."""
 LINES_A_GROUP: Final = 16
+WRITTEN_AGAIN_SECONDS: Final = 24 * 3600
+"""How often the store is told of a group in which nothing changed, so that it keeps it."""
 ANSWERS_LOOKED_AT: Final = 4
 MOST_ASKED: Final = 20_000
 """Keys of which it is remembered that the store was asked."""
@@ -82,6 +85,8 @@ class ConversationMemory:
         """The keys that lead to a line."""
         self._asked: set[str] = set()
         """Keys that the store was asked for."""
+        self._written: dict[str, float] = {}
+        """When the store was last told of a group as it is, in epoch seconds."""
         self._segments: dict[str, int] = {}
         """How many segments of a line the store has."""
         self._weights: dict[str, int] = {}
@@ -232,10 +237,12 @@ class ConversationMemory:
         self._lines.move_to_end(line.id)
         for key in keys:
             group = self._groups.setdefault(key, [])
-            if line.id in group:
-                group.remove(line.id)
-            group.append(line.id)
-            del group[:-LINES_A_GROUP]
+            if group[-1:] != [line.id]:
+                if line.id in group:
+                    group.remove(line.id)
+                group.append(line.id)
+                del group[:-LINES_A_GROUP]
+                self._written.pop(key, None)
             self._keys.setdefault(line.id, set()).add(key)
         while len(self._lines) > MOST_LINES or (self._bytes > MOST_BYTES and len(self._lines) > 1):
             self._forget(next(iter(self._lines)))
@@ -247,6 +254,7 @@ class ConversationMemory:
         self._segments.pop(line_id, None)
         for key in self._keys.pop(line_id, ()):
             self._asked.discard(key)
+            self._written.pop(key, None)
             group = [other for other in self._groups.pop(key, ()) if other != line_id]
             if group:
                 self._groups[key] = group
@@ -264,9 +272,11 @@ class ConversationMemory:
             put(f"segment/{line.id}/{segments}", partial(encode_segment, line.sent[start:]))
             segments += 1
         self._segments[line.id] = segments
-        put(f"line/{line.id}", encode_head(line, segments))
+        put(f"line/{line.id}", partial(encode_head, head_of(line, segments)))
         for key in keys:
-            put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode())
+            if line.last_used >= self._written.get(key, -inf) + WRITTEN_AGAIN_SECONDS:
+                self._written[key] = line.last_used
+                put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode())
 
     def _take_in(self, read: _Read) -> None:
         if len(self._asked) > MOST_ASKED:

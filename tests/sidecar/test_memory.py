@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar.conversation import texts_of, with_texts
 from sidecar.exchange import Exchange, Usage
-from sidecar.line_format import decode_line, encode_head, encode_segment
+from sidecar.line_format import decode_line, encode_head, encode_segment, head_of
 from sidecar.memory import ConversationMemory
 from tests.support.exchanges import an_exchange
 
@@ -325,12 +325,38 @@ def test_a_short_conversation_is_one_entry_until_it_goes_on() -> None:
     assert sum(key.startswith("segment/") for key in shelf) == 2
 
 
+def test_the_store_is_told_of_a_group_when_it_changes_and_once_a_day() -> None:
+    shelf = LateShelf()
+    memory = ConversationMemory(shelf)
+
+    def groups_told(now: float, *texts: str) -> int:
+        shelf.waiting.clear()
+        turn(memory, talk(*texts), now=now)
+        return sum(key.startswith("group/") for key, _ in shelf.waiting)
+
+    assert groups_told(1_000.0, "task") == 1, "by its first words"
+    assert groups_told(2_000.0, "task", "one", "more") == 1, "by the answer that is new"
+    assert groups_told(88_000.0, "task", "one", "more", "two", "more") == 2, "by its first words once more"
+    assert groups_told(89_000.0, "task", "one", "else") == 2, "of the fork, by all that leads there"
+
+
+def test_a_head_is_written_as_the_line_was() -> None:
+    shelf = LateShelf()
+    memory = ConversationMemory(shelf)
+    turn(memory, talk("task"))
+    (_, head), *_ = shelf.waiting
+    turn(memory, talk("task", "answer", "more"))
+    assert not isinstance(head, bytes)
+    told = orjson.loads(head())
+    assert (told["positions"], len(told["sent"]), len(told["requests"])) == (1, 1, 1)
+
+
 def test_a_line_is_read_back_as_it_was_written() -> None:
     memory = ConversationMemory()
     turn(memory, talk("task", system="s"), edit=" [cut]")
     turn(memory, talk("task", "answer", "more", system="s"))
     [line] = memory._lines.values()
-    assert decode_line(line.id, encode_head(line, 1), [encode_segment(line.sent)]) == line
+    assert decode_line(line.id, encode_head(head_of(line, 1)), [encode_segment(line.sent)]) == line
 
 
 def test_a_line_that_went_on_before_it_was_written_is_read_back_whole() -> None:
