@@ -13,7 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
-import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,10 @@ from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
 from tests.support.command_line import SETTING_NAMES, Ran, cgw
+from tests.support.gates import AN_HOUR, Gate
 from tests.support.lived_in import furnish
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 termios = pytest.importorskip("termios", reason="drives POSIX signals and terminals")
 
@@ -149,6 +152,14 @@ def get(url: str) -> dict[str, Any]:
     return told
 
 
+def refuses(url: str) -> bool:
+    try:
+        get(f"{url}/health")
+    except urllib.error.URLError:
+        return True
+    return False
+
+
 def ask(url: str, key: str, model: str = "sonnet") -> http.client.HTTPResponse:
     request = urllib.request.Request(
         f"{url}/v1/chat/completions",
@@ -214,8 +225,7 @@ def test_a_bad_setting_is_one_sentence_and_ends_with_2(user: User) -> None:
 
 
 def test_a_sidecar_that_would_ask_itself_does_not_start(user: User) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = str(sock.getsockname()[1])
+    port = str(free_port())
     ran = user.cgw("up", "--headless", "--port", port, ANTHROPIC_BASE_URL=f"http://localhost:{port}")
     assert ran.code == 1
     assert "which is this sidecar itself" in one_sentence(ran.err)
@@ -348,13 +358,15 @@ def test_a_killed_sidecar_is_forgotten_and_another_one_starts(user: User) -> Non
     assert user.is_running()
 
 
-def test_stopping_waits_for_the_answer_in_flight(user: User, claude: RunningSimulator) -> None:
-    claude.simulator.script(Answer("worth waiting for", first_byte_after=2.0))
-    with user.running("up", "--headless", "--port", "0") as (process, url), ThreadPoolExecutor(1) as pool:
+def test_stopping_waits_for_the_answer_in_flight(user: User, claude: RunningSimulator, gate: Gate) -> None:
+    claude.simulator.script(Answer("worth waiting for", first_byte_after=AN_HOUR))
+    with user.running("up", "--headless", "--port", "0") as (process, url), ThreadPoolExecutor(2) as pool:
         answer = pool.submit(say_hello, url, (user.home / "gateway_key").read_text())
-        while get(f"{url}/health")["in_flight"] == 0:
-            time.sleep(0.02)
-        assert user.cgw("down").code == 0
+        until(lambda: claude.simulator.ledger.messages)
+        down = pool.submit(user.runs, "down")
+        until(lambda: refuses(url), "its end")
+        gate.open()
+        assert down.result().code == 0
         assert answer.result() == "worth waiting for"
         assert process.wait(GIVE_UP_SECONDS) == 0
 

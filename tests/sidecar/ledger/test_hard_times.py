@@ -6,7 +6,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.ledger.database import Database
-from sidecar.ledger.journal import Journal
-from sidecar.ledger.writer import LedgerWriter
+from sidecar.ledger.journal import FILE_NAME, Journal
+from sidecar.ledger.writer import INTERVAL, LedgerWriter
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of Unix")
 
@@ -90,6 +90,12 @@ def stored_ids(home: Path) -> list[int]:
         return [int(found) for (found,) in connection.execute("SELECT id FROM ledger_requests ORDER BY id")]
 
 
+def is_stored(home: Path, number: int) -> bool:
+    with closing(sqlite3.connect(home / "ledger.sqlite3", timeout=30)) as connection:
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ledger_requests'").fetchone()
+        return bool(found[0]) and stored_ids(home)[-1:] >= [number]
+
+
 def journaled_ids(home: Path) -> list[int]:
     journal = Journal.open(home)
     found = [int(one.id) for one in journal.oldest(10**6).rows]
@@ -97,10 +103,14 @@ def journaled_ids(home: Path) -> list[int]:
     return found
 
 
+def test_a_row_waits_less_than_a_second() -> None:
+    assert INTERVAL < 1
+
+
 def test_a_killed_gateway_loses_at_most_what_was_added_just_before(tmp_path: Path) -> None:
     with gateway_under_load(tmp_path) as gateway:
         settled = read_rows(gateway, 500)
-        time.sleep(2)  # the rows so far are older than a second when it dies; it goes on adding others meanwhile
+        until(lambda: is_stored(tmp_path, settled))  # it goes on adding others meanwhile
         gateway.kill()
         gateway.wait()
     stored = stored_ids(tmp_path)
@@ -112,11 +122,12 @@ def test_what_a_gateway_had_to_keep_at_home_survives_its_death(tmp_path: Path) -
     with gateway_under_load(tmp_path) as gateway:
         read_rows(gateway, 1)
         with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", timeout=30, isolation_level=None)) as other:
-            while not other.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ledger_savings'").fetchone()[0]:
-                time.sleep(0.01)
+            table = "SELECT count(*) FROM sqlite_master WHERE name = 'ledger_savings'"
+            until(lambda: other.execute(table).fetchone()[0])
             other.execute("BEGIN EXCLUSIVE")
             settled = read_rows(gateway, 500)
-            time.sleep(3)
+            journal = tmp_path / FILE_NAME.format(number=1)
+            until(lambda: journal.exists() and f'"{settled:09}"'.encode() in journal.read_bytes())
             gateway.kill()
             gateway.wait()
             other.rollback()
