@@ -69,7 +69,7 @@ def marker_in_arguments() -> GatewayError:
 
 def guard_of(exchange: Exchange) -> Guard | None:
     """The guard that the answer needs; None where the prompt carries no markers, so that most cost nothing."""
-    if exchange.prompt is None:
+    if exchange.prompt is None or not exchange.prompt.edited:
         return None
     acted = {saving.layer for saving in exchange.prompt.savings()}
     layers = [layer for layer in MARKERS if layer in acted]

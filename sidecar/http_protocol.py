@@ -28,6 +28,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._heard = 0.0
         """When the application last heard of the body, in the loop's seconds."""
         self._head_bytes = 0
+        self._in_head = False
+        """Whether a head has begun that is not complete."""
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,6 +42,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._in_head:  # most come whole
+            self._wait_for_head()
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > http_heads.HEAD_BYTES:
@@ -47,7 +51,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
-        self._wait_for_head()
+        self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -98,6 +102,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(http_heads.TOO_SLOW)
 
     def _head_came(self) -> None:
+        self._in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
