@@ -6,10 +6,13 @@ SQLite runs in WAL mode with synchronous=NORMAL: whatever was committed survives
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import batched, chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
@@ -36,6 +39,11 @@ LOCK_TIMEOUT = "1s"
 """How long a write waits for a locked table of PostgreSQL."""
 SCHEMA_LOCK = 0x6367_772D_6C65_6467
 """The key of PostgreSQL's advisory lock around a migration: "cgw-ledg"."""
+
+ROWS: Final = 64
+"""Of one statement in SQLite at most. For each statement the driver gives the interpreter away and takes it back, and
+the event loop with it."""
+_VALUES: Final = re.compile(r"(?<=VALUES )(\([?, ]+\))")
 
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 
@@ -165,10 +173,12 @@ class Database:
         return str(postgresql.insert(table).on_conflict_do_nothing().compile(self._engine))
 
     def _insert(self, connection: Connection, statement: str, table: Table, records: Iterable[tuple[Any, ...]]) -> None:
-        """By the driver's own `executemany`: a third of the cost of SQLAlchemy's, and it runs beside the requests."""
-        parameters: list[Any] = list(records)
-        if self.kind == "postgresql":
-            parameters = [dict(zip(table.columns.keys(), record, strict=True)) for record in parameters]
+        """By the driver itself: a third of the cost of SQLAlchemy's, and it runs beside the requests."""
+        if self.kind == "sqlite":
+            for some in batched(records, ROWS):
+                connection.exec_driver_sql(_of_rows(statement, len(some)), (*chain.from_iterable(some),))
+            return
+        parameters = [dict(zip(table.columns.keys(), record, strict=True)) for record in records]
         if parameters:
             connection.exec_driver_sql(statement, parameters)
 
@@ -176,6 +186,13 @@ class Database:
         cause = getattr(error, "orig", None) or error
         reason = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
         return LedgerUnavailableError(f"the ledger in {self.where} cannot be used: {reason}")
+
+
+@lru_cache(2 * ROWS)
+def _of_rows(statement: str, rows: int) -> str:
+    """The insertion of one row as one of so many."""
+    before, one, behind = _VALUES.split(statement)
+    return f"{before}{', '.join([one] * rows)}{behind}"
 
 
 def _sqlite_engine(url: URL) -> Engine:

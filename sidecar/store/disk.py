@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import lru_cache
+from itertools import batched, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,13 +48,17 @@ LIST: Final = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text' AND 
 
 WRITE: Final = """
     INSERT INTO Cache (key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value)
-    VALUES (?, 1, ?, ?, ?, 0, NULL, 0, 1, NULL, ?)
+    VALUES {}
     ON CONFLICT (key, raw) DO UPDATE SET
         (store_time, expire_time, access_time, access_count, size, mode, filename, value)
         = (excluded.store_time, excluded.expire_time, excluded.access_time, 0, 0, 1, NULL, excluded.value)
 """
+ROW: Final = "(?, 1, ?, ?, ?, 0, NULL, 0, 1, NULL, ?)"
 """What diskcache's own `set` does in three statements, for each value apart; a value never has a file of its own (see
-`RawDisk`), so there is none to remove."""
+`RawDisk`), so there is none to remove. Many rows are one statement: for each of them SQLite would give the interpreter
+away and take it back, and the event loop with it."""
+ROWS: Final = 64
+"""In one statement at most."""
 
 SETTINGS: Final = {
     "eviction_policy": "least-recently-used",
@@ -102,9 +108,10 @@ class DiskStore:
             if self._known is not None:
                 self._known.add(key for key, _, _ in fitting)
             now = time.time()
-            rows = [(key, now, now + ttl_seconds, now, sqlite3.Binary(value)) for key, value, ttl_seconds in fitting]
             with cache.transact():
-                cache._con.executemany(WRITE, rows)  # noqa: SLF001
+                for some in batched(fitting, ROWS):
+                    rows = [(key, now, now + seconds, now, sqlite3.Binary(value)) for key, value, seconds in some]
+                    cache._con.execute(_writing(len(rows)), [*chain.from_iterable(rows)])  # noqa: SLF001
             self._clear(cache, sum(len(value) for _, value, _ in fitting))
 
         if fitting:
@@ -213,6 +220,11 @@ class DiskStore:
         cache, self._cache = self._cache, None
         if cache is not None:
             cache.close()
+
+
+@lru_cache(ROWS)
+def _writing(rows: int) -> str:
+    return WRITE.format(", ".join([ROW] * rows))
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL: Final = 0.25
 """Seconds a write waits: what is written again by then is written once."""
-AT_ONCE: Final = 32
+AT_ONCE: Final = 64
 """Writes in one transaction; who reads waits for no more."""
 MOST_WAITING: Final = 1000
 MOST_BYTES: Final = 64 * 1024 * 1024
