@@ -26,8 +26,8 @@ GROWN: Final = 0.1
 SHARE: Final = 0.04
 """Of the time, that lessons may take: a long prompt is counted for as long as ten requests take, and a crowd of
 conversations has hardly more to teach than one."""
-SHORTEST_REST: Final = 0.05
-"""Seconds between two lessons, however short they were."""
+SHORTEST_REST: Final = 0.2
+"""Seconds between two lessons, however short they were: each is a trip to another thread."""
 LONGEST_REST: Final = 1.0
 PIECE: Final = 0.005
 """Seconds that are worked at a time: a megabyte takes 150 ms, which ten requests would wait for on one core."""
