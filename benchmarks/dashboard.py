@@ -1,8 +1,9 @@
 """What the dashboard costs, and how fast it is.
 
-    python benchmarks/dashboard.py [--part start,keys,rows,soak,beside] [--seconds 20] [--requests 72000]
+    python benchmarks/dashboard.py [--part start,up,keys,rows,soak,beside] [--seconds 20] [--requests 72000]
 
 - start: from the start of `cgw tui` in a terminal of 120x40 to its first picture, and to the first one with figures
+- up: the same from the start of `cgw up`, which starts a sidecar too: with a new home, and with the home of before
 - keys: from a key press to the end of the drawing that shows what it did, while 200 requests a second are shown
 - rows: a table of 100,000 requests: opened, scrolled, filtered, sorted
 - soak: memory of dashboard and sidecar while requests pass, more of them than the table keeps
@@ -41,6 +42,7 @@ BESIDE_ROUNDS = 8
 BESIDE_SECONDS = 5.0
 BESIDE_A_SECOND = 20
 GIVE_UP_SECONDS = 120.0
+STARTS = 7
 INSIDE = Path(__file__).with_name("watched_dashboard.py")
 
 
@@ -154,24 +156,52 @@ def part_start(args: argparse.Namespace, folder: Path) -> None:
     with stage(folder / "start") as (child, url, key):
         told(child, 40, 100)
         time.sleep(3)
-        whole: dict[str, list[float]] = {"first picture": [], "with figures": [], "processor time": []}
-        for _ in range(7):
-            begun = time.perf_counter()
-            with terminal(sys.executable, "-m", "sidecar", "tui", "--url", url, environ={"ADMIN_API_KEY": key}) as (
-                dashboard,
-                written,
-            ):
-                for name, words in (("first picture", b"Saved today"), ("with figures", b"spent")):
-                    while words not in written():
-                        if time.perf_counter() - begun > GIVE_UP_SECONDS:
-                            raise SystemExit(f"{words!r} never came: {written()[-2000:]!r}")
-                        time.sleep(0.002)
-                    whole[name].append(time.perf_counter() - begun)
-                whole["processor time"].append(cpu(dashboard.pid))
-        for name, seconds in whole.items():
-            print(
-                f"  {name:<28} best {min(seconds):.2f} median {statistics.median(seconds):.2f} max {max(seconds):.2f}"
-            )
+        whole: dict[str, list[float]] = {}
+        for _ in range(STARTS):
+            _started(whole, ("tui", "--url", url), {"ADMIN_API_KEY": key})
+        _tell_starts(whole)
+
+
+def part_up(args: argparse.Namespace, folder: Path) -> None:
+    from sidecar.simulator.server import RunningSimulator
+
+    print("start of `cgw up`, seconds")
+    with RunningSimulator() as claude:
+        environ = {"ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": claude.api_key}
+        for told, homes in (
+            ("new", [folder / f"up-{number}" for number in range(STARTS)]),
+            ("known", [folder / "up-0"] * STARTS),
+        ):
+            whole: dict[str, list[float]] = {}
+            for home in homes:
+                theirs = {**environ, "CGW_HOME": str(home)}
+                _started(whole, ("up", "--port", "0"), theirs)
+                subprocess.run(
+                    [sys.executable, "-m", "sidecar", "down"],
+                    stdout=subprocess.DEVNULL,
+                    env={**os.environ, **theirs},
+                    check=True,
+                )
+            print(f"  a {told} home")
+            _tell_starts(whole)
+
+
+def _started(whole: dict[str, list[float]], command: Sequence[str], environ: dict[str, str]) -> None:
+    """The moments of one start. Processor time is that of the dashboard's own process."""
+    begun = time.perf_counter()
+    with terminal(sys.executable, "-m", "sidecar", *command, environ=environ) as (dashboard, written):
+        for name, words in (("first picture", b"Saved today"), ("with figures", b"spent")):
+            while words not in written():
+                if time.perf_counter() - begun > GIVE_UP_SECONDS:
+                    raise SystemExit(f"{words!r} never came: {written()[-2000:]!r}")
+                time.sleep(0.002)
+            whole.setdefault(name, []).append(time.perf_counter() - begun)
+        whole.setdefault("processor time", []).append(cpu(dashboard.pid))
+
+
+def _tell_starts(whole: dict[str, list[float]]) -> None:
+    for name, seconds in whole.items():
+        print(f"  {name:<28} best {min(seconds):.2f} median {statistics.median(seconds):.2f} max {max(seconds):.2f}")
 
 
 def part_keys(args: argparse.Namespace, folder: Path) -> None:
@@ -325,7 +355,14 @@ async def _load(session: aiohttp.ClientSession, url: str, seconds: float) -> lis
     return taken
 
 
-PARTS = {"start": part_start, "keys": part_keys, "rows": part_rows, "soak": part_soak, "beside": part_beside}
+PARTS = {
+    "start": part_start,
+    "up": part_up,
+    "keys": part_keys,
+    "rows": part_rows,
+    "soak": part_soak,
+    "beside": part_beside,
+}
 
 
 def main() -> None:
