@@ -255,6 +255,8 @@ class Settings(BaseSettings):
     """Web pages that may send requests, by origin (`https://chat.example`). All others are refused."""
     max_body_bytes: Count = 64 * 1024 * 1024
     """Largest request taken; more is a 413."""
+    min_body_rate: Annotated[int, Field(ge=0)] = 1_000
+    """Bytes a second that a request's body must come with after its first minute; slower is a 408, 0 takes any."""
     max_in_flight: Count = 256
     """Most requests answered at one time; more get a 503."""
     keep_bodies: Annotated[int, Field(ge=0)] = 50

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, cast
 
 import orjson
@@ -25,7 +26,9 @@ from sidecar.projects.project import Project, check_model
 from sidecar.stretch import Stretch
 
 BODY_SECONDS = 60.0
-"""How long a body may pause on its way here."""
+"""How long a body may pause on its way here; and how long it may come as slowly as it likes."""
+BODY_RATE = 1_000
+"""Bytes a second that it has to come with from then on, where the settings do not say otherwise."""
 
 ADMIN_BODY_BYTES = 64 * 1024
 """Of what the owner's routes take: a switch or two."""
@@ -34,6 +37,7 @@ ADMIN_BODY_BYTES = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
     max_body_bytes: int = 64 * 1024 * 1024
+    min_body_rate: int = BODY_RATE
     max_in_flight: int = 256
     ping_seconds: float = 10.0
     allowed_hosts: Sequence[str] = ()
@@ -94,7 +98,7 @@ class Intake:
             raise _too_many(at_work)
         self._coming += 1
         try:
-            body = await read_body(request, self.limits.max_body_bytes)
+            body = await read_body(request, self.limits.max_body_bytes, self.limits.min_body_rate)
         finally:
             self._coming -= 1
         received = time.perf_counter()
@@ -220,9 +224,9 @@ MOST_DIGITS = 18
 """Of a length; Python itself reads no number of thousands of digits."""
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises GatewayError: 413 as soon as it is known to be too large, 415 for a compressed one, 408
-    for one that does not go on."""
+async def read_body(request: Request, limit: int, rate: int = BODY_RATE) -> bytes:
+    """The whole body. `rate` is in bytes a second, 0 for any. Raises GatewayError: 413 as soon as it is known to be too
+    large, 415 for a compressed one, 408 for one that does not go on or drips."""
     told = dict(request.scope["headers"])
     encoding = told.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding.lower() != "identity":
@@ -237,9 +241,9 @@ async def read_body(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     receive = cast("Callable[[], Coroutine[Any, Any, Message]]", request.receive)
     chunks: list[bytes] = []
-    size = 0
+    size, begun, patience = 0, 0.0, BODY_SECONDS
     try:
-        while (message := await within(BODY_SECONDS, receive()))["type"] == "http.request":
+        while (message := await within(patience, receive()))["type"] == "http.request":
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > limit:
@@ -247,8 +251,14 @@ async def read_body(request: Request, limit: int) -> bytes:
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return chunk if len(chunks) == 1 else b"".join(chunks)
+            now = monotonic()
+            begun = begun or now
+            left = begun + BODY_SECONDS + size / rate - now if rate else BODY_SECONDS
+            if left <= 0:
+                raise _too_slow(size, now - begun, rate)
+            patience = min(BODY_SECONDS, left)
     except TimeoutError as error:
-        raise _too_slow() from error
+        raise _silent() if patience == BODY_SECONDS else _too_slow(size, monotonic() - begun, rate) from error
     raise ClientDisconnect
 
 
@@ -274,7 +284,17 @@ def _too_many(in_flight: int) -> GatewayError:
     )
 
 
-def _too_slow() -> GatewayError:
+def _too_slow(size: int, seconds: float, rate: int) -> GatewayError:
+    return GatewayError(
+        "timeout_error",
+        f"The request's body comes too slowly: {size:,} bytes in {seconds:.0f} s. {rate:,} a second are the least "
+        "(MIN_BODY_RATE).",
+        status=408,
+        code="request_timeout",
+    )
+
+
+def _silent() -> GatewayError:
     return GatewayError(
         "timeout_error",
         f"Nothing of the request's body came for {BODY_SECONDS:.0f} s.",

@@ -336,6 +336,7 @@ async def sidecar_app(
             meters.limiter,
             limits=ListenerLimits(
                 settings.max_body_bytes,
+                settings.min_body_rate,
                 settings.max_in_flight,
                 settings.ping_seconds,
                 allowed_hosts=settings.allowed_hosts,

@@ -56,6 +56,7 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("ALLOWED_HOSTS", "tunnel.example, 10.0.0.9", ("tunnel.example", "10.0.0.9")),
     ("ALLOWED_ORIGINS", "https://chat.example", ("https://chat.example",)),
     ("MAX_BODY_BYTES", "1000", 1000),
+    ("MIN_BODY_RATE", "0", 0),
     ("MAX_IN_FLIGHT", "8", 8),
     ("KEEP_BODIES", "0", 0),
     ("DASHBOARD_ROWS", "100000", 100_000),
