@@ -141,7 +141,7 @@ def test_usage_is_a_table_with_a_total(user: User) -> None:
 def test_usage_says_what_went_wrong_and_what_is_an_estimate(user: User) -> None:
     user.keep(spent("1", status=529), spent("1", status=499, cancelled=True, estimated=True))
     out = user.cgw("usage").out
-    assert "2 of 2 requests ended in an error." in out
+    assert "1 of 2 requests ended in an error." in out
     assert "1 of 2 requests were left by their client." in out
     assert "1 of 2 requests are estimates" in out
 
