@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.conversation import LIFETIME_SECONDS, Accepted, Lifetime, Line
 
@@ -24,8 +23,7 @@ LOOKED_AT: Final = 12
 """Requests: the work must not grow with a conversation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One cached prefix."""
 
     until: int
@@ -61,22 +59,23 @@ def _after(one: Accepted, known: dict[int, Entry] | None, tokens_at: TokensAt) -
     """The entries once `one` was answered; `known` is None where nobody knows what there was before."""
     if not (one.read or one.written_5m or one.written_1h):
         return {}
+    now, most, end = one.now, one.read * TOLERANCE, one.until
     found = {
         until: entry
         for until, entry in (known or {}).items()
-        if one.now < entry.expires and entry.tokens <= one.read * TOLERANCE and until <= one.until
+        if now < entry.expires and entry.tokens <= most and until <= end
     }
-    hit = max(found, default=0)
-    for until, entry in found.items():
-        if until == hit or until - 1 in one.marks:
-            found[until] = Entry(until, entry.tokens, entry.ttl, one.now + LIFETIME_SECONDS[entry.ttl])
+    refreshed = {until for index in one.marks if (until := index + 1) in found}
+    for until in {*refreshed, max(found)} if found else ():
+        _, tokens, lifetime, _ = found[until]
+        found[until] = Entry(until, tokens, lifetime, now + LIFETIME_SECONDS[lifetime])
     for index, ttl in one.marks.items():
-        if index + 1 in found:
+        if (until := index + 1) in refreshed:
             continue
-        tokens = tokens_at(index + 1)
+        tokens = tokens_at(until)
         if known is None or tokens * TOLERANCE >= one.read:
-            lifetime: Lifetime = "1h" if ttl == "1h" else "5m"
-            found[index + 1] = Entry(index + 1, tokens, lifetime, one.now + LIFETIME_SECONDS[lifetime])
+            lifetime = "1h" if ttl == "1h" else "5m"
+            found[until] = Entry(until, tokens, lifetime, now + LIFETIME_SECONDS[lifetime])
     return found
 
 
