@@ -71,29 +71,24 @@ def written(request: Json, before: Written | None = None) -> Written:
 
 def _row(items: list[Any], before: Row | None) -> Row:
     runs = _known_runs(items, before) if before is not None else []
-    start = runs[-1].end if runs else 0
-    told: list[bytes] = [b""] if start else []
-    size = 0
-    for begin in range(start, len(items), ITEMS):
+    for begin in range(runs[-1].end if runs else 0, len(items), ITEMS):
         some = items[begin : begin + ITEMS]
-        told.append(orjson.dumps(some)[1:-1])
-        size += len(told[-1])
-        if size >= RUN_BYTES or begin + ITEMS >= len(items):
-            runs.append(Run(b",".join(told), begin + len(some)))
-            told, size = [b""], 0
+        told = orjson.dumps(some)[1:-1]
+        runs.append(Run(b",%b" % told if begin else told, begin + len(some)))
     return Row(items, runs)
 
 
 def _known_runs(items: list[Any], before: Row) -> list[Run]:
-    """The leading runs of which every item is here again. A short one at the end grows with what comes behind it."""
-    differing = (at for at, same in enumerate(map(is_, items, before.items)) if not same)
-    first = next(
-        (at for at in differing if not _is_same(items[at], before.items[at])), min(len(items), len(before.items))
-    )
-    known = before.runs[: bisect_right(before.runs, first, key=_end)]
-    if known and len(known[-1].told) < RUN_BYTES:
-        known.pop()
-    return known
+    """The leading runs of which every item is here again, the last short ones as one."""
+    both = min(len(items), len(before.items))
+    others = (at for at, same in enumerate(map(is_, items, before.items)) if not same)
+    same = next((at for at in others if not _is_same(items[at], before.items[at])), both)
+    known = before.runs[: bisect_right(before.runs, same, key=_end)]
+    end, told = 0, b""
+    while known and len(known[-1].told) + len(told) < RUN_BYTES:
+        run = known.pop()
+        end, told = end or run.end, run.told + told
+    return [*known, Run(told, end)] if end else known
 
 
 def _is_same(one: object, other: object) -> bool:
