@@ -389,16 +389,16 @@ async def serve(
     addon_files: Sequence[Path] = (),
     on_ready: Callable[[], None] | None = None,
     read: Callable[[], Settings] | None = None,
-    restart: Asked | None = None,
+    restart: Callable[[int], Awaitable[Json]] | None = None,
     successor_ended: Callable[[], Awaitable[None]] | None = None,
-    takes_over: bool = False,
+    takes_over: int | None = None,
     reload_on_hangup: bool = False,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then lets answers in flight finish for up to `DRAIN_SECONDS`.
 
-    `read` reads the settings anew; `restart` returns once another process answers on `sock`, and this one then ends
-    with its last answer, or soon after the other one, which `successor_ended` waits for. `takes_over` says that this
-    one is such another.
+    `read` reads the settings anew; `restart` is given the port of our interceptor (0 without one) and returns once
+    another process answers on `sock`, and this one then ends with its last answer, or soon after the other one, which
+    `successor_ended` waits for. `takes_over` is that port where this one is such another.
 
     Raises StartError, InterceptorError or UserFileError, each with one sentence for the user.
     """
@@ -428,7 +428,7 @@ async def serve(
             assert restart is not None
             for listener in app.state.on_followed:  # for a moment both take what comes
                 listener()
-            told = await restart()
+            told = await restart(interceptor.port if interceptor is not None else 0)
             server.drain_seconds = HANDED_OVER_SECONDS
             server.should_exit = True
             if successor_ended is not None:

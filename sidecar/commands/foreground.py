@@ -62,8 +62,8 @@ def run(
     ):
         handover = Handover(home, claim, sock, arguments)
 
-        async def restart() -> Json:
-            told = await handover.start()
+        async def restart(intercept_port: int) -> Json:
+            told = await handover.start(intercept_port)
             let_go_of_stdin()
             return told
 
@@ -93,7 +93,7 @@ def run(
                     read=read,
                     restart=None if sys.platform == "win32" else restart,
                     successor_ended=handover.successor_ended,
-                    takes_over=inheritance is not None,
+                    takes_over=inheritance.intercept_port if inheritance is not None else None,
                     reload_on_hangup=sys.platform != "win32" and not on_a_terminal(),
                 )
             )

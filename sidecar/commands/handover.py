@@ -31,19 +31,20 @@ LOOK_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """The file descriptors that an earlier process leaves."""
+    """What an earlier process leaves: two file descriptors, and the port of its interceptor (0 without one)."""
 
     sock: int
     lock: int
+    intercept_port: int
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """`3:5`. Raises ValueError."""
-        sock, lock = text.split(":")
-        return cls(int(sock), int(lock))
+        """`3:5:4344`. Raises ValueError."""
+        sock, lock, intercept_port = text.split(":")
+        return cls(int(sock), int(lock), int(intercept_port))
 
     def __str__(self) -> str:
-        return f"{self.sock}:{self.lock}"
+        return f"{self.sock}:{self.lock}:{self.intercept_port}"
 
     def listening_socket(self) -> socket.socket:
         os.set_inheritable(self.sock, False)
@@ -65,12 +66,13 @@ class Handover:
         self._starting = asyncio.Lock()
         self.successor: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> Json:
-        """Returns once it answers. Raises GatewayError (500) where it does not; then nothing has changed."""
+    async def start(self, intercept_port: int) -> Json:
+        """`intercept_port` is where our interceptor listens, 0 without one: a free port that it took stays the same.
+        Returns once the successor answers. Raises GatewayError (500) where it does not; then nothing has changed."""
         async with self._starting:
             if self.successor is not None:
                 raise GatewayError("api_error", "A restart is under way already.", status=409, code="restarting")
-            child = self._spawn()
+            child = self._spawn(intercept_port)
             if not await self._answers(child):
                 raise GatewayError(
                     "api_error",
@@ -98,8 +100,8 @@ class Handover:
             signal.signal(number, lambda told, _: child.send_signal(told))
         return child.wait()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        inheritance = Inheritance(self._sock.fileno(), self._claim.descriptor)
+    def _spawn(self, intercept_port: int) -> subprocess.Popen[bytes]:
+        inheritance = Inheritance(self._sock.fileno(), self._claim.descriptor, intercept_port)
         command = [sys.executable, "-m", "sidecar", "up", "--headless", f"--inherit={inheritance}", *self._arguments]
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
             command,

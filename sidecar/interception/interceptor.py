@@ -82,11 +82,14 @@ def leads_through(proxy: str | None, port: int) -> bool:
 class Interceptor:
     """One interceptor in front of one sidecar, alive while `running()` is."""
 
-    def __init__(self, settings: Settings, home: Home, *, key: str, sidecar_url: str, takes_over: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, home: Home, *, key: str, sidecar_url: str, takes_over: int | None = None
+    ) -> None:
         """`key` is the gateway's. Raises InterceptorError when the port is taken, or leads in a circle. It may be taken
-        where this one `takes_over` from one that is about to end."""
-        waits = takes_over and settings.intercept_port
-        self.port = settings.intercept_port if waits else free_port(settings.intercept_port)
+        where this process takes over from one that is about to end: `takes_over` is the port of its interceptor, which
+        stays the same where any would do, or 0 where it had none."""
+        waited_for = 0 if takes_over is None else settings.intercept_port or takes_over
+        self.port = waited_for or free_port(settings.intercept_port)
         self.url = f"http://{LISTEN_HOST}:{self.port}"
         if leads_through(settings.upstream_proxy, self.port):
             raise InterceptorError(

@@ -31,7 +31,6 @@ from sidecar.simulator.answers import Answer
 from sidecar.simulator.catalogue import model_info
 from sidecar.simulator.models import MODELS
 from sidecar.simulator.server import RunningSimulator
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 
@@ -144,7 +143,7 @@ def test_a_stream_through_it_outlives_the_signal_and_nothing_stays_behind(home: 
 
 
 def test_a_restart_moves_it_to_the_new_process_and_ends_no_stream(home: Path, claude: RunningSimulator) -> None:
-    with up(home, claude, "--intercept", "--intercept-port", str(free_port())) as (_, url):
+    with up(home, claude, "--intercept", "--intercept-port", "0") as (_, url):
         told = interceptor_of(url)
         claude.simulator.script(Answer("many words " * 20, silent_after=6, silence=6.0))
         with streamed(home, told) as lines:

@@ -75,6 +75,21 @@ def test_a_port_that_is_taken_is_told_of_before_anything_starts() -> None:
         free_port(taken.getsockname()[1])
 
 
+def test_one_that_takes_over_waits_for_the_port_of_the_one_before_where_any_would_do(tmp_path: Path) -> None:
+    def port(wanted: int, takes_over: int | None) -> int:
+        settings, url = Settings(intercept_port=wanted), "http://127.0.0.1:9"
+        return Interceptor(settings, Home(tmp_path), key="k", sidecar_url=url, takes_over=takes_over).port
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        before = taken.getsockname()[1]
+        assert port(0, before) == before
+        assert port(before, 0) == before
+        assert port(0, None) not in {0, before}
+        assert port(0, 0) not in {0, before}
+        with pytest.raises(InterceptorError):
+            port(before, None)
+
+
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:{}", "http://localhost:{}/"])
 def test_the_way_to_claude_may_not_lead_through_it(tmp_path: Path, proxy: str) -> None:
     port = free_port(0)
