@@ -94,6 +94,7 @@ class ResponseCache:
                 key=key,
                 project=leader.project,
                 model=leader.model,
+                route_reason=leader.route_reason if leader.route is not None else "",
                 stop_reason=stop_reason,
                 stored_at=leader.now + (perf_counter() - leader.timing.received),
                 ttl_seconds=seconds,
@@ -122,6 +123,7 @@ def _answer(exchange: Exchange, reply: Reply, message: Json) -> None:
     exchange.answer = message
     exchange.cache = "HIT"
     exchange.model = reply.model
+    exchange.route_reason = reply.route_reason or exchange.route_reason
     exchange.stop_reason = reply.stop_reason
     exchange.response_headers["age"] = str(age)
     exchange.notes.extend(note for note in reply.notes if note not in exchange.notes)

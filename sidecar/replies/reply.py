@@ -32,6 +32,8 @@ class Reply:
     project: str
     model: str
     """The Claude id that answered."""
+    route_reason: str = ""
+    """Why routing chose that model; empty where it did not."""
     stop_reason: str
     stored_at: float
     """Epoch seconds."""

@@ -72,6 +72,9 @@ def test_a_repeated_request_has_its_answer_from_the_cache_and_each_wish_its_own(
     answers = [post(sidecar, CHAT, "Say it twice.", model=wish) for wish in wishes]
     told = [(one.headers["x-cache"], one.headers["x-gateway-model"]) for one in answers]
     assert told == [("MISS", SONNET), ("HIT", SONNET), ("MISS", OPUS), ("HIT", OPUS)]
+    reasons = [one.headers["x-gateway-route"].split("; ")[1] for one in answers]
+    assert reasons == [reasons[0], reasons[0], reasons[2], reasons[2]], "a hit tells the route that was decided"
+    assert "reason=alias" not in reasons
     assert len(claude.ledger.messages) == 2
 
 

@@ -32,6 +32,7 @@ def a_reply(**fields: Any) -> Reply:
         "key": "a1",
         "project": "web",
         "model": "claude-sonnet-5-5",
+        "route_reason": "cheapest",
         "stop_reason": "end_turn",
         "stored_at": 1000.5,
         "ttl_seconds": 60,
