@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection
+from contextvars import ContextVar
 from typing import Any
 
 from sidecar.simulator.shapes import (
@@ -58,7 +59,20 @@ def _object_schema(value: Any, path: str) -> None:
     one_of("object")(value["type"], f"{path}.type")
 
 
-CACHE_CONTROL = nullable(tagged({"ephemeral": record({"type": anything}, {"ttl": one_of("5m", "1h")})}))
+_SCOPED: ContextVar[bool] = ContextVar("the beta of scopes was sent", default=False)
+SCOPE_BETA = "prompt-caching-scope"
+
+
+def _scope(value: Any, path: str) -> None:
+    """Claude Code sends it, with its beta."""
+    if not _SCOPED.get():
+        raise refuse(path, "Extra inputs are not permitted")
+    string(value, path)
+
+
+CACHE_CONTROL = nullable(
+    tagged({"ephemeral": record({"type": anything}, {"ttl": one_of("5m", "1h"), "scope": _scope})})
+)
 MARKABLE: dict[str, Check] = {"cache_control": CACHE_CONTROL}
 
 
@@ -262,7 +276,16 @@ def request_shape(version: str, betas: Collection[str], *, counting: bool) -> Ch
         required["max_tokens"] = integer
         if version != NEWER:
             optional |= SAMPLING
-    return record(required, optional)
+    shape, scoped = record(required, optional), any(beta.startswith(SCOPE_BETA) for beta in betas)
+
+    def check(value: Any, path: str) -> None:
+        token = _SCOPED.set(scoped)
+        try:
+            shape(value, path)
+        finally:
+            _SCOPED.reset(token)
+
+    return check
 
 
 def _of_betas(fields: dict[str, str], betas: Collection[str]) -> dict[str, Check]:

@@ -349,6 +349,14 @@ async def test_a_beta_header_opens_its_fields(ask: Any) -> None:
     assert (await ask(headers=beta, context_management={"edits": []})).status == 200
 
 
+async def test_the_beta_of_scopes_opens_a_field_wherever_a_mark_may_stand(ask: Any) -> None:
+    scoped = {"type": "ephemeral", "ttl": "1h", "scope": "global"}
+    fields = {"system": [text("a", cache_control=scoped)], "messages": [user(text("b", cache_control=scoped))]}
+    beta = {"anthropic-beta": "prompt-caching-scope-2026-01-05, claude-code-20250219"}
+    assert (await ask(headers=beta, **fields)).status == 200
+    assert "cache_control.ephemeral.scope: Extra inputs are not permitted" in (await ask(**fields)).refusal
+
+
 @pytest.mark.parametrize("model", ["claude-sonnet-4-0", "claude-opus-4-1", "gpt-4o"])
 async def test_a_retired_or_unknown_model_is_not_found(ask: Any, model: str) -> None:
     reply = await ask(model=model)
