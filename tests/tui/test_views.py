@@ -581,6 +581,14 @@ async def test_turns_have_their_number_in_the_whole_conversation(
         await until(pilot, lambda: "turn 1,501" in shown(pilot) and "turn 1,506" in shown(pilot))
 
 
+async def test_a_conversation_of_which_claude_counted_nothing_has_no_plot(sidecar: ToldSidecar) -> None:
+    """All of it came from the cache, or failed."""
+    sidecar.rows = [{**row(1), "input_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0, "cache": "HIT"}]
+    async with watching(sidecar, "3", "enter") as (app, pilot):
+        await until(pilot, lambda: app.screen.query_one(Lines).count == 1)
+        await until(pilot, lambda: not app.screen.query_one(StackedPlot).size.height)
+
+
 async def test_a_table_that_had_nothing_to_show_is_as_wide_as_its_words(sidecar: ToldSidecar) -> None:
     async with watching(sidecar) as (app, pilot):
         sidecar.conversations = []

@@ -140,12 +140,14 @@ class ConversationDetail(Screen[None]):
         """Only turns that Claude counted, each with its number: an answer from the response cache has no prompt."""
         plot = self.query_one(StackedPlot)
         plot.set_class(not asked, "-nothing")
+        if not asked:
+            return
         series = (
             Series("written", "accent", [row.input_tokens + row.cache_write_tokens for _, row in asked]),
             Series("cached", "primary", [row.cache_read_tokens for _, row in asked]),
             Series("removed", "success", [row.removed_tokens for _, row in asked]),
         )
-        last = f"turn {asked[-1][0]:,}" if asked else ""
+        last = f"turn {asked[-1][0]:,}"
         plot.tell(Plot(series, tokens, lambda share: f"turn {asked[int(share * len(asked))][0]:,}", last))
 
     def on_lines_opened(self, message: Lines.Opened) -> None:
