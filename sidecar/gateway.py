@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,8 @@ PATHS = {"generate": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"
 BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
 """Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
 
-"""nginx's status for a client that left; it only stands in logs and ledgers."""
+SETTLING_SECONDS = 2.0
+"""How long the end waits for exchanges whose clients are gone and whose calls have not ended yet."""
 
 WriteEvents = Callable[[Sequence[ServerSentEvent]], Awaitable[None]]
 
@@ -88,6 +90,10 @@ class Gateway:
         self._listeners = tuple(listeners)
         self._calls: set[Call] = set()
         """Those that are on their way."""
+        self._unsettled = 0
+        """Exchanges that the listeners have not heard of."""
+        self._settled = asyncio.Event()
+        """Set when that comes to be none."""
         self.requests = 0
         """Generations and token counts taken so far."""
         self.in_flight = 0
@@ -122,12 +128,21 @@ class Gateway:
         it once."""
         return _Account(self, exchange)
 
+    async def settled(self) -> None:
+        """Returns once the listeners have heard of every exchange, or `SETTLING_SECONDS` are over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLING_SECONDS):
+                while self._unsettled:
+                    self._settled.clear()
+                    await self._settled.wait()
+
     def begin(self, exchange: Exchange) -> None:
         self.requests += 1
-        self.in_flight += 1
         exchange.conversation = conversation_id(exchange.project, exchange.client_headers, exchange.request)
         if self._begun is not None:
             self._begun(exchange)
+        self.in_flight += 1
+        self._unsettled += 1
 
     async def end(self, exchange: Exchange, error: BaseException | None) -> None:
         """`error` is what kept it from an answer."""
@@ -178,6 +193,9 @@ class Gateway:
                     listener(exchange)
                 except Exception:
                     log.exception("the end of request %s was not told to %s", exchange.id, listener)
+            self._unsettled -= 1
+            if not self._unsettled:
+                self._settled.set()
 
         if exchange.joined is not None:
             exchange.joined.call.leave(exchange.joined)

@@ -301,6 +301,7 @@ async def sidecar_app(
                 metrics=_metrics(gateway, persistence.breakers, shelves),
             )
         )
+        running.push_async_callback(gateway.settled)
         admin = AdminRoutes(
             key=settings.admin_api_key.get_secret_value() if settings.admin_api_key else gateway_key,
             key_name="ADMIN_API_KEY" if settings.admin_api_key else f"the key from {home.gateway_key_file}",

@@ -75,8 +75,7 @@ class Accountant:
             self(exchange)
 
     async def close(self) -> None:
-        """Returns once every exchange that has ended so far is settled."""
-        await asyncio.sleep(0)  # the gateway tells of it in the next turn of the loop
+        """Returns once every exchange heard of so far is settled."""
         if self._estimating:
             await asyncio.wait(self._estimating)
         await self._prompts.close()

@@ -161,6 +161,42 @@ async def test_the_accounts_hear_of_every_end_exactly_once() -> None:
     assert gateway.in_flight == 0
 
 
+async def test_the_end_waits_until_the_call_of_a_client_that_left_has_ended_too() -> None:
+    """That takes as many turns of the loop as there are tasks and addons on the way."""
+    ends: list[int] = []
+    asked = asyncio.Event()
+
+    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Upstream(base_url=url, api_key="k") as upstream:
+        gateway = Gateway(
+            catalogue=Catalogue(),
+            upstream=upstream,
+            pipeline=Pipeline(),
+            listeners=[lambda flow: ends.append(flow.status)],
+        )
+
+        async def left() -> None:
+            async with gateway.account(flow := an_exchange(dialect=NATIVE, model_asked=SONNET)):
+                await gateway.stream(flow, Client().write)
+
+        task = asyncio.create_task(left())
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not ends
+        await gateway.settled()
+        assert ends == [499]
+        await gateway.settled()  # and now there is nothing to wait for
+
+
 async def test_what_is_ready_for_the_client_goes_out_before_anybody_hears_of_the_end() -> None:
     happened: list[str] = []
     gateway = Gateway(
