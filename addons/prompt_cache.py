@@ -36,7 +36,8 @@ class _Terms(NamedTuple):
     """What a request asked for beside its prompt."""
 
     now: float
-    digest: bytes
+    asked: tuple[str, str | None, bytes]
+    """The model, the effort that its name carried, and a digest of the fields of `CACHED_BY`; empty without them."""
     images: bool
     unchanged: bool
     """The same as in the conversation's request before."""
@@ -315,14 +316,15 @@ def _marked_before(line: Line | None) -> bool:
 
 
 def _terms(exchange: Exchange, prompt: Prompt, before: _Terms | None) -> _Terms:
-    asked = [exchange.request.get(name) for name in CACHED_BY]
-    digest = blake2b(orjson.dumps([exchange.model, exchange.effort_hint, *asked]), digest_size=16).digest()
+    fields = [exchange.request.get(name) for name in CACHED_BY]
+    digest = blake2b(orjson.dumps(fields), digest_size=16).digest() if any(fields) else b""
+    asked = exchange.model, exchange.effort_hint, digest
     fresh = prompt.live if before is not None else range(len(prompt.positions))
     images = (before is not None and before.images) or any(b'"image"' in prompt.positions[i].raw for i in fresh)
     line = prompt.line
     if before is None or line is None or not line.requests or before.now != line.requests[-1].now:
-        return _Terms(exchange.now, digest, images, unchanged=False)
-    return _Terms(exchange.now, digest, images, unchanged=(before.digest, before.images) == (digest, images))
+        return _Terms(exchange.now, asked, images, unchanged=False)
+    return _Terms(exchange.now, asked, images, unchanged=(before.asked, before.images) == (asked, images))
 
 
 def _remember[Key, Value](known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

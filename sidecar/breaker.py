@@ -54,7 +54,7 @@ class BreakerState:
 
 
 class Passage:
-    """One request's way past the breaker: what the block raises is counted. Use as an async context manager; raises
+    """One request's way past the breaker: what the block raises is counted. Use as a context manager; it raises
     GatewayError (503) where the breaker is open."""
 
     def __init__(self, breaker: CircuitBreaker | None, probed: set[str]) -> None:
@@ -65,10 +65,10 @@ class Passage:
         self._answered = False
         self._settled = breaker is None
 
-    async def __aenter__(self) -> Passage:
+    def __enter__(self) -> Passage:
         if (breaker := self._breaker) is not None:
             try:
-                await breaker.__aenter__()
+                breaker.__enter__()
             except CircuitOpenError as refusal:
                 raise _is_open(breaker.name, refusal.retry_after) from refusal
             if breaker.state is State.HALF_OPEN:
@@ -76,37 +76,36 @@ class Passage:
                 self._probed.add(breaker.name)
         return self
 
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, GatewayError):
-            await self._failed(error)
+            self._failed(error)
         elif isinstance(error, asyncio.CancelledError) and self._answered:
-            await self._settle(None)  # the client went away: what Claude had begun to answer by then was no failure
+            self._settle(None)  # the client went away: what Claude had begun to answer by then was no failure
         else:
-            await self._settle(error)
+            self._settle(error)
 
-    async def answered(self) -> None:
+    def answered(self) -> None:
         """Claude answers. A probe is over with that: an answer may take minutes, and others wait for the verdict. All
         others count once, as they end."""
         self._answered = True
         if self._is_probe:
-            await self._settle(None)
+            self._settle(None)
 
-    async def _failed(self, error: GatewayError) -> None:
+    def _failed(self, error: GatewayError) -> None:
         if not self._settled:
-            await self._settle(error if is_failure(error) else asyncio.CancelledError())
+            self._settle(error if is_failure(error) else asyncio.CancelledError())
         elif self._breaker is not None and is_failure(error):
             # A probe's answer that broke off after it had begun is a failure besides.
-            with suppress(GatewayError, CircuitOpenError):
-                async with self._breaker:
-                    raise error
+            with suppress(GatewayError, CircuitOpenError), self._breaker:
+                raise error
 
-    async def _settle(self, error: BaseException | None) -> None:
+    def _settle(self, error: BaseException | None) -> None:
         if self._settled or self._breaker is None:
             return
         self._settled = True
         if self._is_probe:
             self._probed.discard(self._breaker.name)
-        await self._breaker.__aexit__(None if error is None else type(error), error, None)
+        self._breaker.__exit__(None if error is None else type(error), error, None)
 
 
 class Breakers:

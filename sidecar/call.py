@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from time import perf_counter
@@ -72,7 +72,7 @@ class Call:
         self._task: asyncio.Task[None] | None = None
         self._cut: GatewayError | None = None
         self._callbacks: list[Callable[[], None]] = []
-        self.on_content: Callable[[], Awaitable[None]] | None = None
+        self.on_content: Callable[[], None] | None = None
         """Told once, when the answer begins to be passed on."""
 
     @property
@@ -131,7 +131,7 @@ class Call:
             events = Events.of(events)
         if self.on_content is not None:
             told, self.on_content = self.on_content, None
-            await told()
+            told()
         raw = events.raw
         self._tape.append(raw)
         self._newest = events

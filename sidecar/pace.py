@@ -64,7 +64,7 @@ class ClientPace:
         reached[number - 1] += 1
         if reached[0] > MOST_COUNTED:
             reached = [count // 2 for count in reached]
-        return replace(self, reached=tuple(reached))
+        return ClientPace(self.gaps, self.starts, tuple(reached))
 
     @property
     def hour(self) -> Fraction:

@@ -31,7 +31,7 @@ class Persistence:
         if exchange.kind != "generate":
             await self._try(once, exchange, call)
             return
-        async with self.breakers.passage(exchange.model) as passage:
+        with self.breakers.passage(exchange.model) as passage:
             call.on_content = passage.answered
             await self._try(once, exchange, call)
 

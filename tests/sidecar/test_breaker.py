@@ -20,9 +20,9 @@ pytestmark = pytest.mark.usefixtures("later")
 async def request(breakers: Breakers, error: BaseException | None = None, *, begins: bool = False) -> None:
     """One request that ends with `error`; with `begins` after Claude had begun to answer."""
     try:
-        async with breakers.passage(MODEL) as passage:
+        with breakers.passage(MODEL) as passage:
             if begins:
-                await passage.answered()
+                passage.answered()
             if error is not None:
                 raise error
     except (GatewayError, asyncio.CancelledError) as raised:
@@ -59,7 +59,7 @@ async def test_it_opens_at_half_of_enough_calls_and_says_when_to_come_back() -> 
 
 async def test_one_model_that_fails_stops_no_other() -> None:
     breakers = await opened()
-    async with breakers.passage("claude-haiku-5-5"):
+    with breakers.passage("claude-haiku-5-5"):
         pass
     assert not breakers.refuses("claude-haiku-5-5")
 
@@ -107,7 +107,7 @@ async def test_what_was_asked_before_it_opened_decides_nothing_afterwards(later:
     ends = asyncio.Event()
 
     async def early() -> None:
-        async with breakers.passage(MODEL):
+        with breakers.passage(MODEL):
             await ends.wait()
 
     asked_before = asyncio.create_task(early())
@@ -115,7 +115,7 @@ async def test_what_was_asked_before_it_opened_decides_nothing_afterwards(later:
     for _ in range(SOON.calls):
         await request(breakers, OVERLOADED)
     later(600)
-    async with breakers.passage(MODEL):
+    with breakers.passage(MODEL):
         ends.set()
         await asked_before
         assert state(breakers) == "half_open"
@@ -136,11 +136,11 @@ async def test_it_refuses_no_longer_when_a_probe_is_due_so_that_a_fallback_does_
 async def test_after_a_while_one_probe_decides_and_the_others_wait_outside(later: Later) -> None:
     breakers = await opened()
     later(600)
-    async with breakers.passage(MODEL) as probe:
+    with breakers.passage(MODEL) as probe:
         assert breakers.refuses(MODEL)
         with pytest.raises(GatewayError, match="keeps failing"):
             await request(breakers)
-        await probe.answered()
+        probe.answered()
         assert state(breakers) == "closed"  # long before its answer ends
         await request(breakers)
     assert not breakers.refuses(MODEL)
