@@ -146,13 +146,14 @@ class Body:
         """Find where the messages stand; False where they cannot be told by their bytes."""
         if self._close < 0 and self.is_plain:
             try:
-                if self._start < 0:
-                    self._start, self._ends = _first_places(self.raw, self.wire[MESSAGES])
-                    self._close = self._ends.pop()
+                is_first, known = self._start < 0, len(self._ends)
+                if is_first:
+                    self._start = _begin_of_messages(self.raw)
+                at = self._ends[-1] if known else self._start
+                *ends, self._close = _ends_of_messages(self.raw, at, self.wire[MESSAGES][known:], is_first=is_first)
+                self._ends += ends
+                if is_first:
                     _without_messages(self.raw, self._start, self._close)
-                else:
-                    *ends, self._close = _ends_of_values(self.raw, self._ends[-1])
-                    self._ends += ends
             except ValueError:
                 self.is_plain = False
             self.is_plain = self.is_plain and len(self._ends) == len(self.wire[MESSAGES])
@@ -269,31 +270,37 @@ def _common_bytes(one: bytes, other: bytes) -> int:
     return low
 
 
-def _first_places(raw: bytes, messages: list[Any]) -> tuple[int, list[int]]:
-    """Where the messages begin, where each ends, and at last where their array does. Raises ValueError.
+def _begin_of_messages(raw: bytes) -> int:
+    """Where the first one begins. Raises ValueError."""
+    if (opening := _ARRAY.search(raw)) is None:
+        raise ValueError("there are no messages")
+    return opening.end()
+
+
+def _ends_of_messages(raw: bytes, at: int, messages: list[Any], *, is_first: bool) -> list[int]:
+    """Where the messages end that stand `at` the beginning of their array, or behind others, and at last where the
+    array does. Raises ValueError.
 
     A quote that opens a key behind a brace stands in no string, where it would be escaped. So where each message opens
     with one of two keys, and no more objects do than there are messages, those are the messages.
     """
-    if (opening := _ARRAY.search(raw)) is None:
-        raise ValueError("there are no messages")
-    start = opening.end()
-    begins = [found.start() for found in _MESSAGE.finditer(raw, start)]
+    begins = [found.start() for found in _MESSAGE.finditer(raw, at)]
     opens = (type(one) is dict and next(iter(one), None) in _FIRST_KEYS for one in messages)
-    if len(begins) == len(messages) and begins[0] == start and all(opens) and _ESCAPED_KEY.search(raw, start) is None:
-        before = [_end_before(raw, begin) for begin in begins[1:]]
-        return start, [*before, *_ends_of_values(raw, begins[-1])]
-    if len(raw) > LONGEST_SCANNED:
+    if begins and len(begins) == len(messages) and all(opens) and _ESCAPED_KEY.search(raw, at) is None:
+        before = [begins[0] if is_first else _end_before(raw, begins[0])]
+        before += [_end_before(raw, begin) for begin in begins[1:]]
+        if before[0] == at and -1 not in before:
+            return [*before[1:], *_ends_of_values(raw, begins[-1])]
+    if is_first and len(raw) > LONGEST_SCANNED:
         raise ValueError("it would take too long")
-    return start, [*_ends_of_values(raw, start)]
+    return [*_ends_of_values(raw, at)]
 
 
 def _end_before(raw: bytes, begin: int) -> int:
-    """Where the message ends behind which another begins."""
+    """Where the message ends behind which another begins; -1 where more stands between them than a comma and a
+    blank."""
     end = begin - 2 if raw[begin - 1 : begin] == b"," else begin - 3
-    if raw[end:begin].rstrip() != b"},":
-        raise ValueError("something else stands between two messages")
-    return end + 1
+    return end + 1 if raw[end:begin].rstrip() == b"}," else -1
 
 
 def _ends_of_values(raw: bytes, at: int) -> Iterator[int]:
