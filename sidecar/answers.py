@@ -41,7 +41,7 @@ class NativeAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream if self._exchange.stream else self._whole
-        async with CancelledWhenGone(receive):
+        with CancelledWhenGone(receive):
             try:
                 await answer(send)
             except GatewayError as error:
@@ -106,7 +106,7 @@ class ChoicesAnswer[C: Choice](Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream if self._first.stream else self._whole
-        async with CancelledWhenGone(receive):
+        with CancelledWhenGone(receive):
             try:
                 await answer(send)
             except GatewayError as error:

@@ -35,7 +35,7 @@ class Passthrough(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._exchange
-        async with CancelledWhenGone(receive):
+        with CancelledWhenGone(receive):
             try:
                 async with self._upstream.send(
                     self._method,

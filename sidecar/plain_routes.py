@@ -40,10 +40,10 @@ class PlainFirst(Starlette):
         scope["path_params"] = {}
         request, begun = Request(scope, receive, send), False
 
-        async def tell(message: Message) -> None:
+        def tell(message: Message) -> Awaitable[None]:
             nonlocal begun
             begun = True
-            await send(message)
+            return send(message)
 
         try:
             response = await endpoint(request)

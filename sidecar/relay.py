@@ -86,8 +86,8 @@ class EventStream:
 
 
 class CancelledWhenGone:
-    """Cancels what runs inside as soon as the client disconnects, and swallows that cancellation at its edge. Use as an
-    async context manager.
+    """Cancels what runs inside as soon as the client disconnects, and swallows that cancellation at its edge. Use as a
+    context manager.
 
     Whoever watches is a task, and begins after `WATCHED_AFTER`: what is over by then needs none.
     """
@@ -101,11 +101,11 @@ class CancelledWhenGone:
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         self._task = asyncio.current_task()
         self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._begin)
 
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         assert self._timer is not None
         assert self._task is not None
         self._timer.cancel()

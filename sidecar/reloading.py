@@ -53,6 +53,11 @@ class _Generation:
         return await self._app
 
     @property
+    def made(self) -> Starlette | None:
+        """It, where it is there already."""
+        return self._app.result() if self._app.done() else None
+
+    @property
     def hooks(self) -> State:
         return self._app.result().state
 
@@ -113,7 +118,7 @@ class Reloadable:
         generation = self._generations[-1]
         generation.enter()
         try:
-            await (await generation.app())(scope, receive, send)
+            await (generation.made or await generation.app())(scope, receive, send)
         finally:
             generation.leave()
 

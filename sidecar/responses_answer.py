@@ -40,7 +40,7 @@ class ResponsesAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream if self._decoded.stream else self._whole
-        async with CancelledWhenGone(receive):
+        with CancelledWhenGone(receive):
             try:
                 await answer(scope, receive, send)
             except GatewayError as error:

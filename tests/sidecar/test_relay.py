@@ -97,7 +97,7 @@ async def test_work_ends_when_the_client_leaves_and_the_caller_goes_on() -> None
             ended.append("work")
 
     asyncio.get_running_loop().call_soon(client.left.set)
-    async with CancelledWhenGone(client.receive):
+    with CancelledWhenGone(client.receive):
         await work()
     await asyncio.sleep(0)
     assert ended == ["work"]
@@ -105,7 +105,7 @@ async def test_work_ends_when_the_client_leaves_and_the_caller_goes_on() -> None
 
 async def test_work_that_is_done_is_not_disturbed_by_a_later_departure() -> None:
     client = Client()
-    async with CancelledWhenGone(client.receive):
+    with CancelledWhenGone(client.receive):
         done = True
     client.left.set()
     await asyncio.sleep(0)
@@ -117,7 +117,7 @@ async def test_a_cancellation_from_outside_is_passed_on() -> None:
     client = Client()
 
     async def request() -> None:
-        async with CancelledWhenGone(client.receive):
+        with CancelledWhenGone(client.receive):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(request())
@@ -129,6 +129,5 @@ async def test_a_cancellation_from_outside_is_passed_on() -> None:
 
 async def test_errors_inside_pass_through() -> None:
     client = Client()
-    with pytest.raises(ValueError, match="mine"):
-        async with CancelledWhenGone(client.receive):
-            raise ValueError("mine")
+    with pytest.raises(ValueError, match="mine"), CancelledWhenGone(client.receive):
+        raise ValueError("mine")
