@@ -173,7 +173,7 @@ def test_no_reload_begins_a_fresh_minute(gateway: Gateway) -> None:
 
     before = left()
     gateway.configure("max_body_bytes = 1000\nbreaker_calls = 50\n")
-    assert "In effect: BREAKER_CALLS." in gateway.cgw("reload")
+    assert "BREAKER_CALLS" in gateway.cgw("reload")
     assert left() == before - 1
 
 
