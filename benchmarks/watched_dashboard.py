@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -109,6 +110,7 @@ class Clocked:
     """Runs the real dashboard on this terminal, with a task beside it that does `work`."""
 
     def __init__(self, url: str, key: str, rows: int) -> None:
+        gc.disable()  # as in `cgw tui`
         from sidecar import __version__
         from tui import app
 

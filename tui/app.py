@@ -4,6 +4,7 @@ any, and so that a blocked screen never slows a request.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -33,6 +34,9 @@ UNSEEN_SECONDS = 0.7
 """When views that nobody has looked at are made, one after the other: a key press need not wait for it later."""
 PAGE = 1000
 """Requests that are asked of the ledger at once."""
+
+GARBAGE = 2_000
+"""Objects more than before, after which garbage is looked for."""
 
 USUAL_BODIES = 50
 """How many are kept where the sidecar kept none when we came."""
@@ -255,6 +259,8 @@ class Dashboard(App[Ending]):
             view.display = False
             switcher.mount(view)
             self.set_timer(UNSEEN_SECONDS, self._mount_unseen)
+        else:
+            _collect_seldom()
 
     async def on_top_bar_chosen(self, message: TopBar.Chosen) -> None:
         await self.action_view(VIEWS[message.index].id)
@@ -372,3 +378,11 @@ class Dashboard(App[Ending]):
                 told = f"{binding.key_display or binding.key}  {binding.tooltip}"
                 yield SystemCommand(binding.description, told, partial(self.run_action, binding.action))
         yield SystemCommand("Screenshot", "Save what is shown as an SVG", self.deliver_screenshot)
+
+
+def _collect_seldom() -> None:
+    """What is there once all views are, stays: to look through it for garbage takes longer than a key may. Whoever
+    started the dashboard may have done without a collector until now."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    gc.enable()

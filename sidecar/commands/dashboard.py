@@ -37,7 +37,7 @@ def address(home: Home, settings: Settings, named: str | None) -> str:
 
 def watch(url: str, home: Home, settings: Settings, *, owns_sidecar: bool = False) -> Ending:
     """Shows the sidecar until its user quits; says what is to become of it. Raises HomeError."""
-    gc.disable()  # nothing of what is imported is garbage: looking for some takes a tenth of the start
+    gc.disable()  # nothing of what is imported is garbage: looking for some takes a tenth of the start, and keys wait
     from tui.app import Dashboard
 
     lines = connection_lines(url, key_file(home, settings))
@@ -50,8 +50,6 @@ def watch(url: str, home: Home, settings: Settings, *, owns_sidecar: bool = Fals
         rows=settings.dashboard_rows,
         theme_file=home.theme_file,
     )
-    gc.freeze()
-    gc.enable()
     return dashboard.run() or "stop"
 
 

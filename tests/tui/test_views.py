@@ -178,6 +178,14 @@ async def test_the_table_follows_the_newest_until_somebody_looks_at_an_older_one
         assert table.following
 
 
+async def test_what_came_since_the_last_look_does_not_read_as_left_out(sidecar: ToldSidecar) -> None:
+    async with watching(sidecar, "2", "p", "up") as (app, pilot):
+        app.log_of_requests.put(row_from_wire(row(20)))
+        await pilot.press("up")
+        await pilot.pause()
+        assert said(pilot, "#told") == "9 · by time"
+
+
 async def test_a_running_request_ticks_and_ends(sidecar: ToldSidecar) -> None:
     async with watching(sidecar, "2") as (_, pilot):
         tick = {

@@ -57,6 +57,7 @@ class RequestTable(LineTable):
 
         shown: int
         known: int
+        """Of how many that were looked at: those that came since are in neither."""
 
     @dataclass
     class AtTheTop(Message):
@@ -275,7 +276,7 @@ class RequestTable(LineTable):
         if not only_changes or picture != self._picture or any(row.running for row in picture):
             self.refresh()
         self._picture = picture
-        self.post_message(self.Changed(len(self._places), len(self._log.rows)))
+        self.post_message(self.Changed(len(self._places), self._end - self._first))
 
     def _on_screen(self) -> list[RequestRow]:
         top = self.scroll_offset.y
@@ -349,7 +350,7 @@ class RequestTable(LineTable):
         self._cursor = self._row(index).id
         self.following = False
         self.show_cursor(before)
-        self.post_message(self.Changed(len(self._places), len(self._log.rows)))
+        self.post_message(self.Changed(len(self._places), self._end - self._first))
         if index <= self.size.height and self._sort is None:
             self.post_message(self.AtTheTop())
 
