@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.exchange import Json
 from sidecar.tokens.calibration import Calibration, frame_tokens, generation
@@ -211,11 +211,18 @@ def _pdf_shape(data: str) -> Shape:
     return Shape(0, tokens, tokens)
 
 
+_LOADING: Final = threading.Lock()
+"""Else two threads would load it at once, each for itself."""
 _SHAPES: dict[str, Callable[[str], Shape]] = {"text": _text_shape, "image": _image_shape, "pdf": _pdf_shape}
 
 
-@cache
 def _encoding() -> Encoding:
+    with _LOADING:
+        return _loaded()
+
+
+@cache
+def _loaded() -> Encoding:
     from tiktoken import Encoding
 
     lines = (files("sidecar.tokens") / VOCABULARY).read_bytes().splitlines()

@@ -1,16 +1,19 @@
 """Token estimates: offline, total over any text, remembered, and scaled by what usage reports."""
 
+import contextlib
 import hashlib
 import inspect
 import json
 import re
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
 import pytest
+import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,10 +51,28 @@ def test_counting_never_opens_a_connection(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "/nonexistent")
-    tokens_module._encoding.cache_clear()
+    tokens_module._loaded.cache_clear()
     estimator = TokenEstimator()
     estimator.load()
     assert estimator.count_text(PROSE).pieces > 5
+
+
+def test_threads_that_count_first_load_the_vocabulary_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+    together = threading.Barrier(2)
+
+    class Slow(tiktoken.Encoding):
+        def __init__(self, *given: object, **named: object) -> None:
+            loaded.append(1)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(0.1)  # the other one, if it loads too
+            super().__init__(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tiktoken, "Encoding", Slow)
+    tokens_module._loaded.cache_clear()
+    with ThreadPoolExecutor(2) as pool:
+        assert len({id(one) for one in pool.map(lambda _: tokens_module._encoding(), range(2))}) == 1
+    assert len(loaded) == 1
 
 
 @given(any_text)
