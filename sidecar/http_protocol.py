@@ -16,7 +16,7 @@ from sidecar.http_answers import Answer
 WAITING_BYTES: Final = 4 * 1024 * 1024
 """Of a body that nobody has read yet: then its client waits."""
 WAITING_SECONDS: Final = 1.0
-"""How long its reader hears nothing of a body that goes on, and so takes it for one that does not."""
+"""How long its reader hears nothing of what came of a body: whether it goes on, or is too large already."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -25,8 +25,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._heard = 0.0
-        """When the application last heard of the body, in the loop's seconds."""
+        self._telling: asyncio.TimerHandle | None = None
+        """When the application hears of a body that has not ended by then."""
         self._head_bytes = 0
         self._in_head = False
         """Whether a head has begun that is not complete."""
@@ -58,20 +58,22 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_came()
         super().on_headers_complete()
         self.cycle.body = _Pieces()  # type: ignore[assignment]
-        self._heard = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle
         if cycle.response_complete:
             return
         cycle.body += body
-        now = self.loop.time()
         if len(cycle.body) > WAITING_BYTES:
             self.flow.pause_reading()
-        elif now < self._heard + WAITING_SECONDS:
-            return
-        self._heard = now
-        cycle.message_event.set()
+            cycle.message_event.set()
+        elif self._telling is None:  # one that has ended by then leaves it to the next: a timer costs more than a look
+            self._telling = self.loop.call_later(WAITING_SECONDS, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        if self.cycle.more_body and len(self.cycle.body):
+            self.cycle.message_event.set()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         def answered(scope: Scope, receive: Receive, _: Send) -> Awaitable[None]:

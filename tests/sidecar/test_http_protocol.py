@@ -100,6 +100,13 @@ def test_a_body_that_goes_on_slowly_is_heard_of_before_its_end(monkeypatch: pyte
     assert bodies == [[4, 4]]
 
 
+def test_a_body_that_stands_still_is_heard_of_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it may be too large already, and its client wait to hear so."""
+    monkeypatch.setattr(http_protocol, "WAITING_SECONDS", 0.01)
+    bodies, _ = answered([head(8) + b"xxxx", b"last"], hears_before=1)
+    assert bodies == [[4, 4]]
+
+
 def test_only_so_much_of_a_body_waits_for_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "WAITING_BYTES", 50_000)
     [sizes], _ = answered([head(300_004), *[b"x" * 30_000] * 10, b"last"])
