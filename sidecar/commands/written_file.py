@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -28,10 +30,9 @@ def written_whole(path: Path | None) -> Iterator[BinaryIO]:
         with target.open("wb") as file:
             yield file
         return
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    unfinished = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    unfinished = target.parent / f".{target.name}-{secrets.token_hex(8)}"
+    try:  # begun before the file is there: Ctrl-C comes at any moment
+        with os.fdopen(os.open(unfinished, NEW_FILE, 0o600), "wb") as file:
             yield file
         unfinished.replace(target)
     finally:
