@@ -496,14 +496,16 @@ def _told_by_signals(server: Server, *, reload: Asked | None) -> Iterator[None]:
         loop.call_soon_threadsafe(lambda: reading.add(loop.create_task(read_anew(), name="read the settings anew")))
 
     reading: set[asyncio.Task[None]] = set()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours: dict[signal.Signals, Callable[..., None]] = {signal.SIGINT: stop, signal.SIGTERM: stop}
     if reload is not None and sys.platform != "win32":
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
+        ours[signal.SIGHUP] = hang_up
+    before = {number: signal.signal(number, handler) for number, handler in ours.items()}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is ours[number]:  # a handover keeps them
+                signal.signal(number, handler)
 
 
 def _metrics(gateway: Gateway, breakers: Breakers, shelves: Shelves) -> Callable[[LedgerWriter], Metrics]:

@@ -15,7 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from types import FrameType
 from typing import Final, Self
 
 from sidecar.commands.running import IMPORT_ROOT, POLL_SECONDS, START_SECONDS, Claim, find
@@ -81,6 +84,8 @@ class Handover:
                     code="restart_failed",
                 )
             self.successor = child
+            if not self.in_background:
+                self._hand_signals_on()
             self._claim.pass_on()
         log.info("Process %d takes over; this one gives the answers that it has begun.", child.pid)
         return {"pid": child.pid, "before": os.getpid()}
@@ -92,13 +97,22 @@ class Handover:
             await asyncio.sleep(LOOK_SECONDS)
 
     def stand_for_it(self) -> int:
-        """Wait for the successor, and hand signals on: whoever started this process knows no other. Its exit code."""
+        """Wait for the successor: whoever started this process knows no other. Its exit code."""
         assert self.successor is not None
-        child = self.successor
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells it as well
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda told, _: child.send_signal(told))
-        return child.wait()
+        return self.successor.wait()
+
+    def _hand_signals_on(self) -> None:
+        """From now to the end of this process, whatever it is doing then: its last answers, or nothing but waiting."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, partial(self._told, signal.getsignal(number)))
+
+    def _told(self, earlier: object, number: int, frame: FrameType | None) -> None:
+        assert self.successor is not None
+        if number != signal.SIGINT:  # a terminal tells it as well
+            self.successor.send_signal(number)
+        if number != signal.SIGHUP and callable(earlier):
+            with suppress(RuntimeError):  # there is nothing left that could be ended sooner
+                earlier(number, frame)
 
     def _spawn(self, intercept_port: int) -> subprocess.Popen[bytes]:
         inheritance = Inheritance(self._sock.fileno(), self._claim.descriptor, intercept_port)

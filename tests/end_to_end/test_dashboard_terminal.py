@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     TMUX is None, reason="tmux is not installed: the dashboard was seen in NO real terminal"
 )
 
-GIVE_UP_SECONDS = 40.0
+GIVE_UP_SECONDS = 180.0
 CGW = (sys.executable, "-m", "sidecar")
 
 

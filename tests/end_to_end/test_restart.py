@@ -23,6 +23,7 @@ from sidecar.config import Settings, environment_name
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.delivery import Delivery
 from sidecar.simulator.server import RunningSimulator
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sockets are handed on by Unix alone")
 
@@ -69,7 +70,12 @@ def claude() -> Iterator[RunningSimulator]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, claude: RunningSimulator) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("restart")
+    with started(tmp_path_factory.mktemp("restart"), claude) as gateway:
+        yield gateway
+
+
+@contextmanager
+def started(folder: Path, claude: RunningSimulator) -> Iterator[Gateway]:
     settings = {
         "CGW_HOME": str(folder / "home"),
         "ANTHROPIC_BASE_URL": claude.url,
@@ -142,11 +148,7 @@ def running_stream(
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise TimeoutError
+    until(condition)
 
 
 def test_a_reload_changes_what_can_change_and_disturbs_no_stream(gateway: Gateway, claude: RunningSimulator) -> None:
@@ -166,24 +168,34 @@ def test_a_reload_changes_what_can_change_and_disturbs_no_stream(gateway: Gatewa
     wait_for(lambda: gateway.ask("GET", "/health").json()["in_flight"] == 0)
 
 
+@pytest.fixture(autouse=True)
+def plain(gateway: Gateway) -> None:
+    """Every test begins with the settings that nobody changed, whichever came before it on this worker."""
+    if gateway.process.poll() is None:
+        gateway.configure("")
+        assert gateway.ask("POST", "/admin/reload").status_code == 200
+
+
 def test_no_reload_begins_a_fresh_minute(gateway: Gateway) -> None:
     def left() -> int:
         answer = gateway.ask("POST", "/v1/messages", json=QUESTION)
         return int(answer.headers["x-ratelimit-remaining"])
 
     before = left()
-    gateway.configure("max_body_bytes = 1000\nbreaker_calls = 50\n")
-    assert "BREAKER_CALLS" in gateway.cgw("reload")
+    gateway.configure("breaker_calls = 50\n")
+    assert "In effect: BREAKER_CALLS." in gateway.cgw("reload")
     assert left() == before - 1
 
 
 def test_a_hang_up_signal_does_the_same(gateway: Gateway) -> None:
-    gateway.configure("max_body_bytes = 2000\n")
+    gateway.configure("max_body_bytes = 1000\n")
     os.kill(gateway.pid, signal.SIGHUP)
-    wait_for(lambda: gateway.ask("POST", "/v1/messages", content=b"x" * 1500).status_code == 400)
+    wait_for(lambda: gateway.ask("POST", "/v1/messages", content=b"x" * 1500).status_code == 413)
 
 
 def test_settings_that_cannot_be_used_change_nothing(gateway: Gateway) -> None:
+    gateway.configure("max_body_bytes = 1000\n")
+    assert gateway.ask("POST", "/admin/reload").status_code == 200
     for broken, complaint in (
         ("max_body_bytes = 'many'", "whole number"),
         ("keep_bodies = 7\n[fallback]\nopus = 'gpt-none'", "gpt-none"),
@@ -193,7 +205,7 @@ def test_settings_that_cannot_be_used_change_nothing(gateway: Gateway) -> None:
         assert answer.status_code == 400
         assert complaint in answer.json()["error"]["message"]
     assert gateway.ask("POST", "/admin/bypass", json={"on": False}).json()["keeps_bodies"] != 7
-    assert gateway.ask("POST", "/v1/messages", content=b"x" * 1500).status_code == 400
+    assert gateway.ask("POST", "/v1/messages", content=b"x" * 1500).status_code == 413
 
 
 def test_only_the_owner_may_ask(gateway: Gateway) -> None:
@@ -250,7 +262,27 @@ def test_a_restart_that_fails_leaves_the_old_one_at_work(gateway: Gateway) -> No
     gateway.configure("")
 
 
-def test_who_started_the_first_one_ends_the_last_one(gateway: Gateway) -> None:
+def test_who_started_the_first_one_ends_the_last_one(tmp_path: Path, claude: RunningSimulator) -> None:
+    with started(tmp_path, claude) as gateway:
+        assert gateway.ask("POST", "/admin/restart").status_code == 200
+        wait_for(lambda: gateway.pid != gateway.process.pid)
+        ends_with_its_starter(gateway)
+
+
+def test_whoever_started_the_first_one_may_end_the_last_one_while_the_first_one_still_answers(
+    tmp_path: Path, claude: RunningSimulator
+) -> None:
+    with started(tmp_path, claude) as gateway, running_stream(gateway, claude) as whole:
+        assert gateway.ask("POST", "/admin/restart").status_code == 200
+        wait_for(lambda: gateway.pid != gateway.process.pid)
+        gateway.process.terminate()
+        wait_for(lambda: "No cgw is running" in gateway.cgw("status"))
+        assert gateway.process.poll() is None
+        assert b"message_stop" in whole()
+        assert gateway.process.wait(60) == 0
+
+
+def ends_with_its_starter(gateway: Gateway) -> None:
     gateway.process.terminate()
     assert gateway.process.wait(60) == 0
     with pytest.raises(httpx2.HTTPError):
