@@ -58,6 +58,8 @@ def _clamp_temperature(draft: Draft) -> None:
     if _is_number(temperature) and not 0 <= temperature <= 1:
         draft["temperature"] = min(max(temperature, 0), 1)
         draft.note("temperature", "changed", f"{draft.get('temperature')}; Claude's scale goes from 0 to 1")
+        if draft.get("temperature") == SAMPLING_DEFAULTS["temperature"]:
+            draft.drop("temperature")
 
 
 def _leave_out(draft: Draft, field: str, why: str) -> None:

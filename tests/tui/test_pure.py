@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import unicodedata
 from collections.abc import Callable
@@ -222,12 +223,13 @@ def of_shape(shape: Shape, value: Any) -> bool:
     st.dictionaries(st.sampled_from(sorted(ROW)), ODD, max_size=5), st.sets(st.sampled_from(sorted(ROW)), max_size=5)
 )
 def test_a_row_of_another_version_is_shown_as_far_as_it_goes(other: dict[str, Any], missing: set[str]) -> None:
-    told = {name: value for name, value in row(1, **other, shoe_size=43).items() if name not in missing}
+    mine = copy.deepcopy(other)  # what is in it is made whole where it is
+    told = {name: value for name, value in row(1, **mine, shoe_size=43).items() if name not in missing}
     strange = set[str]()
     made = whole(ROW, told, strange, "row")
     assert of_shape(ROW, made)
     assert strange >= {f"row.{name}" for name in missing if not isinstance(ROW[name], Maybe)}
-    assert strange <= {f"row.{name}" for name in {*other, *missing}}
+    assert {".".join(name.split(".")[:2]) for name in strange} <= {f"row.{name}" for name in {*other, *missing}}
     assert all(column.cell(row_from_wire(made)) for column in COLUMNS)
 
 
