@@ -182,7 +182,7 @@ def test_no_other_user_of_this_machine_is_let_in(home: Path, claude: RunningSimu
         told = interceptor_of(url)
         command = ["bash", "-c", CONNECT.format(port=told["url"].rpartition(":")[2])]
         ran = subprocess.run(command, user=65534, cwd="/", capture_output=True, check=False, timeout=60)
-        assert b"200" not in ran.stdout
+        assert b"HTTP/1.1 200" not in ran.stdout
         with through(home, told) as client:
             assert client.post("https://api.openai.com/v1/chat/completions", json=QUESTION).status_code == 200
         while (warning := interceptor_of(url).get("warning")) is None:
