@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ from sidecar.home import Home
 from sidecar.recording import Recorder, Recordings, difference, read_lines, whole
 from sidecar.replay.recordings import read_file
 from tests.support.exchanges import an_exchange
+from tests.support.waiting import until
+
+LET_GO = "the disk does not keep up"
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
 
@@ -190,10 +192,10 @@ def test_exchanges_that_nobody_could_write_yet_are_let_go(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(recording, "WAITING", 1)
-    monkeypatch.setattr(recording._Files, "add", lambda *_: time.sleep(0.2))
+    monkeypatch.setattr(recording._Files, "add", lambda *_: until(lambda: LET_GO in caplog.text))
     Recordings(home).turn_on()
     record(home, *(spoken("hello") for _ in range(5)))
-    assert "the disk does not keep up" in caplog.text
+    assert LET_GO in caplog.text
 
 
 TEXTS = st.text(alphabet="ab\u00e9", max_size=12)
