@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.errors import GatewayError
 from sidecar.upstream import Upstream
+from sidecar.wire import Wire
 from tests.support.interceptor import OtherHost
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -144,6 +145,32 @@ async def test_an_answer_may_take_longer_than_the_timeout_while_it_goes_on() -> 
 
     async with upstream_of(slow, timeout_seconds=1.0) as upstream:
         assert await body_of(upstream) == b"x" * 12
+
+
+async def test_an_answer_that_is_read_slowly_stops_its_sender_and_comes_whole() -> None:
+    piece, pieces = b"x" * 65_536, 400
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(pieces):
+            writer.write(b"10000\r\n%b\r\n" % piece)
+            await writer.drain()
+            sent += 1
+        writer.write(b"0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Wire(url, proxy=None, timeout_seconds=30) as wire:
+        answer = await wire.ask("GET", "/", "", {}, ())
+        while (before := sent) == 0 or await asyncio.sleep(0.05, sent) != before:
+            pass  # until it goes no further
+        assert sent < pieces
+        assert sum([len(chunk) async for chunk in answer.chunks()]) == pieces * len(piece)
+        answer.release()
 
 
 async def test_a_name_that_does_not_resolve_asks_about_the_network() -> None:
