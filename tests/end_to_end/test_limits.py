@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anthropic
 import httpx2
 import openai
+import orjson
 import psycopg
 import pytest
 
@@ -22,6 +26,7 @@ from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
 from tests.support.servers import RedisServer
 from tests.support.sidecar import RunningSidecar
+from tests.support.waiting import until
 
 HELLO: Any = [{"role": "user", "content": "hello"}]
 BODY = {"model": "sonnet", "max_tokens": 50, "messages": HELLO}
@@ -197,6 +202,25 @@ def test_a_budget_warns_then_refuses_and_survives_a_restart(
     with RunningSidecar(tmp_path, running_simulator) as gateway:
         assert ask(gateway).status_code == 429
     assert len(claude.ledger.messages) == before
+
+
+def test_a_budget_is_closed_for_the_request_that_came_with_the_one_that_used_it_up(
+    tmp_path: Path, running_simulator: RunningSimulator, claude: Simulator
+) -> None:
+    """Accounts are made up behind an answer, and yet before anything else is read."""
+    set_default(tmp_path, daily_budget=1)
+    body = orjson.dumps(BODY)
+    with RunningSidecar(tmp_path, running_simulator) as gateway:
+        until(lambda: httpx2.get(f"{gateway.url}/health").json()["ledger"]["state"] == "ok", "the ledger")
+        head = f"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: {gateway.key}\r\n".encode()
+        asked = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        closing = asked.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
+        address = urlsplit(gateway.url)
+        with socket.create_connection((address.hostname, address.port), timeout=60) as client:
+            client.sendall(asked + closing)
+            said = b"".join(iter(lambda: client.recv(65536), b""))
+    assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"200", b"429"]
+    assert len(claude.ledger.wait(1)) == 1
 
 
 def test_a_teams_budget_is_shared_over_postgresql(
