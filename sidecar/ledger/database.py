@@ -43,6 +43,8 @@ SCHEMA_LOCK = 0x6367_772D_6C65_6467
 ROWS: Final = 64
 """Of one statement in SQLite at most. For each statement the driver gives the interpreter away and takes it back, and
 the event loop with it."""
+PARAMETERS: Final = 999
+"""Of one statement, that every SQLite takes (before 3.32 no more: RHEL 8 has 3.26)."""
 _VALUES: Final = re.compile(r"(?<=VALUES )(\([?, ]+\))")
 
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
@@ -175,7 +177,7 @@ class Database:
     def _insert(self, connection: Connection, statement: str, table: Table, records: Iterable[tuple[Any, ...]]) -> None:
         """By the driver itself: a third of the cost of SQLAlchemy's, and it runs beside the requests."""
         if self.kind == "sqlite":
-            for some in batched(records, ROWS):
+            for some in batched(records, min(ROWS, PARAMETERS // len(table.columns))):
                 connection.exec_driver_sql(_of_rows(statement, len(some)), (*chain.from_iterable(some),))
             return
         parameters = [dict(zip(table.columns.keys(), record, strict=True)) for record in records]

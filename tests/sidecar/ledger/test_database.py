@@ -7,12 +7,13 @@ import stat
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from sidecar.ledger import schema
 from sidecar.ledger.database import Database, LedgerUnavailableError, database_url
@@ -59,6 +60,18 @@ def test_more_rows_than_a_statement_has_parameters_fit_into_one_write(database: 
     many = [row() for _ in range(3000)]
     assert database.write(many) == 3000
     assert database.write(many) == 0
+
+
+def test_an_older_sqlite_takes_fewer_parameters(tmp_path: Path) -> None:
+    """Before 3.32 they were 999, as on RHEL 8."""
+    database = Database.open(None, tmp_path)
+
+    @event.listens_for(database._engine, "checkout")
+    def bound(connection: Any, *_: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+
+    assert database.write([row() for _ in range(200)]) == 200
+    database.close()
 
 
 def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
