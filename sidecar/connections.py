@@ -26,8 +26,6 @@ WRITTEN_WITH_ITS_HEAD: Final = 16 * 1024
 """Bytes of a body up to which copying it is cheaper than a second write."""
 BUFFER_BYTES: Final = 256 * 1024
 """Of an answer that nobody reads: then the peer waits."""
-
-
 NEVER: Final = 1e9
 """Seconds."""
 

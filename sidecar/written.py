@@ -22,8 +22,6 @@ LISTS: Final = frozenset({"tools", "system", "messages"})
 """Fields that are long from the beginning, or grow."""
 RUN_BYTES: Final = 16 * 1024
 """Of neighbours in such a list that are written together, and taken together again."""
-
-
 ITEMS: Final = 8
 """How many of them one call of orjson writes."""
 

@@ -46,6 +46,7 @@ WATCHED_SECONDS: Final = 1.0
 
 LIST: Final = "SELECT key FROM Cache WHERE raw = 1 AND typeof(key) = 'text' AND coalesce(expire_time > ?, 1)"
 
+ROW: Final = "(?, 1, ?, ?, ?, 0, NULL, 0, 1, NULL, ?)"
 WRITE: Final = """
     INSERT INTO Cache (key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value)
     VALUES {}
@@ -53,7 +54,6 @@ WRITE: Final = """
         (store_time, expire_time, access_time, access_count, size, mode, filename, value)
         = (excluded.store_time, excluded.expire_time, excluded.access_time, 0, 0, 1, NULL, excluded.value)
 """
-ROW: Final = "(?, 1, ?, ?, ?, 0, NULL, 0, 1, NULL, ?)"
 """What diskcache's own `set` does in three statements, for each value apart; a value never has a file of its own (see
 `RawDisk`), so there is none to remove. Many rows are one statement: for each of them SQLite would give the interpreter
 away and take it back, and the event loop with it."""
