@@ -161,6 +161,7 @@ def _unmarked(messages: list[Json]) -> list[Json]:
 @given(conversations, wishes, cards, st.lists(choices, min_size=1, max_size=3))
 def test_what_an_earlier_request_carried_a_later_one_carries_the_same(conversation, wish, card, turn_choices):
     before: list[Json] | None = None
+    asked = 0
     head: tuple[Any, Any] | None = None
     for length, message in enumerate(conversation[1:], start=1):
         # A request ends where the assistant's answer begins.
@@ -175,11 +176,10 @@ def test_what_an_earlier_request_carried_a_later_one_carries_the_same(conversati
         if before is not None:
             # Only the end of the newest turn may say more than it will later on: what is asked of the model in words.
             assert now[: len(before) - 1] == before[:-1]
-            asked = _asked_for_in_words(request, card)
             last = _blocks(before[-1:])
             last = last[:-asked] if asked else last
             assert _blocks(now[len(before) - 1 : len(before)])[: len(last)] == last
-        before = now
+        before, asked = now, _asked_for_in_words(request, card)
 
 
 def _asked_for_in_words(request: Json, card: ModelCard) -> int:
