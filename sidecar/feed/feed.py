@@ -28,6 +28,7 @@ QUEUED_BATCHES: Final = 100
 """What may wait for one watcher: ten seconds of a busy sidecar."""
 PENDING: Final = 5000
 """Events that may wait for the next batch."""
+SETTLING_SECONDS: Final = 0.5
 
 
 class Watcher:
@@ -69,6 +70,8 @@ class Feed:
         self._state: Callable[[], Json] = dict
         self._recent: deque[Json] = deque(maxlen=RECENT)
         self._running: dict[str, Exchange] = {}
+        self._ends: dict[str, asyncio.Event] = {}
+        """Of those that run and that somebody asked for."""
         self._delivered: dict[str, int] = {}
         self._begun: deque[Exchange] = deque(maxlen=PENDING)
         self._ended: deque[Json] = deque(maxlen=PENDING)
@@ -95,6 +98,8 @@ class Feed:
         row = row_of(exchange)
         row["has_body"] = self._kept.add(exchange, row)
         self._recent.append(row)
+        if (end := self._ends.pop(exchange.id, None)) is not None:
+            end.set()
         if self._watchers:
             self._ended.append(row)
 
@@ -104,6 +109,16 @@ class Feed:
             self._refused.append(
                 {"time": _now(), "method": method, "path": path, "status": status, "message": error.message}
             )
+
+    async def come_to_its_end(self, request_id: str) -> None:
+        """Returns once it does not run, or `SETTLING_SECONDS` are over: who has read an answer to its end may ask
+        before it is settled."""
+        if request_id not in self._running:
+            return
+        end = self._ends.setdefault(request_id, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLING_SECONDS):
+                await end.wait()
 
     def has_body(self, request_id: str) -> bool:
         return request_id in self._kept

@@ -70,14 +70,14 @@ class FeedRoutes:
     async def exchange(self, request: Request) -> Response:
         """All that is known of one exchange; 404 once it is no longer kept."""
         self._check(request)
-        found = self._found(request)
+        found = await self._found(request)
         content = await asyncio.to_thread(lambda: orjson.dumps(detail(found, self._prices, self._upstream_url)))
         return Response(content, media_type="application/json", headers=NO_STORE)
 
     async def replay(self, request: Request) -> Response:
         """Send the client's request once more, past the response cache. It costs what it costs."""
         self._check(request)
-        found = self._found(request)
+        found = await self._found(request)
         answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._send_again(found, answered), name="replay a request")
         self._replays.add(task)
@@ -103,8 +103,9 @@ class FeedRoutes:
         self._kept.trim()
         return _json(self._feed.told_state())
 
-    def _found(self, request: Request) -> KeptExchange:
+    async def _found(self, request: Request) -> KeptExchange:
         request_id = request.path_params["id"]
+        await self._feed.come_to_its_end(request_id)
         if (found := self._kept.get(request_id)) is not None:
             return found
         keep = self._switches.keep_bodies

@@ -36,7 +36,8 @@ class Progress:
 
 @dataclass(slots=True)
 class Delivery:
-    """One response to send. `begin` is called when the answer itself begins, `end` once, whatever happens."""
+    """One response to send. `begin` is called when the answer itself begins, `end` once, whatever happens: before the
+    last of it goes out, so that whoever has read it finds it in the ledger."""
 
     answer: Answer
     headers: Mapping[str, str]
@@ -50,6 +51,7 @@ class Delivery:
     events: Sequence[Event] = ()
     error_event: bytes = b""
     progress: Progress = field(default_factory=Progress)
+    _ended: bool = False
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Sends until the end, or until the client is gone."""
@@ -63,7 +65,7 @@ class Delivery:
             for task in (sending, leaving):
                 task.cancel()
             outcome, _ = await asyncio.gather(sending, leaving, return_exceptions=True)
-            self.end(self.progress)
+            self._end()
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -94,6 +96,7 @@ class Delivery:
             yield body[:cut]
             raise ConnectionCutError
         self.progress.complete = True
+        self._end()
         yield body
 
     async def _streamed(self) -> AsyncIterator[bytes]:
@@ -113,7 +116,14 @@ class Delivery:
                 self._start()
             self.progress.complete = number == len(self.events) - 1
             self._count(event)
+            if self.progress.complete:
+                self._end()
             yield event.encode()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.end(self.progress)
 
     def _start(self) -> None:
         self.progress.started = True
