@@ -21,7 +21,7 @@ from sidecar.exchange import Json
 LISTS: Final = frozenset({"tools", "system", "messages"})
 """Fields that are long from the beginning, or grow."""
 RUN_BYTES: Final = 16 * 1024
-"""Of neighbours in such a list that are written together, and taken together again."""
+"""Up to which short runs of neighbours in such a list are joined."""
 ITEMS: Final = 8
 """How many of them one call of orjson writes."""
 
