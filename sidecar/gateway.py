@@ -7,51 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from sidecar import incoming
-from sidecar.assembly import Assembly
 from sidecar.breaker import Breakers
 from sidecar.call import Call, Reader, share
+from sidecar.caller import Ask, Caller
 from sidecar.conversations import conversation_id
-from sidecar.dialects.anthropic_messages import delta_size, deltas_size, error_in, stream_of
-from sidecar.errors import CLIENT_LEFT, GatewayError, invalid_request
+from sidecar.dialects.anthropic_messages import stream_of
+from sidecar.errors import CLIENT_LEFT, GatewayError
 from sidecar.exchange import LOSSY_ACTIONS, Exchange
-from sidecar.fallback import Fallbacks, take
+from sidecar.fallback import Fallbacks
 from sidecar.fit import fit
 from sidecar.fold import MessageFold
-from sidecar.guard import Guard, QuotedMarkerError, guard_of, marker_in_arguments
-from sidecar.headers import ROUTING, USE_MODEL, for_upstream, printable
+from sidecar.headers import ROUTING, USE_MODEL, printable
 from sidecar.models.catalogue import Catalogue, ModelCard, Resolution
-from sidecar.persistence import Persistence, begin_anew
+from sidecar.persistence import Persistence
 from sidecar.pipeline import Pipeline
-from sidecar.second_chance import second_chance
-from sidecar.sse import Events, ServerSentEvent, around_deltas
+from sidecar.sse import ServerSentEvent
 from sidecar.upstream import Upstream
-from sidecar.written import written
-
-if TYPE_CHECKING:
-    from sidecar.wire import UpstreamAnswer
 
 log = logging.getLogger(__name__)
-
-PATHS = {"generate": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"}
-
-BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
-"""Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
 
 SETTLING_SECONDS = 2.0
 """How long the end waits for exchanges whose clients are gone and whose calls have not ended yet."""
 
 WriteEvents = Callable[[Sequence[ServerSentEvent]], Awaitable[None]]
-
-Ask = Callable[[Exchange, Call], Coroutine[Any, Any, None]]
-"""Asks Claude for the answer of an exchange, and hands what comes to its call."""
 
 
 class Gateway:
@@ -80,11 +65,16 @@ class Gateway:
         self.upstream = upstream
         self.pipeline = pipeline
         self._default_max_tokens = default_max_tokens
-        self._toll = toll
-        self._accepted = accepted
-        self._taken_back = taken_back
-        self._persistence = persistence or Persistence(Breakers(None), retry=False)
-        self._fallbacks = fallbacks or Fallbacks(catalogue=catalogue)
+        self._caller = Caller(
+            upstream=upstream,
+            pipeline=pipeline,
+            persistence=persistence or Persistence(Breakers(None), retry=False),
+            fallbacks=fallbacks or Fallbacks(catalogue=catalogue),
+            fit=self._fit,
+            toll=toll,
+            accepted=accepted,
+            taken_back=taken_back,
+        )
         self._begun = begun
         self._keeps_answers = keeps_answers
         self._listeners = tuple(listeners)
@@ -100,8 +90,7 @@ class Gateway:
 
     async def pay(self, exchange: Exchange) -> None:
         """As if it went to Claude now, which the caller sees to. Raises GatewayError where it may not."""
-        if self._toll is not None:
-            await self._toll(exchange)
+        await self._caller.pay(exchange)
 
     def resolve(self, exchange: Exchange) -> None:
         """Find the model that the client means. Raises GatewayError (404) for one nobody knows."""
@@ -243,7 +232,7 @@ class Gateway:
         """The body of a non-streamed answer, as Claude sent it."""
         if exchange.answer is not None:
             return orjson.dumps(exchange.answer)
-        reader = self._reader(exchange, self._ask)
+        reader = self._reader(exchange, self._caller.whole)
         await self._read(exchange, reader, _nowhere, fold=True)
         return reader.call.body or orjson.dumps(exchange.answer)
 
@@ -255,7 +244,7 @@ class Gateway:
         the end (as it is when an addon asks for it), and until then the answer may begin anew.
         """
         if exchange.answer is None:
-            await self._read(exchange, self._reader(exchange, self._ask_for_stream), write, fold=fold)
+            await self._read(exchange, self._reader(exchange, self._caller.stream), write, fold=fold)
         elif not fold:
             await write(stream_of(exchange.answer))
 
@@ -265,7 +254,7 @@ class Gateway:
             return exchange.joined
         call = exchange.call = exchange.call or Call(exchange)
         reader = call.join()
-        call.begin(self._ask_along_chain(ask, exchange, call))
+        call.begin(ask(exchange, call))
         self._calls.add(call)
         call.when_ended(lambda: self._calls.discard(call))
         return reader
@@ -274,27 +263,6 @@ class Gateway:
         """End every answer that is being given with an error, since cgw itself ends."""
         for call in list(self._calls):
             call.cut(_stopped())
-
-    async def _ask_along_chain(self, ask: Ask, exchange: Exchange, call: Call) -> None:
-        """Ask, and where the model is not there ask those that the user allows in its place, as long as nothing of an
-        answer has been passed on."""
-        tried = [exchange.model]
-        while True:
-            try:
-                return await self._persistence.ask(lambda: ask(exchange, call), exchange, call)
-            except GatewayError as error:
-                instead = self._fallbacks.after(exchange, error, tried) if call.is_blank else None
-                if instead is None:
-                    raise
-                log.warning("request %s goes on with %s: %s", exchange.id, instead, printable(error.message))
-                take(exchange, instead, f"{exchange.model} does not answer ({error.status} {error.code or error.kind})")
-            tried.append(instead)
-            begin_anew(exchange)
-            await self.pipeline.request(exchange, since=Assembly)
-            if exchange.answer is not None:
-                call.body = orjson.dumps(exchange.answer)
-                return None
-            await self._fit(exchange)
 
     async def _read(self, exchange: Exchange, reader: Reader, write: WriteEvents, *, fold: bool) -> None:
         call = reader.call
@@ -321,170 +289,6 @@ class Gateway:
             if exchange.answer is not None and not fold:
                 await write(stream_of(exchange.answer))
 
-    async def _ask(self, exchange: Exchange, call: Call) -> None:
-        guard = guard_of(exchange)
-        async with _Posted(self, exchange) as answer:
-            body = await answer.body()
-        incoming.read_answer(exchange, body)
-        if exchange.answer is not None and guard is not None:
-            try:
-                guard.check(exchange.answer)
-            except QuotedMarkerError as quoted:
-                self._take_back(exchange, quoted)
-                await self._ask_again(self._ask, exchange, call)
-                return
-        if exchange.kind == "generate":
-            self._has_begun(exchange)
-        call.body = body
-
-    async def _ask_for_stream(self, exchange: Exchange, call: Call) -> None:
-        try:
-            async with _Posted(self, exchange) as answer:
-                if not answer.is_stream:
-                    raise GatewayError(
-                        "api_error", "Claude's address sent no event stream: is ANTHROPIC_BASE_URL right?", status=502
-                    )
-                complete = await self._pump(exchange, answer, call)
-        except QuotedMarkerError as quoted:
-            self._take_back(exchange, quoted)
-            if not call.begin_anew(otherwise=marker_in_arguments()):
-                raise marker_in_arguments() from quoted
-            await self._ask_again(self._ask_for_stream, exchange, call)
-            return
-        if not complete:
-            raise GatewayError(
-                "api_error",
-                "Claude's answer broke off before its end.",
-                status=502,
-                code="upstream_broken",
-                upstream=True,
-            )
-
-    def _has_begun(self, exchange: Exchange) -> None:
-        if self._accepted is not None and exchange.usage.prompt_tokens:
-            self._accepted(exchange)
-
-    async def _pump(self, exchange: Exchange, answer: UpstreamAnswer, call: Call) -> bool:
-        held: list[ServerSentEvent] | None = []
-        guard = guard_of(exchange)
-        complete = False
-        async for events in answer.events():
-            if exchange.timing.first_byte is None:
-                exchange.timing.first_byte = perf_counter()
-            counted = self._count_around_deltas(exchange, events, guard)
-            if counted is not None:
-                complete = counted or complete
-                await call.write(held or ())
-                await call.write(events)
-                held = None
-                continue
-            failure, batch = None, [*events]
-            for position, event in enumerate(batch):
-                if event.name == b"error":
-                    failure, batch = error_in(event.data), batch[:position]
-                    break
-            complete = self._count(exchange, batch) or complete
-            batch = await self._passed(exchange, batch, guard)
-            if held is None:
-                await call.write(batch)
-            else:
-                held += batch
-                if any(event.data and event.name not in BEFORE_CONTENT for event in batch):
-                    await call.write(held)
-                    held = None
-            if failure is not None:
-                raise failure
-        return complete
-
-    def _count_around_deltas(self, exchange: Exchange, events: Events, guard: Guard | None) -> bool | None:
-        """Count events of which none of the deltas is looked at by itself; whether the message ends with them. None,
-        and nothing is counted, where somebody reads along, an error is among them, or there is no delta."""
-        before, deltas, behind = around_deltas(events.raw)
-        if not deltas or self.pipeline.reads_events or (size := deltas_size(Events(deltas))) is None:
-            return None
-        others = [*Events(before), *Events(behind)]
-        if guard is not None and (others or not guard.passes(deltas)):
-            return None
-        if any(event.name == b"error" for event in others):
-            return None
-        complete = self._count(exchange, others)
-        exchange.delivered += size
-        return complete
-
-    def _count(self, exchange: Exchange, events: Iterable[ServerSentEvent]) -> bool:
-        """Take what these events tell of usage and size; whether the message ends with them."""
-        complete = False
-        for event in events:
-            if event.name == b"content_block_delta":
-                exchange.delivered += delta_size(event.data)
-            elif event.name in incoming.COUNTED:
-                complete = incoming.count(exchange, event) or complete
-                if event.name == b"message_start":
-                    self._has_begun(exchange)
-        return complete
-
-    async def _passed(
-        self, exchange: Exchange, batch: list[ServerSentEvent], guard: Guard | None
-    ) -> list[ServerSentEvent]:
-        """The events that may go on, once those who read along have seen them."""
-        if guard is not None:
-            batch = guard.feed(batch)
-        if self.pipeline.reads_events:
-            for event in batch:
-                if event.data:  # not a comment
-                    await self.pipeline.response_event(exchange, incoming.parse(event))
-        return batch
-
-    def _take_back(self, exchange: Exchange, quoted: QuotedMarkerError) -> None:
-        log.warning("request %s: %s; its conversation goes on without references", exchange.id, quoted)
-        assert exchange.prompt is not None
-        exchange.decide(
-            quoted.layer,
-            f"off from now on: Claude wrote {quoted.marker!r} into a tool call",
-            tokens=exchange.usage.prompt_tokens,
-        )
-        exchange.retract(quoted.layer)
-        exchange.prompt.take_back()
-        if self._taken_back is not None:
-            self._taken_back(exchange)
-
-    async def _ask_again(self, ask: Ask, exchange: Exchange, call: Call) -> None:
-        """Another request of the same exchange, from a prompt that was taken back."""
-        exchange.message_id = exchange.cache_miss = exchange.timing.first_byte = None
-        exchange.upstream_headers = {}
-        await self.pipeline.request(exchange, since=Assembly)
-        if exchange.answer is None:
-            await self._fit(exchange)
-            await ask(exchange, call)
-        else:
-            call.body = orjson.dumps(exchange.answer)
-
-    async def post(self, exchange: Exchange) -> UpstreamAnswer:
-        """Claude's answer to what the exchange has become; to be released."""
-        if exchange.timing.upstream_sent is None:
-            await self.pay(exchange)
-            exchange.timing.upstream_sent = perf_counter()
-        return await self._answer(exchange)
-
-    async def _answer(self, exchange: Exchange) -> UpstreamAnswer:
-        try:
-            return await self._sent(exchange)
-        except GatewayError as error:
-            if not second_chance(exchange, error):
-                raise
-            log.info("request %s is sent once more without what Claude refused: %s", exchange.id, error.message)
-            return await self._sent(exchange)
-
-    def _sent(self, exchange: Exchange) -> Coroutine[Any, Any, UpstreamAnswer]:
-        exchange.upstream_body = _serialised(exchange) if exchange.edited else (exchange.client_body,)
-        return self.upstream.ask(
-            "POST",
-            PATHS[exchange.kind],
-            exchange.upstream_body,
-            for_upstream(exchange.client_headers, exchange.dialect),
-            query=exchange.query if exchange.dialect == "anthropic_messages" else "",
-        )
-
 
 class _Account:
     __slots__ = ("_exchange", "_gateway")
@@ -500,39 +304,6 @@ class _Account:
         await self._gateway.end(self._exchange, error)
 
 
-class _Posted:
-    """One request to Claude, up to the end of its answer: `async with` it."""
-
-    __slots__ = ("_answer", "_exchange", "_gateway")
-
-    def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
-        self._gateway = gateway
-        self._exchange = exchange
-        self._answer: UpstreamAnswer | None = None
-
-    async def __aenter__(self) -> UpstreamAnswer:
-        exchange = self._exchange
-        try:
-            self._answer = answer = await self._gateway.post(exchange)
-        except BaseException as error:
-            self._ended(error)
-            raise
-        exchange.upstream_headers = answer.headers
-        return answer
-
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        assert self._answer is not None
-        self._answer.release()
-        self._ended(error)
-
-    def _ended(self, error: BaseException | None) -> None:
-        exchange = self._exchange
-        if isinstance(error, GatewayError):
-            exchange.upstream_headers = exchange.upstream_headers or error.headers
-        if exchange.timing.upstream_sent is not None:
-            exchange.timing.upstream_ended = perf_counter()
-
-
 def _stopped() -> GatewayError:
     return GatewayError(
         "overloaded_error",
@@ -545,20 +316,6 @@ def _stopped() -> GatewayError:
 
 async def _nowhere(_: Sequence[ServerSentEvent]) -> None:
     return
-
-
-def _serialised(exchange: Exchange) -> tuple[bytes, ...]:
-    """In pieces. Only a body that is remembered is one that a later request goes on from."""
-    made, known = exchange.made, exchange.known
-    try:
-        if made is None:
-            told: tuple[bytes, ...] = (orjson.dumps(exchange.request),)
-        else:
-            made.written = written(exchange.request, known.made.written if known is not None else None)
-            told = made.written.pieces
-    except orjson.JSONEncodeError as error:
-        raise invalid_request(f"The request cannot be passed on: {error}. Is a schema nested too deep?") from error
-    return told
 
 
 def _tell(exchange: Exchange, resolution: Resolution) -> None:
