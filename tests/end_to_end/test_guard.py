@@ -241,6 +241,7 @@ def test_the_sdks_raise_what_they_raise_for_a_failing_stream(
         native.messages.stream(**Native().body()) as stream,
     ):
         go_on(iter(stream), gate)
+    claude.simulator.ledger.wait(1)  # nor does that answer wait at the gate now, and take what is let through
     gate.shut()
     gate.let_through(WORDS)
     other = Chat(task="something else")

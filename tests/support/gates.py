@@ -26,7 +26,8 @@ class Gate:
             if seconds != AN_HOUR:
                 await pause(delivery, seconds)
                 return
-            while not self._open.is_set() and not self._passes.acquire(blocking=False):
+            passes = self._passes  # what is let through after the next `shut` is for others
+            while not self._open.is_set() and not passes.acquire(blocking=False):
                 await pause(delivery, 0.005)
 
         monkeypatch.setattr(Delivery, "_pause", pause_at_gate)
