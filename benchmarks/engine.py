@@ -205,7 +205,7 @@ def main() -> None:
     )
     sizes = [size * 1000 for size in arguments.sizes]
     with (
-        patch("sidecar.server.Pipeline", TimedPipeline),
+        patch("sidecar.application.Pipeline", TimedPipeline),
         patch("sidecar.memory._flattened", timed(HASH, memory._flattened)),  # noqa: SLF001  # to tell it apart
         patch("sidecar.memory.ConversationMemory.accepted", timed(REMEMBER, memory.ConversationMemory.accepted)),
     ):

@@ -34,7 +34,7 @@ def rss(pid: int) -> float:
 
 
 async def run_stage(home: Path) -> None:
-    from sidecar import server
+    from sidecar import application
     from sidecar.commands.in_process import sidecar_in_process
     from sidecar.config import Settings
     from sidecar.gateway import Gateway
@@ -47,7 +47,7 @@ async def run_stage(home: Path) -> None:
             super().__init__(*given, **named)
             gateways.append(self)
 
-    server.Gateway = Watched  # type: ignore[misc]
+    application.Gateway = Watched  # type: ignore[misc]
     settings = Settings.model_validate({"anthropic_api_key": "none", "anthropic_base_url": "http://127.0.0.1:9"})
     async with sidecar_in_process(settings, Home(home)) as (url, _):
         print(url, Home(home).gateway_key(), flush=True)

@@ -144,9 +144,9 @@ def _up_here(
     arguments: list[str],
     inherit: str | None,
 ) -> None:
+    from sidecar.application import StartError
     from sidecar.commands import foreground
     from sidecar.commands.handover import Inheritance
-    from sidecar.server import StartError
     from sidecar.user_files import UserFileError
 
     settings = loaded.settings

@@ -105,9 +105,9 @@ async def measured(app: Any, clock: Clock, *, chat: bool, size: int) -> list[tup
 
 async def main(claude_url: str, home: Path) -> None:
     from sidecar import interpreter
+    from sidecar.application import sidecar_app
     from sidecar.config_sources import load_settings
     from sidecar.home import Home
-    from sidecar.server import sidecar_app
 
     given = {
         "ANTHROPIC_BASE_URL": claude_url,

@@ -22,7 +22,7 @@ from sidecar.home import Home, replace_privately
 from sidecar.user_errors import UserError
 
 STOP_SECONDS = 35.0
-"""A little more than a sidecar gives the answers in flight (`server.DRAIN_SECONDS`)."""
+"""A little more than a sidecar gives the answers in flight (`uvicorn_server.DRAIN_SECONDS`)."""
 
 KNOWN_EXIT_CODES = frozenset({1, 2})
 

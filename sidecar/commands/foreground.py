@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sidecar import interpreter
+from sidecar.application import StartError
 from sidecar.commands.handover import Handover, Inheritance
 from sidecar.commands.open_files import allow_enough_files
 from sidecar.commands.running import announce, claimed
@@ -24,7 +25,7 @@ from sidecar.config import Settings, is_loopback
 from sidecar.exchange import Json
 from sidecar.home import Home, explained
 from sidecar.log_format import OneLine, speak_at
-from sidecar.server import StartError, serve
+from sidecar.server import serve
 
 STDIN = 0
 STDIN_SECONDS = 0.25

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
+from sidecar.application import sidecar_app
 from sidecar.commands.sockets import listening_socket, reachable_url
 from sidecar.config import Settings
 from sidecar.home import Home
-from sidecar.server import Server, sidecar_app
+from sidecar.uvicorn_server import Server
 
 HOST = "127.0.0.1"
 

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sockets are han
 ADDON = """
 import os, time
 from pathlib import Path
-from sidecar import server
+from sidecar import uvicorn_server
 
-server.DRAIN_SECONDS = server.LAST_WORDS_SECONDS = 0.5
+uvicorn_server.DRAIN_SECONDS = uvicorn_server.LAST_WORDS_SECONDS = 0.5
 
 here = Path(__file__).parent
 (here / "starting").write_text(str(os.getpid()))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from sidecar import server
+from sidecar import uvicorn_server
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
 from sidecar.simulator.simulator import Simulator
@@ -28,7 +28,7 @@ WORDS = "many words " * 40
 def ending(
     tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningSidecar]:
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr(uvicorn_server, "DRAIN_SECONDS", 0.5)
     with RunningSidecar(tmp_path, running_simulator) as sidecar:
         yield sidecar
 
@@ -55,7 +55,7 @@ def test_a_connection_that_came_last_is_still_heard(
     tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a restart it would have been the successor's a moment later."""
-    monkeypatch.setattr(server, "FIRST_REQUEST_SECONDS", 60)
+    monkeypatch.setattr(uvicorn_server, "FIRST_REQUEST_SECONDS", 60)
     with RunningSidecar(tmp_path, running_simulator) as ending:
         address = urlsplit(ending.url)
         with socket.create_connection((address.hostname, address.port), timeout=60) as last:

@@ -16,11 +16,11 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Message
 
-from sidecar import server
+from sidecar import application
+from sidecar.application import sidecar_app
 from sidecar.config import Settings
 from sidecar.errors import GatewayError
 from sidecar.home import Home
-from sidecar.server import sidecar_app
 from sidecar.simulator.errors import ApiError
 from sidecar.simulator.thinking_rules import ResponseMemory
 from sidecar.simulator.validation import validate
@@ -109,7 +109,7 @@ class InProcess:
         logging.getLogger().addHandler(self.complaints)
         self._runner.__enter__()
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(server, "Upstream", self._claude())
+        self._patch.setattr(application, "Upstream", self._claude())
         self._context = sidecar_app(self._settings, self._home, url="http://127.0.0.1:4343")
         self._app = self._runner.run(self._context.__aenter__())
         return self

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sidecar.application import sidecar_app
 from sidecar.commands.sockets import listening_socket
 from sidecar.config import Settings
 from sidecar.home import Home
-from sidecar.server import Server, sidecar_app
 from sidecar.simulator.server import RunningSimulator
+from sidecar.uvicorn_server import Server
 from tests.support.lived_in import furnish
 
 GATEWAY_KEY = "cgw-key-of-the-tests"
