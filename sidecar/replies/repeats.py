@@ -12,7 +12,9 @@ from sidecar.projects.policy import Policy
 from sidecar.replies.request_key import speaks_of_the_answer
 
 MOST_BYTES: Final = 4 * 1024 * 1024
-"""Of all bodies that are remembered."""
+"""Of all bodies that are remembered, and what each takes besides."""
+BESIDE: Final = 600
+"""Bytes: what it is looked for by, and its key."""
 LONGEST: Final = 256 * 1024
 """Of one body, bytes."""
 TAIL: Final = 64
@@ -52,12 +54,16 @@ class Repeats:
             return
         name = _name(exchange)
         if (before := self._known.pop(name, None)) is not None:
-            self._bytes -= len(before.body)
-        self._known[name] = _Known(body, exchange.policy, key)
-        self._bytes += len(body)
+            self._bytes -= _size(before)
+        known = self._known[name] = _Known(body, exchange.policy, key)
+        self._bytes += _size(known)
         while self._bytes > MOST_BYTES:
             _, oldest = self._known.popitem(last=False)
-            self._bytes -= len(oldest.body)
+            self._bytes -= _size(oldest)
+
+
+def _size(known: _Known) -> int:
+    return len(known.body) + BESIDE
 
 
 def _name(exchange: Exchange) -> Hashable:

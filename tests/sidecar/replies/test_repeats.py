@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from sidecar.exchange import Exchange
 from sidecar.projects.policy import Policy
-from sidecar.replies.repeats import LONGEST, MOST_BYTES, Repeats
+from sidecar.replies.repeats import BESIDE, LONGEST, MOST_BYTES, Repeats
 from tests.support.exchanges import an_exchange
 
 HEADERS = {"anthropic-version": "2026-10-21", "user-agent": "me"}
@@ -69,7 +70,7 @@ def test_one_that_goes_on_from_a_stored_response_is_always_looked_into() -> None
 
 
 def test_what_was_asked_longest_ago_is_forgotten_first() -> None:
-    repeats, each = Repeats(), MOST_BYTES // 20
+    repeats, each = Repeats(), MOST_BYTES // 20 - BESIDE
     bodies = [b"%020d" % number * (each // 20) for number in range(21)]
     for body in bodies[:-1]:
         repeats.learn(asked(client_body=body))
@@ -77,3 +78,16 @@ def test_what_was_asked_longest_ago_is_forgotten_first() -> None:
     repeats.learn(asked(client_body=bodies[-1]))
     known = [repeats.key(asked(client_body=body)) is not None for body in bodies]
     assert known == [True, False, *[True] * 19]
+
+
+def test_short_ones_take_no_more_memory_than_all_may() -> None:
+    """Each of them takes five times its body."""
+    repeats = Repeats()
+    tracemalloc.start()
+    try:
+        for number in range(2 * MOST_BYTES // BESIDE):
+            repeats.learn(asked(client_body=b'{"messages":[%09d]}' % number, reply_key=f"{number:040x}"))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1.5 * MOST_BYTES
