@@ -12,7 +12,7 @@ import httpx2
 import orjson
 import pytest
 
-from sidecar import http_heads, intake, server
+from sidecar import http_heads, intake, uvicorn_server
 from sidecar.http_protocol import BoundedHttp
 from sidecar.plain_http_protocol import BoundedH11
 from sidecar.simulator.answers import Answer
@@ -106,7 +106,7 @@ def test_a_second_head_on_the_same_connection_is_bounded_too(strict: RunningSide
 def test_the_parser_that_is_always_there_has_the_same_bounds(
     tmp_path: Path, running_simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, soon: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(server, "_http_protocol", lambda: BoundedH11)
+    monkeypatch.setattr(uvicorn_server, "_http_protocol", lambda: BoundedH11)
     with RunningSidecar(tmp_path, running_simulator) as plain:
         with connection(plain) as client:
             client.sendall(HEALTH + b"X-Large: " + b"x" * (http_heads.HEAD_BYTES + 1))
@@ -126,7 +126,7 @@ def test_a_connection_is_kept_longer_than_any_client_keeps_one(
 ) -> None:
     """Whoever ends it just as the other one takes it up again loses a request: five seconds, uvicorn's own, are what
     httpx keeps one, and Rust's reqwest does for ninety."""
-    monkeypatch.setattr(server, "_http_protocol", lambda: parser)
+    monkeypatch.setattr(uvicorn_server, "_http_protocol", lambda: parser)
     with RunningSidecar(tmp_path, running_simulator) as sidecar, connection(sidecar) as client:
         asked = time.monotonic()
         assert is_well(client)
