@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 2.0
+"""After a start: they belong to the first requests."""
+
 CONVERSATIONS_BYTES = 512 * 1024 * 1024
 """What conversations may take on disk; the least recently used go first."""
 

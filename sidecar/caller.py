@@ -73,7 +73,7 @@ class Caller:
         await self._along_chain(self._ask_for_stream, exchange, call)
 
     async def pay(self, exchange: Exchange) -> None:
-        """As if it went to Claude now, which the caller sees to. Raises GatewayError where it may not."""
+        """As if it went to Claude now; sending it is up to whoever asks. Raises GatewayError where it may not."""
         if self._toll is not None:
             await self._toll(exchange)
 

@@ -89,7 +89,7 @@ class Gateway:
         self.in_flight = 0
 
     async def pay(self, exchange: Exchange) -> None:
-        """As if it went to Claude now, which the caller sees to. Raises GatewayError where it may not."""
+        """As if it went to Claude now; sending it is up to whoever asks. Raises GatewayError where it may not."""
         await self._caller.pay(exchange)
 
     def resolve(self, exchange: Exchange) -> None:
