@@ -183,13 +183,16 @@ def show_start(claude_url: str, rounds: int) -> None:
 
 
 def show_growth(server: Server, requests: int) -> None:
-    """What many requests leave in memory: each the beginning of a conversation of its own."""
+    """What many requests leave in memory, each the beginning of a conversation of its own; then long ones at once."""
     print(f"\n### Memory\n\n| small requests | resident |\n|---|---:|\n| 0 | {server.rss():.0f} MiB |", flush=True)
     part = max(16, requests // 5)
     for number in range(1, 6):
         case = Case("", lambda chat: small(chat=chat), part // 16, at_once=16)
         uvloop.run(measure(server, "chat", case, 1.0))
         print(f"| {number * part:,} | {server.rss():.0f} MiB |", flush=True)
+    long = Case("", lambda chat: Conversation(1_000_000, 4_000, chat).asks(), 6, at_once=12)
+    uvloop.run(measure(server, "chat", long, 1.0))
+    print(f"| and {long.at_once} conversations of 1 MB at once | {server.rss():.0f} MiB |", flush=True)
 
 
 def show_stalls(claude_url: str) -> None:
