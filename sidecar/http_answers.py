@@ -29,6 +29,8 @@ class Answer:
         self._cycle = cycle
         self._head = b""
         """While it waits for the first bytes of the body."""
+        self._until_it_closes = False
+        """Nothing but the end of the connection says where the body ends."""
 
     async def send(self, message: Any) -> None:
         cycle = self._cycle
@@ -65,8 +67,10 @@ class Answer:
         elif not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
         if cycle.chunked_encoding is None and cycle.scope["method"] != "HEAD" and status not in WITHOUT_A_BODY:
-            cycle.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            self._until_it_closes = cycle.scope["http_version"] == "1.0"  # which knows no chunks, and never stays here
+            if not self._until_it_closes:
+                cycle.chunked_encoding = True
+                lines.append(b"transfer-encoding: chunked\r\n")
         head = b"".join(lines)
         if head.translate(None, IN_A_LINE) != b"\r\n" * len(lines):
             raise RuntimeError("a header of the answer has a line end or a control character in it")
@@ -80,6 +84,8 @@ class Answer:
         elif cycle.chunked_encoding:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             self._write(chunk + LAST_CHUNK if is_last else chunk)
+        elif self._until_it_closes:
+            self._write(body)
         elif len(body) > cycle.expected_content_length:
             raise RuntimeError("the answer is longer than its Content-Length")
         else:

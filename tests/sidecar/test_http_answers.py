@@ -119,6 +119,26 @@ def test_either_side_may_close_the_connection(headers: Headers, asks: Headers) -
     assert [name for name, _ in response.headers].count(b"connection") == 1
 
 
+@pytest.mark.parametrize("pieces", [[b"words"], [b"one ", b"two", b""], [b""]])
+def test_for_http_1_0_the_end_of_the_connection_is_the_end_of_the_answer(pieces: list[bytes]) -> None:
+    """Chunks came with HTTP/1.1 (RFC 9112, section 6.1): an older client would take their lengths for text."""
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1")]})
+        for number, piece in enumerate(pieces, 1):
+            await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
+
+    async def run() -> bytes:
+        async with serving(app) as (reader, writer):
+            writer.write(b"GET / HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n")
+            return bytes(await asyncio.wait_for(reader.read(), 10))
+
+    head, _, body = asyncio.run(run()).partition(b"\r\n\r\n")
+    assert body == b"".join(pieces)
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+
+
 @pytest.mark.parametrize(("status", "method"), [(204, "GET"), (304, "GET"), (200, "HEAD")])
 def test_some_answers_have_no_body(status: int, method: str) -> None:
     response, body, stays, _ = answered([], [b""], status=status, method=method)
