@@ -87,7 +87,7 @@ def _route(exchange: Exchange) -> str:
 
 def _money(account: Account) -> str:
     """What it cost, `~` where that is an estimate, and what it would have cost more (or less) without us."""
-    cost = f"{'~' if account.estimated else ''}{dollars(account.bill)}"
+    cost = dollars(account.bill, estimated=account.estimated)
     if not account.saved:
         return cost
     return f"{cost} saved {dollars(account.saved)}" if account.saved > 0 else f"{cost} lost {dollars(-account.saved)}"

@@ -153,7 +153,7 @@ _POINT: Final = {
     "baseline_picos": 0,
 }
 _MODEL: Final = {"asked": "", "model": "", "reason": "", "requests": 0, "estimated": 0, "cost_picos": 0}
-_BUDGET: Final = {"project": "", "period": "", "budget_picos": 0, "spent_picos": 0}
+_BUDGET: Final = {"project": "", "period": "", "budget_picos": 0, "spent_picos": 0, "estimated": False}
 
 OVERVIEW: Final = {
     "today": _SUMS,

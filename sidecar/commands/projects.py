@@ -6,6 +6,7 @@ Works on the database itself, whether a sidecar runs or not; one that runs knows
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from sidecar.commands.terminal import console, fail, on_a_terminal, say, warn
 
 if TYPE_CHECKING:
     from sidecar.config import Settings
+    from sidecar.ledger.money import Spent
     from sidecar.projects.project import Project
     from sidecar.projects.store import ProjectStore
 
@@ -267,11 +269,11 @@ def rotate_key(name: Name, as_json: AsJson = False) -> None:
 class Desk:
     """The store, and how projects are told to a reader."""
 
-    def __init__(self, store: ProjectStore, settings: Settings, spending: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, store: ProjectStore, settings: Settings, spending: dict[str, tuple[Spent, Spent]]) -> None:
         self.store = store
         self._settings = settings
         self._spending = spending
-        """Pico-dollars of today and of this month."""
+        """Today and this month."""
 
     def as_json(self, project: Project) -> dict[str, Any]:
         """Dollars as exact decimals in text, None for no limit."""
@@ -280,7 +282,7 @@ class Desk:
         def budget(micros: int | None) -> str | None:
             return None if micros is None else usd_text(micros * PICOS_PER_MICRO)
 
-        today, month = self._spending.get(project.name, (0, 0))
+        today, month = self._spending[project.name]
         return {
             "name": project.name,
             "key_last4": project.key_last4,
@@ -289,8 +291,9 @@ class Desk:
             "daily_budget_usd": budget(project.daily_budget),
             "monthly_budget_usd": budget(project.monthly_budget),
             "warn_percent": project.warn_percent,
-            "spent_today_usd": usd_text(today),
-            "spent_this_month_usd": usd_text(month),
+            "spent_today_usd": usd_text(today.picos),
+            "spent_this_month_usd": usd_text(month.picos),
+            "spending_estimated": month.estimated,
             "models": list(project.policy.models),
             "denied": list(project.policy.denied),
             "default_model": project.policy.default_model,
@@ -299,7 +302,7 @@ class Desk:
         }
 
     def row(self, project: Project) -> tuple[str, ...]:
-        today, month = self._spending.get(project.name, (0, 0))
+        today, month = self._spending[project.name]
         return (
             project.name,
             f"...{project.key_last4}" if project.key_last4 else "gateway's",
@@ -341,24 +344,25 @@ def _number(limit: int | None) -> str:
     return NONE if limit is None else f"{limit:,}"
 
 
-def _spent(picos: int, budget: int | None) -> str:
+def _spent(spent: Spent, budget: int | None) -> str:
     from sidecar.ledger.money import PICOS_PER_MICRO, dollars
 
-    return dollars(picos) + ("" if budget is None else f" of {dollars(budget * PICOS_PER_MICRO)}")
+    return str(spent) + ("" if budget is None else f" of {dollars(budget * PICOS_PER_MICRO)}")
 
 
 @contextmanager
 def _opened() -> Iterator[Desk]:
     """What no project can be ends the command with its sentence."""
     with ledger_at_hand() as (database, settings):
+        from sidecar.ledger.money import Spent
         from sidecar.ledger.queries import spent_by_day
         from sidecar.projects.store import ProjectStore
 
         today = datetime.now(UTC).date()
-        spending: dict[str, tuple[int, int]] = {}
-        for (name, day), picos in spent_by_day(database, since=today.replace(day=1)).items():
-            of_day, of_month = spending.get(name, (0, 0))
-            spending[name] = (of_day + (picos if day == today else 0), of_month + picos)
+        spending: dict[str, tuple[Spent, Spent]] = defaultdict(lambda: (Spent(), Spent()))
+        for (name, day), spent in spent_by_day(database, since=today.replace(day=1)).items():
+            of_day, of_month = spending[name]
+            spending[name] = (spent if day == today else of_day, Spent.together((of_month, spent)))
         try:
             yield Desk(ProjectStore(database), settings, spending)
         except ValueError as error:

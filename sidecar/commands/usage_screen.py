@@ -79,9 +79,14 @@ def _layers(found: UsageTable) -> Table:
     most = max((abs(line.saved_micros) for line in found.layers), default=Decimal(0))
     for line in found.layers:
         bar = Bar(float(line.saved_micros / most)) if most else ""
-        table.add_row(Text(line.layer), f"{line.requests:,}", _money(line.saved_micros), bar)
+        table.add_row(Text(line.layer), f"{line.requests:,}", _money(line.saved_micros, line.estimated), bar)
     table.add_section()
-    table.add_row("total", f"{found.usage.total.requests:,}", _money(found.usage.total.saved_micros), "")
+    table.add_row(
+        "total",
+        f"{found.usage.total.requests:,}",
+        _money(found.usage.total.saved_micros, found.usage.total.estimated),
+        "",
+    )
     return table
 
 
@@ -99,8 +104,8 @@ def _cells(line: UsageLine) -> tuple[str, ...]:
         _short(line.prompt_tokens),
         f"{line.cache_read_percent} %",
         _short(line.output_tokens),
-        _money(line.cost_micros),
-        _money(line.saved_micros) if line.saved_micros else "-",
+        _money(line.cost_micros, line.estimated),
+        _money(line.saved_micros, line.estimated) if line.saved_micros else "-",
     )
 
 
@@ -109,11 +114,11 @@ def _remarks(found: UsageTable) -> Iterator[str]:
     if found.by != "layer":
         yield "Tokens `read` by the models, how much of them `cached` by Claude, and `written`."
     if total.saved_micros:
-        yield f"Saved {total.saved_percent} % of {_money(total.baseline_micros)}."
+        yield f"Saved {total.saved_percent} % of {_money(total.baseline_micros, total.estimated)}."
     for number, what in (
         (total.errors, "ended in an error"),
         (total.cancelled, "were left by their client"),
-        (total.estimated, "are estimates: cut short, or of a model without a published price"),
+        (total.estimated, "are estimates (~): cut short, or of a model without a published price"),
     ):
         if number:
             yield f"{number:,} of {total.requests:,} requests {what}."
@@ -127,5 +132,6 @@ def _short(tokens: int) -> str:
     return str(tokens)
 
 
-def _money(micros: Decimal) -> str:
-    return dollars(int(micros * PICOS_PER_MICRO))
+def _money(micros: Decimal, estimated: int) -> str:
+    """`estimated` says of how many requests it is."""
+    return dollars(int(micros * PICOS_PER_MICRO), estimated=estimated)

@@ -72,6 +72,7 @@ class SidecarState:
                     "period": state.period,
                     "budget_picos": state.budget,
                     "spent_picos": state.spent,
+                    "estimated": state.estimated,
                 }
                 for project in self._projects()
                 for state in self._budgets.states(project)

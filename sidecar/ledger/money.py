@@ -8,7 +8,9 @@ hold up to 9.2 million dollars; sums are taken in two halves (see `queries`) and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import NamedTuple
 
 PICOS_PER_MICRO = 10**6
 PICOS_PER_USD = 10**12
@@ -16,6 +18,22 @@ LARGEST_PICOS = 2**63 - 1
 
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
 _PICO = Decimal("0.000001")
+
+
+class Spent(NamedTuple):
+    """What requests cost together."""
+
+    picos: int = 0
+    estimated: bool = False
+    """Some of it is an estimate."""
+
+    @classmethod
+    def together(cls, parts: Iterable[Spent]) -> Spent:
+        parts = tuple(parts)
+        return cls(sum(part.picos for part in parts), any(part.estimated for part in parts))
+
+    def __str__(self) -> str:
+        return dollars(self.picos, estimated=self.estimated)
 
 
 def picos_of(micros: Decimal) -> int:
@@ -43,8 +61,9 @@ def usd_text(picos: int) -> str:
     return f"-{text}" if picos < 0 else text
 
 
-def dollars(picos: int) -> str:
-    """For a reader: whole cents from a dollar on, below it two digits that say something: `$0.0089`, `$0.00028`."""
+def dollars(picos: int, *, estimated: object = False) -> str:
+    """For a reader: whole cents from a dollar on, below it two digits that say something: `$0.0089`, `$0.00028`;
+    `~$0.0089` where it is `estimated`, or a part of it."""
     amount = abs(picos)
     digits = 2 if amount >= PICOS_PER_USD or not amount else max(2, 14 - len(str(amount)))
     unit = 10 ** (13 - digits)
@@ -52,4 +71,4 @@ def dollars(picos: int) -> str:
     if 2 * rest > unit or (2 * rest == unit and whole % 2):  # half to even, as decimals are rounded
         whole += 1
     written, cents = divmod(whole, 10**digits)
-    return f"{'-' if picos < 0 else ''}${written:,}.{cents:0{digits}d}"
+    return f"{'~' if estimated else ''}{'-' if picos < 0 else ''}${written:,}.{cents:0{digits}d}"

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from sidecar.errors import CLIENT_LEFT
 from sidecar.ledger.database import Database
-from sidecar.ledger.money import PICOS_PER_MICRO, micros_of
+from sidecar.ledger.money import PICOS_PER_MICRO, Spent, micros_of
 from sidecar.ledger.rows import microseconds_of, moment_of
 from sidecar.ledger.schema import requests, savings
 
@@ -183,18 +183,25 @@ def savings_by_layer(
     return tuple(sorted(lines, key=lambda line: (-line.saved_micros, line.layer)))
 
 
-def spent_by_day(database: Database, *, since: date) -> dict[tuple[str, date], int]:
-    """Pico-dollars by project and UTC day, from the beginning of the day `since` on: what budgets are checked against.
+def spent_by_day(database: Database, *, since: date) -> dict[tuple[str, date], Spent]:
+    """By project and UTC day, from the beginning of the day `since` on: what budgets are checked against.
 
     For the gateway's own use, as every project is in it. Raises LedgerUnavailableError when it cannot be read.
     """
     day = requests.c.time_us // _DAY
-    query = select(requests.c.project, day.label("day"), *exact_sum(requests.c.cost_picos, "cost"))
+    query = select(
+        requests.c.project,
+        day.label("day"),
+        _count(requests.c.estimated).label("estimated"),
+        *exact_sum(requests.c.cost_picos, "cost"),
+    )
     first = datetime(since.year, since.month, since.day, tzinfo=UTC)
     with database.read() as connection:
         found = connection.execute(within(query, EVERY_PROJECT, first, None).group_by(requests.c.project, "day"))
         return {
-            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): picos_in(row, "cost")
+            (row["project"], moment_of(row["day"] * 86_400_000_000).date()): Spent(
+                picos_in(row, "cost"), bool(row["estimated"])
+            )
             for row in found.mappings()
         }
 

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 
 from sidecar.errors import GatewayError
-from sidecar.ledger.money import PICOS_PER_MICRO, dollars
+from sidecar.ledger.money import PICOS_PER_MICRO, Spent, dollars
 from sidecar.projects.project import Project
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,9 @@ PATIENCE_SECONDS: Final = 5.0
 """How long the first requests of a project with a budget wait for the first reading."""
 
 Period = Literal["daily", "monthly"]
-Spending = Mapping[tuple[str, date], int]
-"""Pico-dollars by project and UTC day."""
+Day = tuple[str, date]
+"""A project, and a day of UTC."""
+Spending = Mapping[Day, Spent]
 ReadSpending = Callable[[date], Spending]
 """What the ledger has from that day on. Blocks; raises whatever its database does."""
 
@@ -43,6 +44,8 @@ class BudgetState:
     period: Period
     budget: int
     spent: int
+    estimated: bool = False
+    """A part of what was spent is an estimate."""
 
     @property
     def exhausted(self) -> bool:
@@ -53,7 +56,8 @@ class BudgetState:
         return 100 if self.budget == 0 else 100 * self.spent // self.budget
 
     def __str__(self) -> str:
-        return f"{dollars(self.spent)} of its {self.period} budget of {dollars(self.budget)}"
+        spent = dollars(self.spent, estimated=self.estimated)
+        return f"{spent} of its {self.period} budget of {dollars(self.budget)}"
 
 
 class Budgets:
@@ -70,9 +74,11 @@ class Budgets:
         self._flush = flush
         self._clock = clock
         self._ledger: Spending = {}
-        self._here: Counter[tuple[str, date]] = Counter()
-        """What this process spent and `_ledger` does not have yet."""
-        self._sums: dict[str, tuple[int, int]] = {}
+        self._here: Counter[Day] = Counter()
+        """Pico-dollars that this process spent and `_ledger` does not have yet."""
+        self._estimated: set[Day] = set()
+        """Days on which some of that was an estimate."""
+        self._sums: dict[str, tuple[Spent, Spent]] = {}
         self._summed_on: date | None = None
         self._loaded = False
         self._settled = False
@@ -109,10 +115,11 @@ class Budgets:
             flushed = self._loaded and await asyncio.to_thread(self._flush)
             if flushed or not self._loaded:
                 found = await asyncio.to_thread(self._read, since)
-                earlier = {key: picos for key, picos in self._ledger.items() if month <= key[1] < since}
+                earlier = {key: spent for key, spent in self._ledger.items() if month <= key[1] < since}
                 self._ledger = earlier | dict(found)
             if flushed:
                 self._here.subtract(counted)
+                self._estimated = {key for key in self._estimated if key[1] >= month}
                 self._settled = True
             self._sums.clear()
             self._note("" if flushed or not self._loaded else "the database does not take the newest rows")
@@ -121,9 +128,12 @@ class Budgets:
             self._note(str(error) or type(error).__name__)
         self._tried.set()
 
-    def spend(self, project: str, at: datetime, picos: int) -> None:
+    def spend(self, project: str, at: datetime, picos: int, *, estimated: bool = False) -> None:
         """Charge what a request cost that came in at `at`."""
-        self._here[project, at.astimezone(UTC).date()] += picos
+        day = project, at.astimezone(UTC).date()
+        self._here[day] += picos
+        if estimated:
+            self._estimated.add(day)
         self._sums.pop(project, None)
 
     async def check(self, project: Project) -> None:
@@ -143,12 +153,12 @@ class Budgets:
         if not project.has_budget:
             return []
         today, month = self._spent(project.name)
-        limits: list[tuple[Period, int | None, int]] = [
+        limits: list[tuple[Period, int | None, Spent]] = [
             ("daily", project.daily_budget, today),
             ("monthly", project.monthly_budget, month),
         ]
         return [
-            BudgetState(period, micros * PICOS_PER_MICRO, spent)
+            BudgetState(period, micros * PICOS_PER_MICRO, spent.picos, spent.estimated)
             for period, micros, spent in limits
             if micros is not None
         ]
@@ -163,7 +173,7 @@ class Budgets:
             self._tell_once(project, state, "near")
         return "; ".join(f"spent {state}" for state in near)
 
-    def _spent(self, project: str) -> tuple[int, int]:
+    def _spent(self, project: str) -> tuple[Spent, Spent]:
         """Today and this month, summed once after each change."""
         today = self._clock().date()
         if today != self._summed_on:
@@ -171,8 +181,11 @@ class Budgets:
             self._sums.clear()
         if project not in self._sums:
             keys = [(project, today.replace(day=day)) for day in range(1, today.day + 1)]
-            days = [self._ledger.get(key, 0) + self._here[key] for key in keys]
-            self._sums[project] = days[-1], sum(days)
+            days = [
+                Spent.together((self._ledger.get(key, Spent()), Spent(self._here[key], key in self._estimated)))
+                for key in keys
+            ]
+            self._sums[project] = days[-1], Spent.together(days)
         return self._sums[project]
 
     async def _first_reading(self, project: Project) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.config import Settings
 from sidecar.exchange import Json
-from sidecar.limits.budgets import Budgets
+from sidecar.limits.budgets import Budgets, Spending
 from sidecar.limits.limiter import Limiter
 from sidecar.limits.shared_windows import SharedWindows
 from sidecar.limits.toll import Toll
@@ -53,7 +53,7 @@ class LazyDatabase:
 
         return ProjectStore(self()).all()
 
-    def spending(self, since: date) -> Mapping[tuple[str, date], int]:
+    def spending(self, since: date) -> Spending:
         """Blocks; raises whatever the database does."""
         from sidecar.ledger.queries import spent_by_day
 

@@ -50,7 +50,8 @@ class Toll:
         """Charge what the exchange used and cost; for the accountant's listeners."""
         if exchange.account is None or exchange.timing.upstream_sent is None:
             return
-        self._budgets.spend(exchange.project, exchange.started, exchange.account.bill)
+        account = exchange.account
+        self._budgets.spend(exchange.project, exchange.started, account.bill, estimated=account.estimated)
         if exchange.usage.service_tier == BATCH:  # its tokens were used in no one's minute
             return
         with contextlib.suppress(GatewayError):  # the project was removed while Claude answered

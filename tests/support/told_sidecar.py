@@ -168,7 +168,15 @@ def overview() -> Json:
         ],
         "models": [{**line, "saved_picos": 5 * CENT} for line in models],
         "routes": [{name: line[name] for name in ("reason", "model", "requests")} for line in models],
-        "budgets": [{"project": "web", "period": "month", "budget_picos": 5_000 * CENT, "spent_picos": 4_400 * CENT}],
+        "budgets": [
+            {
+                "project": "web",
+                "period": "month",
+                "budget_picos": 5_000 * CENT,
+                "spent_picos": 4_400 * CENT,
+                "estimated": False,
+            }
+        ],
     }
 
 

@@ -195,7 +195,7 @@ class Overview(View, Picture, can_focus=True):
         for budget in sorted(budgets, key=_spent, reverse=True)[:3]:
             if _spent(budget) >= NEARLY_SPENT:
                 of = f"{budget['period']} budget of {dollars(budget['budget_picos'])}"
-                told.append([(f" ! {budget['project']}: {percent(_spent(budget), 1)} of its {of} is spent", "")])
+                told.append([(f" ! {budget['project']}: {_used(budget)} of its {of} is spent", "")])
         return [wrap for line in told for wrap in _folded(line, width)]
 
     def _plots(self, width: int, height: int) -> list[Line]:
@@ -330,7 +330,7 @@ def _models(models: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
 def _budgets(budgets: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
     fullest = sorted(budgets, key=_spent, reverse=True)[:MOST_LINES]
     names = [cut(budget["project"], 12) for budget in fullest]
-    said = [f"{percent(_spent(budget), 1)} of {dollars(budget['budget_picos'])}" for budget in fullest]
+    said = [f"{_used(budget)} of {dollars(budget['budget_picos'])}" for budget in fullest]
     name_width, said_width = max(map(len, names)), max(map(len, said))
     room = max(4, width - name_width - len("month") - said_width - 3)
     lines: list[Line] = []
@@ -345,6 +345,10 @@ def _budgets(budgets: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
             ]
         )
     return lines
+
+
+def _used(budget: Mapping[str, Any]) -> str:
+    return f"{'~' if budget['estimated'] else ''}{percent(_spent(budget), 1)}"
 
 
 def _spent(budget: Mapping[str, Any]) -> float:

@@ -143,7 +143,10 @@ def test_usage_says_what_went_wrong_and_what_is_an_estimate(user: User) -> None:
     out = user.cgw("usage").out
     assert "1 of 2 requests ended in an error." in out
     assert "1 of 2 requests were left by their client." in out
-    assert "1 of 2 requests are estimates" in out
+    assert "1 of 2 requests are estimates (~)" in out
+    assert "~$2.00" in out
+    by_layer = user.cgw("usage", "--by", "layer").out
+    assert by_layer.count("~$2.00") == 2, by_layer
 
 
 def test_usage_by_layer_shows_also_what_a_layer_lost(user: User) -> None:

@@ -92,7 +92,19 @@ def test_the_list_shows_limits_and_what_was_spent(owner: Owner) -> None:
     assert lines[0].split() == ["project", "key", "rpm", "tpm", "today", "this", "month", "models"]
     assert lines[1].split()[2:] == ["10", "none", "$1.25", "of", "$5.00", "$1.25", "haiku"]
     assert lines[2].split() == ["default", "gateway's", "60", "none", "$0.00", "$0.00", "all"]
-    assert owner.projects("show", "ci", "--json").json["spent_today_usd"] == "1.25"
+    told = owner.projects("show", "ci", "--json").json
+    assert (told["spent_today_usd"], told["spending_estimated"]) == ("1.25", False)
+
+
+def test_the_list_marks_what_is_an_estimate(owner: Owner) -> None:
+    now = datetime.now(UTC)
+    database = Database.open(None, owner.home)
+    database.write(
+        [row(time=now, cost_micros=Decimal(1_000_000), saved={}, estimated=guess) for guess in (True, False)]
+    )
+    database.close()
+    assert owner.projects("list").out.splitlines()[-1].split()[-3:-1] == ["~$2.00", "~$2.00"]
+    assert owner.projects("show", "default", "--json").json["spending_estimated"] is True
 
 
 def test_default_can_be_limited_without_the_switch(owner: Owner) -> None:

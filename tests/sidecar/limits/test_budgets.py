@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import GatewayError
-from sidecar.ledger.money import PICOS_PER_USD
+from sidecar.ledger.money import PICOS_PER_USD, Spent
 from sidecar.limits.budgets import Budgets
 from sidecar.projects.project import Project
 
@@ -29,6 +29,7 @@ class Ledger:
 
     stored: Counter[tuple[str, date]] = field(default_factory=Counter)
     waiting: Counter[tuple[str, date]] = field(default_factory=Counter)
+    estimated: set[tuple[str, date]] = field(default_factory=set)
     broken: bool = False
     stuck: bool = False
     now: datetime = NOON
@@ -39,10 +40,10 @@ class Ledger:
             self.waiting.clear()
         return not self.stuck
 
-    def read(self, since: date) -> Mapping[tuple[str, date], int]:
+    def read(self, since: date) -> Mapping[tuple[str, date], Spent]:
         if self.broken:
             raise OSError("disk on fire")
-        return {key: picos for key, picos in self.stored.items() if key[1] >= since}
+        return {key: Spent(picos, key in self.estimated) for key, picos in self.stored.items() if key[1] >= since}
 
     def budgets(self) -> Budgets:
         return Budgets(self.read, flush=self.flush, clock=lambda: self.now)
@@ -108,6 +109,22 @@ async def test_a_request_counts_on_the_day_it_came_in(ledger: Ledger) -> None:
     budgets.spend("p", NOON - timedelta(days=1), 3)
     budgets.spend("p", NOON, 4)
     assert spent(budgets, Project(name="p", daily_budget=1, monthly_budget=1)) == {"daily": 4, "monthly": 7}
+
+
+async def test_what_is_partly_an_estimate_is_marked_wherever_it_was_spent(ledger: Ledger) -> None:
+    project = Project(name="p", daily_budget=USD, monthly_budget=10 * USD)
+    elsewhere = ledger.now.date() - timedelta(days=2)
+    budgets = await loaded(ledger)
+    budgets.spend("p", NOON, PICOS_PER_USD // 2)
+    assert [state.estimated for state in budgets.states(project)] == [False, False]
+    ledger.stored["p", elsewhere] = PICOS_PER_USD
+    ledger.estimated.add(("p", elsewhere))
+    await (budgets := await loaded(ledger)).refresh()
+    assert [state.estimated for state in budgets.states(project)] == [False, True]
+    budgets.spend("p", NOON, PICOS_PER_USD, estimated=True)
+    assert [state.estimated for state in budgets.states(project)] == [True, True]
+    with pytest.raises(GatewayError, match=r"spent ~\$1\.00 of its daily budget of \$1\.00"):
+        await budgets.check(project)
 
 
 async def test_without_a_budget_nothing_is_read_and_nothing_waits(ledger: Ledger) -> None:

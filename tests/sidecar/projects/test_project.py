@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sidecar.config import Settings
 from sidecar.ledger.database import Database
-from sidecar.ledger.money import picos_of
+from sidecar.ledger.money import Spent, picos_of
 from sidecar.ledger.queries import spent_by_day
 from sidecar.projects.policy import FREE, SWITCHES, Policy
 from sidecar.projects.project import NAME, Project, fingerprint, micros_of_usd, new_key
@@ -228,18 +228,19 @@ def test_spending_is_summed_by_project_and_utc_day(database: Database) -> None:
             row(project="a", time=midnight + timedelta(hours=23.9), cost_micros=Decimal(9_000_000_000_000), saved={}),
             row(project="a", time=NOON + timedelta(hours=23.9), cost_micros=Decimal(9_000_000_000_000), saved={}),
             row(project="a", time=midnight - timedelta(microseconds=1), cost_micros=Decimal(5), saved={}),
-            row(project="b", cost_micros=Decimal(7), saved={}),
+            row(project="b", cost_micros=Decimal(3), saved={}, estimated=True),
+            row(project="b", cost_micros=Decimal(4), saved={}),
         ]
     )
     today, tomorrow = date(2026, 11, 22), date(2026, 11, 23)
     assert spent_by_day(database, since=today) == {
-        ("a", today): picos_of(Decimal(9_000_000_000_000)) + 1,
-        ("a", tomorrow): picos_of(Decimal(9_000_000_000_000)),
-        ("b", today): picos_of(Decimal(7)),
+        ("a", today): Spent(picos_of(Decimal(9_000_000_000_000)) + 1),
+        ("a", tomorrow): Spent(picos_of(Decimal(9_000_000_000_000))),
+        ("b", today): Spent(picos_of(Decimal(7)), estimated=True),
     }
 
 
 def test_a_day_of_more_than_one_row_can_hold_is_still_exact(database: Database) -> None:
     database.write([row(project="a", cost_micros=Decimal("9000000000000.000001"), saved={}) for _ in range(4)])
-    [(_, picos)] = spent_by_day(database, since=date(2026, 11, 22)).items()
-    assert picos == 4 * (9_000_000_000_000 * 10**6 + 1)
+    [(_, spent)] = spent_by_day(database, since=date(2026, 11, 22)).items()
+    assert spent.picos == 4 * (9_000_000_000_000 * 10**6 + 1)
