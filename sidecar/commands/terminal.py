@@ -28,8 +28,8 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(text: str) -> None:
-    """Plain lines, never wrapped: they are there to be pasted."""
-    console().print(text, markup=False, soft_wrap=True)
+    """Plain lines, never wrapped: they are there to be pasted. Without rich, which a sidecar would keep for good."""
+    typer.echo(text)
 
 
 def warn(sentences: Iterable[str]) -> None:

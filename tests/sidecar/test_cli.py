@@ -348,6 +348,23 @@ def test_a_sidecar_that_starts_needs_none_of_the_heavy_libraries() -> None:
     assert not (heavy | {"limits", "genai_prices", "diskcache", "psycopg"}) & set(loaded)
 
 
+def test_a_sidecar_with_the_settings_of_most_holds_no_more_in_memory_than_it_uses(user: User, tmp_path: Path) -> None:
+    """Not even once its ledger is made and a request was answered."""
+    told, addon = tmp_path / "modules", tmp_path / "tells.py"
+    addon.write_text(
+        "import pathlib, sys\n\nclass Tells:\n    def request(self, exchange):\n"
+        f"        pathlib.Path({str(told)!r}).write_text('\\n'.join(sys.modules))\n"
+    )
+    Home(user.home).ledger_file.unlink()
+    with user.running("up", "--headless", "--port", "0", "--addon", str(addon)) as (_, url):
+        until(lambda: get(f"{url}/health")["ledger"]["state"] == "ok")
+        say_hello(url, (user.home / "gateway_key").read_text())
+    loaded = told.read_text().splitlines()
+    assert {"aiohttp", "sqlalchemy", "genai_prices", "diskcache", "addons.file_references"} <= {*loaded}
+    unused = {"alembic", "mako", "pygments", "rich", "psycopg", "redis", "limits", "textual", "mitmproxy", "anthropic"}
+    assert not (unused | {"sqlalchemy.dialects.postgresql"}) & {*loaded}
+
+
 def test_a_killed_sidecar_is_forgotten_and_another_one_starts(user: User) -> None:
     with user.running("up", "--headless", "--port", "0") as (process, _):
         process.kill()

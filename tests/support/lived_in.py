@@ -1,4 +1,4 @@
-"""A home in which a sidecar ran before: seven migrations and a client of the SDK less for each of the hundreds of
+"""A home in which a sidecar ran before: a ledger and a client of the SDK less to make for each of the hundreds of
 sidecars that start in tests."""
 
 from __future__ import annotations

@@ -34,6 +34,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, new_schema: Callable[[st
 
 
 @pytest.fixture
+def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Path, new_schema: Callable[[str], str]) -> str:
+    """Of a second empty database of the same kind."""
+    if url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'other.sqlite3'}"
+    return new_schema(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
 def open_database(url: str, tmp_path: Path) -> Iterator[Callable[[], Database]]:
     """Opens the same database anew, as another process would."""
     opened: list[Database] = []

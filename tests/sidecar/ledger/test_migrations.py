@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, inspect, text
 
 from sidecar.ledger import migrations, schema
 from sidecar.ledger.database import FILE_NAME, SQLITE_BUSY_SECONDS, Database
@@ -50,7 +50,45 @@ def next_cgw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "SCRIPTS", scripts)
 
 
-def test_migrations_lead_to_the_tables_the_code_uses(database: Database) -> None:
+@pytest.fixture
+def as_old_ledgers_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty ledger goes through all versions."""
+    monkeypatch.setattr(migrations, "create", migrations.run_versions)
+
+
+def structure(connection: Connection) -> dict[str, dict[str, object]]:
+    """What the database itself says of its tables."""
+    asked = inspect(connection)
+    return {
+        table: {
+            "columns": [
+                (*(column[part] for part in ("name", "nullable", "default")), str(column["type"]))
+                for column in asked.get_columns(table)
+            ],
+            "key": asked.get_pk_constraint(table),
+            "indexes": sorted(asked.get_indexes(table), key=str),
+            "unique": asked.get_unique_constraints(table),
+            "options": asked.get_table_options(table),
+        }
+        for table in asked.get_table_names()
+    }
+
+
+def test_a_new_ledger_is_what_the_versions_lead_to(
+    open_database: Callable[[], Database], other_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with open_database().read() as connection:
+        created = structure(connection)
+    request.getfixturevalue("as_old_ledgers_came")
+    migrated_database = Database.open(other_url, tmp_path)
+    with migrated_database.read() as connection:
+        assert structure(connection) == created
+        assert stored_version(connection) == newest_version()
+    migrated_database.close()
+    assert {*created} == {*schema.metadata.tables, migrations.VERSION_TABLE}
+
+
+def test_migrations_lead_to_the_tables_the_code_uses(database: Database, as_old_ledgers_came: None) -> None:
     with database.read() as connection:
         ours = {"include_object": lambda thing, name, kind, *_: kind != "table" or name != migrations.VERSION_TABLE}
         context = MigrationContext.configure(connection, opts={"compare_type": True, **ours})
@@ -76,6 +114,7 @@ def test_the_first_ledger_ever_is_upgraded_with_its_rows(
             script.unlink()
     with monkeypatch.context() as first_cgw:
         first_cgw.setattr(migrations, "SCRIPTS", scripts)
+        first_cgw.setattr(migrations, "create", migrations.run_versions)
         with open_database().change() as connection:
             connection.execute(text(FIRST_ROW))
     current = open_database()
@@ -109,8 +148,13 @@ def test_a_newer_ledger_is_refused_in_a_sentence_and_left_alone(
 
 
 def test_a_migration_that_fails_leaves_the_old_ledger_working(
-    open_database: Callable[[], Database], next_cgw: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_database: Callable[[], Database],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    open_database().migrate()
+    request.getfixturevalue("next_cgw")
     versions = tmp_path / "next" / "versions"
     (versions / f"{AFTER}_a_mistake.py").write_text(
         NEXT_VERSION.replace(f'"{NEXT}", "{LAST}"', f'"{AFTER}", "{NEXT}"')  # the same column again
