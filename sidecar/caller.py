@@ -5,9 +5,10 @@ and once more where a marker of ours came back. What comes is the call's, and fr
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -23,7 +24,7 @@ from sidecar.headers import for_upstream, printable
 from sidecar.persistence import Persistence, begin_anew
 from sidecar.pipeline import Pipeline
 from sidecar.second_chance import second_chance
-from sidecar.sse import Events, ServerSentEvent, around_deltas
+from sidecar.sse import Events, ServerSentEvent
 from sidecar.upstream import Upstream
 from sidecar.written import written
 
@@ -148,45 +149,42 @@ class Caller:
         async for events in answer.events():
             if exchange.timing.first_byte is None:
                 exchange.timing.first_byte = perf_counter()
-            counted = self._count_around_deltas(exchange, events, guard)
-            if counted is not None:
-                complete = counted or complete
-                await call.write(held or ())
-                await call.write(events)
-                held = None
-                continue
-            failure, batch = None, [*events]
-            for position, event in enumerate(batch):
-                if event.name == b"error":
-                    failure, batch = error_in(event.data), batch[:position]
-                    break
-            complete = self._count(exchange, batch) or complete
-            batch = await self._passed(exchange, batch, guard)
+            failure: GatewayError | None = None
+            batch: Sequence[ServerSentEvent] = events
+            if (seen := self._count_around_deltas(exchange, events, guard)) is None:
+                failure, told = _up_to_an_error(events)
+                ends = self._count(exchange, told)
+                batch = await self._passed(exchange, told, guard)
+                seen = _Seen(_has_content(batch), ends)
+            complete = seen.end or complete
             if held is None:
                 await call.write(batch)
+            elif seen.content:
+                if held:
+                    await call.write(held)
+                await call.write(batch)
+                held = None
             else:
                 held += batch
-                if any(event.data and event.name not in BEFORE_CONTENT for event in batch):
-                    await call.write(held)
-                    held = None
             if failure is not None:
                 raise failure
         return complete
 
-    def _count_around_deltas(self, exchange: Exchange, events: Events, guard: Guard | None) -> bool | None:
-        """Count events of which none of the deltas is looked at by itself; whether the message ends with them. None,
-        and nothing is counted, where somebody reads along, an error is among them, or there is no delta."""
-        before, deltas, behind = around_deltas(events.raw)
-        if not deltas or self._pipeline.reads_events or (size := deltas_size(Events(deltas))) is None:
+    def _count_around_deltas(self, exchange: Exchange, events: Events, guard: Guard | None) -> _Seen | None:
+        """Count events of which none of the deltas is looked at by itself. None, and nothing is counted, where somebody
+        reads along, an error is among them, or a delta carries no output."""
+        if self._pipeline.reads_events:
             return None
-        others = [*Events(before), *Events(behind)]
-        if guard is not None and (others or not guard.passes(deltas)):
+        before, deltas, behind = events.around
+        others = [*before, *behind]
+        size = deltas_size(deltas) if deltas else 0
+        if size is None or (guard is not None and (others or not guard.passes(deltas))):
             return None
-        if any(event.name == b"error" for event in others):
-            return None
-        complete = self._count(exchange, others)
+        for event in others:
+            if event.name == b"error":
+                return None
         exchange.delivered += size
-        return complete
+        return _Seen(bool(deltas) or _has_content(others), self._count(exchange, others))
 
     def _count(self, exchange: Exchange, events: Iterable[ServerSentEvent]) -> bool:
         """Take what these events tell of usage and size; whether the message ends with them."""
@@ -209,7 +207,8 @@ class Caller:
         if self._pipeline.reads_events:
             for event in batch:
                 if event.data:  # not a comment
-                    await self._pipeline.response_event(exchange, incoming.parse(event))
+                    # Parsed by itself: an addon may write into what it is told.
+                    await self._pipeline.response_event(exchange, incoming.parse(replace(event)))
         return batch
 
     def _take_back(self, exchange: Exchange, quoted: QuotedMarkerError) -> None:
@@ -261,6 +260,28 @@ class Caller:
             for_upstream(exchange.client_headers, exchange.dialect),
             query=exchange.query if exchange.dialect == "anthropic_messages" else "",
         )
+
+
+class _Seen(NamedTuple):
+    """Of events that came together."""
+
+    content: bool
+    """Whether any is more than a beginning."""
+    end: bool
+    """Whether the message ends with them."""
+
+
+def _has_content(events: Iterable[ServerSentEvent]) -> bool:
+    return not {event.name for event in events if event.data} <= BEFORE_CONTENT
+
+
+def _up_to_an_error(events: Events) -> tuple[GatewayError | None, list[ServerSentEvent]]:
+    """The error among them, and what came before it."""
+    told = [*events]
+    for position, event in enumerate(told):
+        if event.name == b"error":
+            return error_in(event.data), told[:position]
+    return None, told
 
 
 class _Posted:

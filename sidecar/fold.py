@@ -49,6 +49,10 @@ class MessageFold:
                     raise _broken("it ended before it began")
                 self.complete = True
 
+    def spell(self, index: int, kind: str, text: str) -> None:
+        """Take a piece of what is spelled in deltas of this kind, as `feed` takes the delta of it."""
+        self._block(index).spell(SPELLED[kind], text)
+
     @property
     def message(self) -> Json:
         """The complete message. Raises ValueError before its last event."""
@@ -96,13 +100,16 @@ class _OpenBlock:
     def feed(self, delta: Json) -> None:
         kind = delta["type"]
         if (field := SPELLED.get(kind)) is not None:
-            self._pieces.setdefault(field, []).append(delta[field])
+            self.spell(field, delta[field])
         elif kind == "citations_delta":
             self._block["citations"] = [*(self._block.get("citations") or ()), delta["citation"]]
         else:
             for name in SET_AT_ONCE.get(kind, ()):
                 if name in delta:
                     self._block[name] = delta[name]
+
+    def spell(self, field: str, piece: str) -> None:
+        self._pieces.setdefault(field, []).append(piece)
 
     def closed(self) -> Json:
         block = dict(self._block)

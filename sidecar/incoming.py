@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import orjson
 
-from sidecar.dialects.anthropic_messages import error_in
+from sidecar.dialects.anthropic_messages import error_in, plain_deltas
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.fold import MessageFold
-from sidecar.sse import ServerSentEvent
+from sidecar.sse import Events, ServerSentEvent
 
-MISSHAPEN: Final = "Claude's answer makes no sense: something in it is not what its type says."
+MISSHAPEN: Final = (LookupError, TypeError, AttributeError, ValueError)
+"""What is raised where something is missing in Claude's answer, or of another kind than it must be."""
 
 COUNTED: Final = frozenset({b"message_start", b"message_delta", b"message_stop"})
 """Events the gateway reads whatever the dialect; the rest only passes, but for the size of what is in a delta."""
+
+_BLOCK_AND_KIND: Final = itemgetter(0, 1)
 
 
 def count(exchange: Exchange, event: ServerSentEvent) -> bool:
@@ -25,33 +29,50 @@ def count(exchange: Exchange, event: ServerSentEvent) -> bool:
     if event.name == b"message_stop":
         return True
     wire = parse(event)
-    with well_formed():
+    try:
         message = wire.get("message") or wire.get("delta") or {}
         exchange.usage.update(wire.get("usage") or message.get("usage"))
         exchange.stop_reason = message.get("stop_reason") or exchange.stop_reason
         _identify(exchange, message)
+    except MISSHAPEN as error:
+        raise _misshapen() from error
     return False
 
 
-def fold(folding: MessageFold, events: Iterable[ServerSentEvent]) -> None:
-    with well_formed():
-        for event in events:
-            if event.data:  # not a comment
-                folding.feed(parse(event))
-
-
-@contextmanager
-def well_formed() -> Iterator[None]:
-    """What is missing in Claude's answer, or of another kind than it must be, becomes a GatewayError."""
+def fold(folding: MessageFold, events: Sequence[ServerSentEvent]) -> None:
+    """Raises GatewayError for what makes no sense."""
     try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise GatewayError("api_error", MISSHAPEN, status=502, code="upstream_broken") from error
+        if isinstance(events, Events):
+            before, deltas, behind = events.around
+            if deltas and (found := plain_deltas(deltas)) is not None:
+                _fold_each(folding, before)
+                _fold_plain(folding, found)
+                events = behind
+        _fold_each(folding, events)
+    except MISSHAPEN as error:
+        raise _misshapen() from error
+
+
+def _fold_each(folding: MessageFold, events: Iterable[ServerSentEvent]) -> None:
+    for event in events:
+        if event.data:  # not a comment
+            folding.feed(parse(event))
+
+
+def _fold_plain(folding: MessageFold, found: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+    """The texts of a row of deltas of one block and kind are one JSON string, parsed at once."""
+    for (index, kind), row in groupby(found, key=_BLOCK_AND_KIND):
+        text = b'"%b"' % b"".join([text[1:-1] for _, _, text in row])
+        folding.spell(int(index), kind.partition(b'"')[0].decode(), orjson.loads(text))
 
 
 def parse(event: ServerSentEvent) -> Json:
-    wire = json_object(event.data)
-    if wire is None:
+    """As `wire`. Raises GatewayError for what is no JSON object."""
+    try:
+        wire = event.wire
+    except ValueError:
+        wire = None
+    if type(wire) is not dict:
         raise GatewayError(
             "api_error",
             "Claude's answer makes no sense: an event in it is no JSON object.",
@@ -72,11 +93,13 @@ def read_answer(exchange: Exchange, body: bytes) -> None:
     if message.get("type") == "error":
         raise error_in(body)
     if exchange.kind == "generate":
-        with well_formed():
+        try:
             exchange.answer = message
             exchange.usage.update(message.get("usage"))
             exchange.stop_reason = message.get("stop_reason")
             _identify(exchange, message)
+        except MISSHAPEN as error:
+            raise _misshapen() from error
 
 
 def json_object(body: bytes) -> Json | None:
@@ -90,3 +113,12 @@ def json_object(body: bytes) -> Json | None:
 def _identify(exchange: Exchange, message: Json) -> None:
     exchange.message_id = message.get("id") or exchange.message_id
     exchange.cache_miss = (message.get("diagnostics") or {}).get("cache_miss_reason") or exchange.cache_miss
+
+
+def _misshapen() -> GatewayError:
+    return GatewayError(
+        "api_error",
+        "Claude's answer makes no sense: something in it is not what its type says.",
+        status=502,
+        code="upstream_broken",
+    )

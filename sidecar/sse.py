@@ -1,14 +1,17 @@
 """Server-sent events as bytes: cut a byte stream into events, whatever way the network cut it.
 
 Rules from the HTML standard, section 9.2: events end at a blank line, lines end in LF, CRLF or CR. Nothing is decoded
-here, so a UTF-8 character split over two reads is whole again before anyone looks at it.
+before its event is whole, so a UTF-8 character split over two reads is whole again before anyone looks at it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, Self, overload
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Self, overload
+
+import orjson
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 """A line end and another; atomic, so that a CRLF is never read as two. When the last LF of CRLF CRLF comes with the
@@ -17,30 +20,60 @@ next read, it stands before the next event, where an empty line means nothing.""
 LONGEST_END: Final = 3
 """Bytes of a blank line that may be there before its last one comes."""
 
-_USUAL = re.compile(rb"event: ?([^\n ][^\n]*)\ndata: ?([^\n ][^\n]*)")
+_USUAL = re.compile(rb"(event: ?([^\n ][^\n]*)\ndata: ?([^\n ][^\n]*)\n\n)")
 
 
-class ServerSentEvent(NamedTuple):
+@dataclass(slots=True)
+class ServerSentEvent:
     """One event. `raw` is every byte of it, blank line included, for passing on unchanged."""
 
     name: bytes
     data: bytes
     raw: bytes
+    _wire: Any = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def wire(self) -> Any:
+        """`data` as JSON, parsed once for all who ask: nobody may edit it. Raises ValueError for what is none."""
+        if self._wire is None:
+            self._wire = orjson.loads(self.data)
+        return self._wire
+
+
+class Around(NamedTuple):
+    """Events that came together, in three parts."""
+
+    before: Sequence[ServerSentEvent]
+    deltas: bytes
+    """From the first delta to the last one; there may be other events among them."""
+    behind: Sequence[ServerSentEvent]
 
 
 class Events(Sequence[ServerSentEvent]):
     """Events that came together: their bytes, and each by itself only for whoever looks at it."""
 
-    __slots__ = ("_events", "raw")
+    __slots__ = ("_around", "_events", "raw")
 
     def __init__(self, raw: bytes, events: Sequence[ServerSentEvent] | None = None) -> None:
         """`raw` are whole events, with LF for line ends where `events` are not given."""
         self.raw = raw
         self._events = events
+        self._around: Around | None = None
 
     @classmethod
     def of(cls, events: Sequence[ServerSentEvent]) -> Self:
         return cls(b"".join([event.raw for event in events]), events)
+
+    @property
+    def around(self) -> Around:
+        """The same events as `around_deltas` cuts them: most who read need not look at a delta by itself."""
+        if self._around is None:
+            before, deltas, behind = around_deltas(self.raw)
+            if deltas:
+                self._around = Around(_all(before), deltas, _all(behind))
+            else:
+                self._around = Around(self._parsed(), b"", ())
+        return self._around
 
     @overload
     def __getitem__(self, index: int) -> ServerSentEvent: ...
@@ -57,7 +90,7 @@ class Events(Sequence[ServerSentEvent]):
 
     def _parsed(self) -> Sequence[ServerSentEvent]:
         if self._events is None:
-            self._events = [_parse(block, block + b"\n\n") for block in self.raw.split(b"\n\n")[:-1]]
+            self._events = _all(self.raw)
         return self._events
 
 
@@ -96,7 +129,8 @@ class EventSplitter:
 
     def take(self, chunk: bytes) -> Events | None:
         """As `feed`, and nothing is looked at yet; None where no event is complete."""
-        if (whole := self._with_what_waits(chunk)) is None:
+        whole = self._with_what_waits(chunk) if self._waiting else chunk
+        if whole is None:
             return None
         if b"\r" in whole or b"\n\n\n" in whole:
             events = self._cut(whole)
@@ -105,7 +139,8 @@ class EventSplitter:
         if end == 1:
             self._keep(whole)
             return None
-        self._keep(whole[end:])
+        if self._waiting or end < len(whole):
+            self._keep(whole[end:])
         return Events(whole[:end])
 
     @property
@@ -158,9 +193,15 @@ class EventSplitter:
             raise ValueError(f"a server-sent event is longer than {self._limit} bytes")
 
 
+def _all(raw: bytes) -> list[ServerSentEvent]:
+    """Whole events, with LF for line ends."""
+    usual = _USUAL.findall(raw)
+    if sum([len(event) for event, _, _ in usual]) == len(raw):
+        return [ServerSentEvent(name, data, event) for event, name, data in usual]
+    return [_parse(block, block + b"\n\n") for block in raw.split(b"\n\n")[:-1]]
+
+
 def _parse(block: bytes, raw: bytes) -> ServerSentEvent:
-    if (usual := _USUAL.fullmatch(block)) is not None:
-        return ServerSentEvent(usual[1], usual[2], raw)
     name = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.sse import EventSplitter, ServerSentEvent, around_deltas, raw_of
+from sidecar.sse import Events, EventSplitter, ServerSentEvent, around_deltas, raw_of
 
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
 
@@ -159,3 +159,5 @@ def test_events_cut_around_their_deltas_are_the_same_events(parts: list[bytes]) 
     if b"\r" not in raw:
         assert b"content_block_delta" not in before
         assert fed(before) + fed(deltas) + fed(behind) == fed(raw)
+        around = Events(raw).around
+        assert [*around.before, *fed(around.deltas), *around.behind] == fed(raw)

@@ -1,6 +1,6 @@
 """Anthropic's own wire format. Its requests and answers need no translation; errors, replays and model lists do."""
 
-from sidecar.dialects.anthropic_messages.deltas import delta_size, deltas_size
+from sidecar.dialects.anthropic_messages.deltas import TEXT_FIELD, delta_size, deltas_size, plain_deltas
 from sidecar.dialects.anthropic_messages.errors import (
     decode_upstream_error,
     encode_error,
@@ -11,6 +11,7 @@ from sidecar.dialects.anthropic_messages.models import encode_model, encode_mode
 from sidecar.dialects.anthropic_messages.replay import stream_of
 
 __all__ = [
+    "TEXT_FIELD",
     "decode_upstream_error",
     "delta_size",
     "deltas_size",
@@ -19,5 +20,6 @@ __all__ = [
     "encode_models",
     "error_event",
     "error_in",
+    "plain_deltas",
     "stream_of",
 ]

@@ -1,8 +1,10 @@
-"""How much an answer has delivered so far, told from the size of its deltas: cheaper than parsing every one."""
+"""Deltas by the hundred: how much they deliver, and their texts as they are written, told without parsing every one."""
 
 from __future__ import annotations
 
-from sidecar.sse import DELTA, Events
+import re
+
+from sidecar.sse import DELTA
 
 
 def _frame(kind: str, key: str) -> int:
@@ -29,10 +31,9 @@ def delta_size(data: bytes) -> int:
     return 0
 
 
-def deltas_size(events: Events) -> int | None:
-    """The same for events that came together, where all of them are deltas that carry output; None where one is
+def deltas_size(raw: bytes) -> int | None:
+    """The same for whole events that came together, where all of them are deltas that carry output; None where one is
     anything else. No event is looked at by itself: what is counted here cannot stand inside JSON."""
-    raw = events.raw
     count = raw.count(b"\n\n")
     if raw.count(DELTA) != count or not count or b"\r" in raw:
         return None
@@ -45,3 +46,32 @@ def deltas_size(events: Events) -> int | None:
             others += found
             size -= found * frame
     return max(0, size) if of_text + others == count else None
+
+
+TEXT_FIELD = b'text_delta","text'
+"""The kind of a delta of text, with the name of its field: as `plain_deltas` tells it."""
+
+_DELTA = re.compile(
+    rb'event: content_block_delta\ndata: \{"type":"content_block_delta","index":(\d{1,9}),"delta":'
+    rb'\{"type":"(text_delta","text|thinking_delta","thinking|input_json_delta","partial_json)":'
+    rb'("[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
+    rb" *+\} *+\}\n\n"
+)
+"""Surrogates are left to the parser: half of one is no text."""
+
+
+def plain_deltas(raw: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
+    """Content index, kind (with the name of its field) and text (as JSON, quotes included) of events that are deltas in
+    the form that Claude writes and nothing else; None where one is not: those are parsed.
+
+    Each text is valid JSON by itself, and UTF-8: it may go on as it is written, or be read together with others.
+    """
+    found = _DELTA.findall(raw)
+    if len(found) != raw.count(b"\n\n") or not found or b"\r" in raw:
+        return None
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            return None
+    return found

@@ -14,11 +14,11 @@ bytes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import orjson
 
+from sidecar.dialects.anthropic_messages import TEXT_FIELD, plain_deltas
 from sidecar.dialects.openai.errors import encode_error, refusal_text
 from sidecar.dialects.openai.feeding import fed
 from sidecar.dialects.openai.server_tools import cited
@@ -28,22 +28,11 @@ from sidecar.dialects.openai_chat.call_forms import CallForms
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json, Usage
 from sidecar.fold import input_text
-from sidecar.sse import Events, ServerSentEvent, around_deltas
+from sidecar.sse import Events, ServerSentEvent
 
 DONE = b"data: [DONE]\n\n"
 
 _HOLE = "\x00"
-
-TEXT = b'text_delta","text'
-"""The kind of a delta, with the name of its field: as `_DELTA` finds them."""
-
-_DELTA = re.compile(
-    rb'event: content_block_delta\ndata: \{"type":"content_block_delta","index":(\d{1,9}),"delta":'
-    rb'\{"type":"(text_delta","text|thinking_delta","thinking|input_json_delta","partial_json)":'
-    rb'("[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
-    rb" *+\} *+\}\n\n"
-)
-"""Surrogates are left to the parser: half of one is no text."""
 
 
 class ChatStream:
@@ -85,7 +74,7 @@ class ChatStream:
         }
         content, self._after_text = self._template({"content": _HOLE})
         reasoning, _ = self._template({"reasoning_content": _HOLE})
-        self._before_json = {TEXT: content, b'thinking_delta","thinking': reasoning}
+        self._before_json = {TEXT_FIELD: content, b'thinking_delta","thinking': reasoning}
         self._before_text = {"text_delta": ("text", content), "thinking_delta": ("thinking", reasoning)}
 
     def feed(self, event: Json) -> bytes:
@@ -100,16 +89,16 @@ class ChatStream:
         """The chunks of some unparsed events, together. Raises GatewayError for an event that is not JSON, or not what
         its type says."""
         if isinstance(events, Events):
-            before, deltas, behind = around_deltas(events.raw)
+            before, deltas, behind = events.around
             if deltas and (found := plain_deltas(deltas)) is not None:
-                opening = self.feed_all([*Events(before)]) if before else b""
+                opening = fed(self.feed, before) if before else b""
                 chunks = self._all_spelled(found)
-                return opening + chunks + (self.feed_all([*Events(behind)]) if behind else b"")
+                return opening + chunks + (fed(self.feed, behind) if behind else b"")
         return fed(self.feed, events)
 
     def _all_spelled(self, found: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
         """The chunks of deltas whose texts are JSON already; of text alone, as most are, without a step for each."""
-        if {kind for _, kind, _ in found} != {TEXT}:
+        if {kind for _, kind, _ in found} != {TEXT_FIELD}:
             return b"".join([self._spelled(*one) for one in found])
         texts = [text for _, _, text in found if text != b'""']
         joined = b"".join(texts)
@@ -117,7 +106,7 @@ class ChatStream:
             self._text_length += len(joined) - len(texts) * len('""')
         else:
             self._text_length += sum(map(characters, texts))
-        before, after = self._before_json[TEXT], self._after_text
+        before, after = self._before_json[TEXT_FIELD], self._after_text
         return before + (after + before).join(texts) + after if texts else b""
 
     def _spelled(self, index: bytes, kind: bytes, text: bytes) -> bytes:
@@ -126,7 +115,7 @@ class ChatStream:
             return b""
         before = self._before_json.get(kind)
         if before is not None:
-            if kind == TEXT:
+            if kind == TEXT_FIELD:
                 self._text_length += characters(text)
             return before + text + self._after_text
         call = self._calls.get(int(index))  # None: a server's tool
@@ -255,23 +244,6 @@ class _CustomCall(_ToolCall):
     def end(self) -> bytes:
         arguments = "".join(self._pieces) or input_text(self._initial_input or {})
         return self._before + orjson.dumps(custom_input(arguments)) + self._after
-
-
-def plain_deltas(raw: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
-    """Content index, kind (with the name of its field) and text (as JSON, quotes included) of events that are deltas in
-    the form that Claude writes and nothing else; None where one is not: those are parsed.
-
-    The text goes on as it is written: it is valid JSON, and UTF-8.
-    """
-    found = _DELTA.findall(raw)
-    if len(found) != raw.count(b"\n\n") or not found or b"\r" in raw:
-        return None
-    if not raw.isascii():
-        try:
-            raw.decode()
-        except UnicodeDecodeError:
-            return None
-    return found
 
 
 def characters(text: bytes) -> int:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.dialects.anthropic_messages import delta_size, deltas_size
-from sidecar.sse import Events
+from sidecar.sse import raw_of
 from tests.support.events import block_stop, sse
 from tests.support.messages import TEXT
 
@@ -29,6 +29,6 @@ def test_deltas_that_come_together_are_as_large_as_one_by_one(deltas: list[tuple
     events = [
         sse("content_block_delta", index=0, delta={"type": kind, CARRIERS[kind]: content}) for kind, content in deltas
     ]
-    assert deltas_size(Events.of(events)) == sum(delta_size(event.data) for event in events)
+    assert deltas_size(raw_of(events)) == sum(delta_size(event.data) for event in events)
     other = [sse("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "x"}), block_stop()]
-    assert all(deltas_size(Events.of([*events, one])) is None for one in other)
+    assert all(deltas_size(raw_of([*events, one])) is None for one in other)
