@@ -15,7 +15,7 @@ from sidecar.accounts.prices import PICODOLLARS
 from sidecar.conversation import Accepted, Lifetime, Line
 from sidecar.economy import breakpoints
 from sidecar.economy.lifetimes import Head, Tail, has_paused, head, hour_held, tail, whole_prompt
-from sidecar.economy.warmth import Entry, entries, readable, tokens_of
+from sidecar.economy.warmth import Entry, readable, tokens_of
 from sidecar.keep_warm import KeepWarm
 from sidecar.pace import ClientPace, Pace
 from sidecar.services import Services
@@ -97,7 +97,7 @@ class PromptCache:
         if prompt is None or prompt.line is None or not prompt.marks or pace is None or self._keep_warm is None:
             return
         line = prompt.line  # this request is part of it by now
-        warm = entries(line.requests, tokens_of(line), model=exchange.model, now=exchange.now)
+        warm = readable(line, len(line.sent), model=exchange.model, now=exchange.now)
         covered = max((entry.tokens for entry in warm if entry.ttl == "1h"), default=0)
         chance = pace.of(exchange.client).returns
         self._keep_warm.answered(exchange, covered=covered, chance=chance, returned=has_paused(line.requests))

@@ -15,11 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from itertools import takewhile
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import orjson
 
 from sidecar.exchange import Json
+
+if TYPE_CHECKING:
+    from sidecar.economy.warmth import Warmth
 
 Zone = Literal["tools", "system", "messages"]
 Lifetime = Literal["5m", "1h"]
@@ -161,6 +164,8 @@ class Line:
     """What `renew` was told, all in all."""
     weight: int = LINE_WEIGHT
     """Bytes that it takes in memory, about."""
+    warmth: Warmth | None = field(default=None, compare=False, repr=False)
+    """What `economy.warmth` goes on from."""
     _known_tokens: tuple[object, int, list[tuple[int, int]]] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -219,18 +224,19 @@ class Line:
     def is_cold(self, now: float) -> bool:
         """Whether nothing of it can be in the prompt cache any more: hits refresh, so the longest lifetime counts from
         the last request."""
-        longest = max(
-            (LIFETIME_SECONDS.get(ttl, 300.0) for one in self.requests for ttl in one.marks.values()), default=300.0
-        )
-        return bool(self.requests) and now >= max(self.last_used + longest, self.warm_until)
+        used = self.last_used
+        if not self.requests or now < used + LIFETIME_SECONDS["5m"] or now < self.warm_until:
+            return False
+        return now >= used + LIFETIME_SECONDS["1h"] or all("1h" not in one.marks.values() for one in self.requests)
 
     def known_tokens(self) -> list[tuple[int, int]]:
-        """(positions, tokens) at the ends of accepted requests, ascending, as returned usage says. Not to be written
-        to: everybody gets the same, until there is a request more."""
+        """(positions, tokens) at the beginning and at the ends of accepted requests, ascending, as returned usage says.
+        Not to be written to: everybody gets the same, until there is a request more."""
         newest = self.requests[-1] if self.requests else None
         if self._known_tokens is None or self._known_tokens[:2] != (newest, len(self.sent)):
-            known = sorted({one.until: one.tokens for one in self.requests if one.until <= len(self.sent)}.items())
-            self._known_tokens = newest, len(self.sent), known
+            until = len(self.sent)
+            ends = {one.until: one.tokens for one in self.requests if one.until <= until}
+            self._known_tokens = newest, until, [(0, 0), *sorted(ends.items())]
         return self._known_tokens[2]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -218,19 +218,17 @@ class Prompt:
 
     def tokens_until(self, index: int) -> int:
         """Tokens of the first `index` positions: as returned usage said where requests ended, else interpolated."""
-        known = self.line.known_tokens() if self.line else []
-        end = bisect_right(known, self.frozen, key=_until)
-        next_one = bisect_left(known, index, hi=end, key=_until)
-        above = known[next_one] if next_one < end else None
-        below = above if above is not None and above[0] == index else known[next_one - 1] if next_one else (0, 0)
-        if not index:
-            return 0
-        if above is None:
-            return below[1] + round(self._bytes(below[0], index) / self.bytes_a_token)
-        if above[0] == below[0]:
-            return below[1]
-        share = self._bytes(below[0], index) / max(1, self._bytes(below[0], above[0]))
-        return below[1] + int((above[1] - below[1]) * share)
+        known = self.line.known_tokens() if self.line is not None else [(0, 0)]
+        end = bisect_left(known, (self.frozen + 1,))
+        above = bisect_left(known, (index,), hi=end)
+        if above == end:
+            until, tokens = known[above - 1]
+            return tokens + round(self._bytes(until, index) / self.bytes_a_token)
+        until, tokens = known[above]
+        if until == index:
+            return tokens
+        below, few = known[above - 1]
+        return few + int((tokens - few) * (self._bytes(below, index) / max(1, self._bytes(below, until))))
 
     @property
     def bytes_a_token(self) -> float:
@@ -247,6 +245,8 @@ class Prompt:
         if start < self.frozen and end > start and self.line is not None:
             sizes = self.line.sizes
             frozen = sizes[min(end, self.frozen) - 1] - (sizes[start - 1] if start else 0)
+        if start <= self.frozen and end == len(self.positions) and not self._edits:
+            return frozen + self.live_bytes
         return frozen + sum(self.size(index) for index in range(max(start, self.frozen), end))
 
     def savings(self) -> Iterator[Saving]:
@@ -439,10 +439,6 @@ class Prompt:
     @property
     def renewed(self) -> Mapping[int, bytes]:
         return self._renewed
-
-
-def _until(point: tuple[int, int]) -> int:
-    return point[0]
 
 
 def _message(at: Position) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.conversation import Accepted, Line, Sent
-from sidecar.economy.warmth import Entry, entries, tokens_of
+from sidecar.economy.warmth import MOST_KNOWN, Entry, entries, readable, tokens_of
 from sidecar.simulator.caching import PromptCache
 from sidecar.simulator.models import find
 from sidecar.simulator.prompt import PromptBlock
@@ -110,3 +110,48 @@ def _block(index: int, ttl: str | None) -> PromptBlock:
 def test_entries_come_shortest_first() -> None:
     found = entries([sent(0, 9, {8: "5m", 2: "5m"})], lambda until: until * 1_000, model=SONNET, now=1)
     assert found == [Entry(3, 3_000, "5m", 300.0), Entry(9, 9_000, "5m", 300.0)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([SONNET, "claude-opus-5-5"]),
+            st.integers(0, 3),
+            st.sampled_from([10.0, 250.0, 400.0, 3_000.0, 4_000.0]),
+            st.dictionaries(st.integers(0, 5), st.sampled_from(["5m", "1h"]), max_size=4),
+            st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.data(),
+)
+def test_carried_on_from_request_to_request_it_is_what_all_requests_tell(
+    turns: list[tuple[str, int, float, dict[int, str], float, bool]], data: st.DataObject
+) -> None:
+    """Whoever asks when, for whichever model: what is marked, read or written in a turn is anything."""
+    line, now = Line("l", "p", "c"), 0.0
+    line.extend([Sent(b"0" * 16, b"", "messages", "user", 300)])
+    for model, grows, gap, marks, read, asked in turns:
+        now += gap
+        line.extend(Sent(bytes([index]) * 16, b"", "messages", "user", 300) for index in range(grows))
+        until = len(line.sent)
+        backwards = {until - 1 - back: ttl for back, ttl in marks.items() if back < until}
+        line.accept(sent(now, until, backwards, model=model, tokens=until * 100, read=int(until * 100 * read)))
+        if asked:
+            frozen = data.draw(st.integers(0, until))
+            told = readable(line, frozen, model=model, now=now + 20)
+            all_of_them = entries(line.requests, tokens_of(line), model=model, now=now + 20)
+            assert told == [entry for entry in all_of_them if entry.until <= frozen]
+
+
+def test_of_very_many_entries_those_are_forgotten_that_nothing_read() -> None:
+    line = Line("l", "p", "c")
+    for number in range(1, 3 * MOST_KNOWN):
+        line.extend([Sent(bytes([number]) * 16, b"", "messages", "user", 300)])
+        marks = {0: "1h", number - 2: "5m", number - 1: "5m"} if number > 1 else {0: "1h"}
+        line.accept(sent(number, number, marks, tokens=number * 100, read=number * 100 - 100))
+        found = readable(line, number, model=SONNET, now=number + 1)
+    assert len(found) == MOST_KNOWN
+    assert [entry.until for entry in found] == [1, *range(number - MOST_KNOWN + 2, number + 1)]
