@@ -113,9 +113,12 @@ class ChoicesAnswer[C: Choice](Response):
                 await error_response(error, self._first.dialect, self._first)(scope, receive, send)
 
     async def _whole(self, send: Send) -> None:
-        choices = await _all([self._choice(index) for index in range(len(self._exchanges))])
-        body = orjson.dumps(openai_chat.merge_choices(choices))
-        await send_whole(send, 200, for_client(self._first), body)
+        count = len(self._exchanges)
+        if count == 1:
+            told = await self._choice(0)
+        else:
+            told = openai_chat.merge_choices(await _all([self._choice(index) for index in range(count)]))
+        await send_whole(send, 200, for_client(self._first), orjson.dumps(told))
 
     async def _choice(self, index: int) -> Json:
         exchange = self._exchanges[index]
@@ -127,8 +130,12 @@ class ChoicesAnswer[C: Choice](Response):
 
     async def _stream(self, send: Send) -> None:
         async with EventStream(send, lambda: for_client(self._first), ping_seconds=self._ping_seconds) as out:
+            count = len(self._exchanges)
             try:
-                choices = await _all([self._streamed_choice(index, out) for index in range(len(self._exchanges))])
+                if count == 1:
+                    choices = [await self._streamed_choice(0, out)]
+                else:
+                    choices = await _all([self._streamed_choice(index, out) for index in range(count)])
             except GatewayError as error:
                 if not out.opened:
                     raise
@@ -156,8 +163,6 @@ async def nowhere(_: Sequence[ServerSentEvent]) -> None:
 
 async def _all[T](choices: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """All of them at once; the first failure ends the others and is raised."""
-    if len(choices) == 1:
-        return [await choices[0]]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(choice) for choice in choices]

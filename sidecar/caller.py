@@ -65,13 +65,13 @@ class Caller:
         self._accepted = accepted
         self._taken_back = taken_back
 
-    async def whole(self, exchange: Exchange, call: Call) -> None:
+    def whole(self, exchange: Exchange, call: Call) -> Coroutine[Any, Any, None]:
         """`Ask` for an answer in one piece."""
-        await self._along_chain(self._ask, exchange, call)
+        return self._along_chain(self._ask, exchange, call)
 
-    async def stream(self, exchange: Exchange, call: Call) -> None:
+    def stream(self, exchange: Exchange, call: Call) -> Coroutine[Any, Any, None]:
         """`Ask` for a stream of events."""
-        await self._along_chain(self._ask_for_stream, exchange, call)
+        return self._along_chain(self._ask_for_stream, exchange, call)
 
     async def pay(self, exchange: Exchange) -> None:
         """As if it went to Claude now; sending it is up to whoever asks. Raises GatewayError where it may not."""
@@ -240,9 +240,6 @@ class Caller:
         if exchange.timing.upstream_sent is None:
             await self.pay(exchange)
             exchange.timing.upstream_sent = perf_counter()
-        return await self._answer(exchange)
-
-    async def _answer(self, exchange: Exchange) -> UpstreamAnswer:
         try:
             return await self._sent(exchange)
         except GatewayError as error:

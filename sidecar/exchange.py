@@ -85,34 +85,32 @@ class Usage:
     @property
     def prompt_tokens(self) -> int:
         """Everything the model read, cached or not."""
-        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_5m_tokens + self.cache_write_1h_tokens
 
     def update(self, wire: object) -> None:
         """Take over the counters of one `usage` object; later ones are cumulative and replace earlier ones. What is no
         count is left out: an upstream that errs must not spoil the accounts."""
         if not isinstance(wire, dict):
             return
-        if (tokens := _count(wire, "input_tokens")) is not None:
-            self.input_tokens = tokens
-        if (tokens := _count(wire, "cache_read_input_tokens")) is not None:
-            self.cache_read_tokens = tokens
+        for counter, name in TOLD_AS.items():
+            tokens = wire.get(name)
+            if type(tokens) is int and 0 <= tokens <= MOST_TOKENS:
+                setattr(self, counter, tokens)
         if (split := wire.get("cache_creation")) is not None:
             self.cache_write_5m_tokens = _count(split, "ephemeral_5m_input_tokens") or 0
             self.cache_write_1h_tokens = _count(split, "ephemeral_1h_input_tokens") or 0
         # The total counts where the split is missing or knows a lifetime that this class does not.
-        tokens = _count(wire, "cache_creation_input_tokens")
-        if tokens is not None and tokens != self.cache_write_tokens:
-            self.cache_write_1h_tokens = min(self.cache_write_1h_tokens, tokens)
-            self.cache_write_5m_tokens = tokens - self.cache_write_1h_tokens
-        if (tokens := _count(wire, "output_tokens")) is not None:
-            self.output_tokens = tokens
+        total = _count(wire, "cache_creation_input_tokens")
+        if total is not None and total != self.cache_write_tokens:
+            self.cache_write_1h_tokens = min(self.cache_write_1h_tokens, total)
+            self.cache_write_5m_tokens = total - self.cache_write_1h_tokens
         if (details := wire.get("output_tokens_details")) is not None:
             self.thinking_tokens = _count(details, "thinking_tokens") or 0
         if (server_tools := wire.get("server_tool_use")) is not None:
             self.web_searches = _count(server_tools, "web_search_requests") or 0
-        self.speed = _word(wire, "speed") or self.speed
-        self.service_tier = _word(wire, "service_tier") or self.service_tier
-        self.inference_geo = _word(wire, "inference_geo") or self.inference_geo
+        for term in TERMS:
+            if (told := wire.get(term)) and isinstance(told, str):
+                setattr(self, term, told)
 
 
 def _count(wire: object, name: str) -> int | None:
@@ -120,13 +118,18 @@ def _count(wire: object, name: str) -> int | None:
     return told if type(told) is int and 0 <= told <= MOST_TOKENS else None
 
 
-def _word(wire: Mapping[str, Any], name: str) -> str | None:
-    told = wire.get(name)
-    return told if isinstance(told, str) else None
-
-
 MOST_TOKENS = 10**9
 """More than any request has: a counter beyond it is none."""
+
+TOLD_AS = {
+    "input_tokens": "input_tokens",
+    "cache_read_tokens": "cache_read_input_tokens",
+    "output_tokens": "output_tokens",
+}
+"""Fields of `Usage` that are told as they are, and what Anthropic calls them."""
+
+TERMS = ("speed", "service_tier", "inference_geo")
+"""Those that change the price."""
 
 COUNTERS = (
     "input_tokens",

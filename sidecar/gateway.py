@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from time import perf_counter
+from typing import Any
 
 import orjson
 
@@ -230,23 +231,19 @@ class Gateway:
 
     async def whole(self, exchange: Exchange) -> bytes:
         """The body of a non-streamed answer, as Claude sent it."""
-        if exchange.answer is not None:
-            return orjson.dumps(exchange.answer)
-        reader = self._reader(exchange, self._caller.whole)
-        await self._read(exchange, reader, _nowhere, fold=True)
-        return reader.call.body or orjson.dumps(exchange.answer)
+        call = await self._read(exchange, self._caller.whole, _nowhere, fold=True)
+        if call is not None and call.body is not None:
+            return call.body
+        return orjson.dumps(exchange.answer)
 
-    async def stream(self, exchange: Exchange, write: WriteEvents, *, fold: bool = False) -> None:
+    def stream(self, exchange: Exchange, write: WriteEvents, *, fold: bool = False) -> Coroutine[Any, Any, Call | None]:
         """Hand the events of the answer to `write`, those of one network read together.
 
         Nothing is written before the first event that carries content, so that an overload inside a 200 still raises
         GatewayError as if it had been a status. With `fold` nothing is written at all: `exchange.answer` is complete at
         the end (as it is when an addon asks for it), and until then the answer may begin anew.
         """
-        if exchange.answer is None:
-            await self._read(exchange, self._reader(exchange, self._caller.stream), write, fold=fold)
-        elif not fold:
-            await write(stream_of(exchange.answer))
+        return self._read(exchange, self._caller.stream, write, fold=fold)
 
     def _reader(self, exchange: Exchange, ask: Ask) -> Reader:
         """Its place at the call that it joined, or at its own, which begins now."""
@@ -264,7 +261,13 @@ class Gateway:
         for call in list(self._calls):
             call.cut(_stopped())
 
-    async def _read(self, exchange: Exchange, reader: Reader, write: WriteEvents, *, fold: bool) -> None:
+    async def _read(self, exchange: Exchange, ask: Ask, write: WriteEvents, *, fold: bool) -> Call | None:
+        """The call that was read; None where the answer was there already."""
+        if exchange.answer is not None:
+            if not fold:
+                await write(stream_of(exchange.answer))
+            return None
+        reader = self._reader(exchange, ask)
         call = reader.call
         reader.may_rewind = fold
         folding: MessageFold | None = None
@@ -288,6 +291,7 @@ class Gateway:
             exchange.answer = exchange.answer or incoming.json_object(call.body)
             if exchange.answer is not None and not fold:
                 await write(stream_of(exchange.answer))
+        return call
 
 
 class _Account:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 
 from sidecar import retries
@@ -28,25 +29,25 @@ class Persistence:
 
         Side endpoints trip no breaker: a gateway in between may not know them.
         """
-        if exchange.kind != "generate":
-            await self._try(once, exchange, call)
-            return
-        with self.breakers.passage(exchange.model) as passage:
-            call.on_content = passage.answered
-            await self._try(once, exchange, call)
+        with self._passage(exchange, call):
+            until = perf_counter() + retries.patience(exchange.client_headers)
+            while True:
+                try:
+                    return await once()
+                except GatewayError as error:
+                    wait = self._wait(error, exchange, call, until - perf_counter())
+                    if wait is None:
+                        raise
+                    log.info("request %s is tried again in %.1f s: %s", exchange.id, wait, printable(error.message))
+                await asyncio.sleep(wait)
+                begin_anew(exchange)
 
-    async def _try(self, once: Callable[[], Awaitable[None]], exchange: Exchange, call: Call) -> None:
-        until = perf_counter() + retries.patience(exchange.client_headers)
-        while True:
-            try:
-                return await once()
-            except GatewayError as error:
-                wait = self._wait(error, exchange, call, until - perf_counter())
-                if wait is None:
-                    raise
-                log.info("request %s is tried again in %.1f s: %s", exchange.id, wait, printable(error.message))
-            await asyncio.sleep(wait)
-            begin_anew(exchange)
+    def _passage(self, exchange: Exchange, call: Call) -> AbstractContextManager[object]:
+        if exchange.kind != "generate":
+            return nullcontext()
+        passage = self.breakers.passage(exchange.model)
+        call.on_content = passage.answered
+        return passage
 
     def _wait(self, error: GatewayError, exchange: Exchange, call: Call, left: float) -> float | None:
         if not (self._retry and call.is_blank):

@@ -72,10 +72,11 @@ def usage(counted: Usage | Mapping[str, Any]) -> Json:
     if not isinstance(counted, Usage):
         wire, counted = counted, Usage()
         counted.update(wire)
+    prompt_tokens = counted.prompt_tokens
     return {
-        "prompt_tokens": counted.prompt_tokens,
+        "prompt_tokens": prompt_tokens,
         "completion_tokens": counted.output_tokens,
-        "total_tokens": counted.prompt_tokens + counted.output_tokens,
+        "total_tokens": prompt_tokens + counted.output_tokens,
         "prompt_tokens_details": {
             "cached_tokens": counted.cache_read_tokens,
             "cache_write_tokens": counted.cache_write_tokens,
