@@ -360,7 +360,7 @@ def demo(
             raise typer.Exit(0 if play(console()) else 1)
         from sidecar.commands.demo_dashboard import show
 
-        show(console())
+        show()
 
 
 @app.command(rich_help_panel=OFFLINE)

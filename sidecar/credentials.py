@@ -1,18 +1,19 @@
 """What only the anthropic SDK knows: how a key becomes headers, and which API version is spoken.
 
-Its import takes seconds (docs/architecture.md has the figures), so it happens here, lazily and in a thread, and never
-on the request path.
+Its import takes seconds (docs/architecture.md has the figures). So what the version that cgw is locked to says stands
+in a file beside this one, and another version is asked once, in a process of its own. `python -m sidecar.credentials`
+writes the file anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 
 KEY_STANDS_HERE = "KEY-STANDS-HERE"
+ANY_ADDRESS: Final = "https://api.anthropic.com"
+"""A client needs one; how it signs does not depend on it."""
+SHIPPED: Final = Path(__file__).with_name("sdk_headers.json")
+"""What the SDK of requirements.lock says."""
 PATIENCE = 60.0
 """Seconds that the SDK may take to say what it knows."""
 
@@ -43,36 +48,48 @@ def sdk_client(api_key: str, base_url: str, *, proxy: str | None = None, timeout
     )
 
 
-async def wire_headers(api_key: str, base_url: str, *, remembered: Path | None = None) -> dict[str, str]:
+async def wire_headers(api_key: str, *, remembered: Path | None = None) -> dict[str, str]:
     """The credential and `anthropic-version` headers as the SDK would send them, lower-case names.
 
-    What the SDK said is kept in the file `remembered`, under the SDK's version and without the key, so that only the
-    first start after an upgrade has to import it.
+    What another SDK than the one shipped with said is kept in the file `remembered`, under its version and without the
+    key, so that only the first start after an upgrade has to import it.
     """
-    headers = _recall(remembered) if remembered else None
+    headers = _recall(SHIPPED) or (_recall(remembered) if remembered else None)
     if headers is None:
-        headers = await asyncio.to_thread(_asked_beside, base_url)
+        headers = await _asked_beside()
         if remembered:
             _remember(remembered, headers)
     return {name: value.replace(KEY_STANDS_HERE, api_key) for name, value in headers.items()}
 
 
-def _asked_beside(base_url: str) -> dict[str, str]:
+async def _asked_beside() -> dict[str, str]:
     """In a process of its own, unless the SDK is here already: its import takes 40 MB for good, and as long as it goes
     on the time of the first requests."""
     if "anthropic" not in sys.modules:
-        command = [sys.executable, "-m", "sidecar.credentials", base_url]
-        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-            done = subprocess.run(  # noqa: S603  # our own interpreter and module, no shell
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
-            )
-            if isinstance(told := orjson.loads(done.stdout), dict):
-                return told
-    return _ask_the_sdk(base_url)
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
+            told = orjson.loads(await _said_by([sys.executable, "-m", "sidecar.credentials"]))
+            if isinstance(headers := told["headers"], dict):
+                return headers
+    return await asyncio.to_thread(_ask_the_sdk)
 
 
-def _ask_the_sdk(base_url: str) -> dict[str, str]:
-    client = sdk_client(KEY_STANDS_HERE, base_url)
+async def _said_by(command: Sequence[str]) -> bytes:
+    """What it wrote. It ends with us: whoever stops cgw does not wait for an import."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            said, _ = await process.communicate()
+            return said
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _ask_the_sdk() -> dict[str, str]:
+    client = sdk_client(KEY_STANDS_HERE, ANY_ADDRESS)
     spoken = str(client.default_headers["anthropic-version"])
     return {"anthropic-version": spoken, **{name.lower(): value for name, value in client.auth_headers.items()}}
 
@@ -89,8 +106,13 @@ def _recall(path: Path) -> dict[str, str] | None:
 
 def _remember(path: Path, headers: dict[str, str]) -> None:
     with contextlib.suppress(HomeError):  # only the next start would have been faster
-        replace_privately(path, orjson.dumps({"sdk": version("anthropic"), "headers": headers}))
+        replace_privately(path, _written(headers))
+
+
+def _written(headers: dict[str, str]) -> bytes:
+    told = {"sdk": version("anthropic"), "headers": headers}
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(orjson.dumps(_ask_the_sdk(sys.argv[1])))
+    sys.stdout.buffer.write(_written(_ask_the_sdk()))

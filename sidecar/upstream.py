@@ -49,14 +49,16 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         self._signing = asyncio.create_task(
-            wire_headers(self._api_key, self.base_url, remembered=self._sdk_headers), name="ask the anthropic SDK"
+            wire_headers(self._api_key, remembered=self._sdk_headers), name="ask the anthropic SDK"
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in (self._signing, self._connecting):
-            if task is not None:
-                task.cancel()
+        tasks = [task for task in (self._signing, self._connecting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)  # until a process that was asked is gone
         if self._wire is not None:
             await self._wire.__aexit__()
 

@@ -117,7 +117,7 @@ class Books:
         after: Awaitable[object],
         metrics: Callable[[LedgerWriter], Metrics],
     ) -> None:
-        await asyncio.wait([asyncio.ensure_future(after)])  # that it failed is for others to tell
+        await self._until_closing(after)
         try:
             opened = await self._load_at_last(metrics)
         except Exception as error:
@@ -132,6 +132,13 @@ class Books:
             await asyncio.to_thread(self._estimator.load)
         except Exception:
             log.exception("what estimates tokens cannot be loaded: it is tried again when it is needed")
+
+    async def _until_closing(self, other: Awaitable[object]) -> None:
+        """Waits for it, and no longer than there is time. That it failed is for others to tell."""
+        tasks = [asyncio.ensure_future(other), asyncio.create_task(self._closing.wait())]
+        _, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
 
     async def _load_at_last(self, metrics: Callable[[LedgerWriter], Metrics]) -> _Opened:
         for pause in PAUSES:

@@ -16,7 +16,6 @@ from sidecar.commands.demo_editor import MODEL, Editor, Reply
 from sidecar.commands.demo_session import SESSION, TOOLS, Turn
 from sidecar.commands.in_process import sidecar_in_process
 from sidecar.config import Settings
-from sidecar.credentials import wire_headers
 from sidecar.home import Home
 from sidecar.simulator.answers import Answer
 from sidecar.simulator.server import RunningSimulator
@@ -39,8 +38,6 @@ def play(console: Console) -> bool:
 
 
 async def _play(console: Console, home: Home, claude: RunningSimulator, replies: list[Reply]) -> None:
-    with console.status("Starting"):
-        await wire_headers(claude.api_key, claude.url)  # else the first request waits until the SDK is imported
     async with sidecar_in_process(demo_settings(claude), home) as (url, _):
         console.print(
             f"cgw listens on {url}, a simulated Claude on {claude.url}. No key, no network.\n", soft_wrap=True

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from rich.console import Console
 
 from sidecar import __version__
 from sidecar.commands.connecting import connection_lines
@@ -19,21 +18,18 @@ from sidecar.commands.demo_desks import DESKS, Claude, Desk, begun_anew
 from sidecar.commands.demo_editor import Editor
 from sidecar.commands.demo_session import Turn
 from sidecar.commands.in_process import sidecar_in_process
-from sidecar.credentials import wire_headers
 from sidecar.home import Home
 from sidecar.simulator.server import RunningSimulator
 from tui.app import Dashboard
 
 
-def show(console: Console) -> None:
+def show() -> None:
     """Until its user quits. The sidecar, the simulated Claude and all that they wrote are gone then."""
     with tempfile.TemporaryDirectory(prefix="cgw-demo-") as folder, RunningSimulator() as claude:
-        asyncio.run(_show(console, Home(Path(folder) / "home"), claude))
+        asyncio.run(_show(Home(Path(folder) / "home"), claude))
 
 
-async def _show(console: Console, home: Home, claude: RunningSimulator) -> None:
-    with console.status("Starting"):
-        await wire_headers(claude.api_key, claude.url)
+async def _show(home: Home, claude: RunningSimulator) -> None:
     async with busy_sidecar(home, claude) as (url, serving):
         lines = connection_lines(url, home.gateway_key_file)
         dashboard = Dashboard(url, home.gateway_key(), lines, version=__version__)

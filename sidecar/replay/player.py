@@ -121,7 +121,7 @@ class Player:
     ) -> None:
         """Each session in turn, each request at its moment; `tell` is called after each. Raises UnknownModelError."""
         self._home.open()
-        spoken = await wire_headers(DEFAULT_KEY, "http://127.0.0.1", remembered=self._home.sdk_headers_file)
+        spoken = await wire_headers(DEFAULT_KEY, remembered=self._home.sdk_headers_file)
         plain = Plain(self._catalogue, spoken["anthropic-version"])
         try:
             async with Stage(self._home) as stage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -23,7 +22,6 @@ from typer.testing import CliRunner
 
 from sidecar.cli import app
 from sidecar.config import Settings, environment_name
-from sidecar.credentials import wire_headers
 from sidecar.home import Home
 from sidecar.interception.authority import authority_of
 from sidecar.models import listing
@@ -38,13 +36,6 @@ OURS = frozenset(name for field in Settings.model_fields if (name := environment
 QUESTION = {"model": "sonnet", "messages": [{"role": "user", "content": "hello"}]}
 
 
-@pytest.fixture(scope="module")
-def what_the_sdk_said(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    remembered = tmp_path_factory.mktemp("sdk") / "headers.json"
-    asyncio.run(wire_headers("any", "https://api.anthropic.com", remembered=remembered))
-    return remembered.read_bytes()
-
-
 @pytest.fixture
 def claude() -> Iterator[RunningSimulator]:
     with RunningSimulator() as running:
@@ -52,11 +43,10 @@ def claude() -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, claude: RunningSimulator, what_the_sdk_said: bytes) -> Path:
+def home(tmp_path: Path, claude: RunningSimulator) -> Path:
     """Of somebody who has started cgw before: that is quicker."""
     home = Home(tmp_path / "home")
     home.open()
-    home.sdk_headers_file.write_bytes(what_the_sdk_said)
     listing.save(home.models_file, [model_info(row) for row in MODELS], source=claude.url)
     return home.path
 
