@@ -12,7 +12,7 @@ import orjson
 
 from sidecar.accounts.account import MICRO_USD
 from sidecar.accounts.prices import PICODOLLARS
-from sidecar.conversation import Accepted, Lifetime, Line
+from sidecar.conversation import THINKING, Accepted, Lifetime, Line, Position
 from sidecar.economy import breakpoints
 from sidecar.economy.lifetimes import Head, Tail, has_paused, head, hour_held, tail, whole_prompt
 from sidecar.economy.warmth import Entry, readable, tokens_of
@@ -30,6 +30,8 @@ MOST_REMEMBERED: Final = 2_000
 """Heads and conversations; the least recently used go first."""
 CACHED_BY: Final = ("tool_choice", "thinking", "output_config", "speed")
 """Fields beside the prompt that decide whether a cached prefix fits."""
+WITHOUT_IMAGES: Final = THINKING | {"text", "tool_use"}
+"""Blocks that no image stands in."""
 
 
 class _Terms(NamedTuple):
@@ -59,8 +61,8 @@ class PromptCache:
         self._catalogue = services.catalogue
         self._prices = services.prices
         self._pace = services.pace
-        self._heads: OrderedDict[bytes, float] = OrderedDict()
-        """When the tools and system text of a client were last sent."""
+        self._heads: OrderedDict[tuple[str, str | bytes], float] = OrderedDict()
+        """When a project's client last sent any tools or system text, and when those of a hash went to a model."""
         self._terms: OrderedDict[str, _Terms] = OrderedDict()
         self._opening: asyncio.Task[None] | None = None
         self._keep_warm: KeepWarm | None = None
@@ -235,12 +237,10 @@ class PromptCache:
         _, end = prompt.zone_ends
         if not end:
             return pace
-        client = blake2b(f"{exchange.project}\0{exchange.client}".encode("utf-8", "replace"), digest_size=16).digest()
-        key = blake2b(exchange.model.encode() + prompt.chain[end - 1], digest_size=16).digest()
-        known = client in self._heads
-        last = self._heads.get(key)
-        for one in (client, key):
-            _remember(self._heads, one, exchange.now)
+        client, sent = (exchange.project, exchange.client), (exchange.model, prompt.chain[end - 1])
+        known, last = client in self._heads, self._heads.get(sent)
+        _remember(self._heads, client, exchange.now)
+        _remember(self._heads, sent, exchange.now)
         if not begins or not known:
             return pace
         return pace.after_start(max(0.0, exchange.now - last) if last is not None else float("inf"))
@@ -249,9 +249,9 @@ class PromptCache:
         """Look at what the request before read, where it came after a pause and asked for the same as ever."""
         line, before = prompt.line, self._terms.get(exchange.conversation)
         _remember(self._terms, exchange.conversation, _terms(exchange, prompt, before))
-        if line is None or not line.requests or before is None or not before.unchanged:
+        if line is None or before is None or not before.unchanged or not _are_the_newest(before, line):
             return
-        if before.now != line.requests[-1].now or not pace.hours_hold(exchange.now):
+        if not pace.hours_hold(exchange.now):
             return
         held = hour_held(line.requests, tokens_of(line))
         if held is None:
@@ -272,7 +272,7 @@ class PromptCache:
 def _tell_tail(exchange: Exchange, chosen: Tail, because: str) -> None:
     exchange.decide(
         LAYER,
-        f"{chosen} ({because})" if because else str(chosen),
+        f"{chosen} ({because})" if because else chosen,
         ttl=chosen.ttl,
         new_tokens=chosen.writes,
         uncovered_tokens=chosen.uncovered,
@@ -285,7 +285,7 @@ def _tell_tail(exchange: Exchange, chosen: Tail, because: str) -> None:
 def _tell_head(exchange: Exchange, chosen: Head) -> None:
     exchange.decide(
         LAYER,
-        str(chosen),
+        chosen,
         ttl=chosen.ttl,
         head_tokens=chosen.tokens,
         soon_chance=float(chosen.soon),
@@ -303,7 +303,10 @@ def _warm(exchange: Exchange, prompt: Prompt) -> tuple[list[Entry], list[Accepte
 
 
 def _can_be_marked(prompt: Prompt, index: int) -> bool:
-    return bool((edit := prompt.edit(index)) and edit.behind) or breakpoints.can_be_marked(prompt.block(index))
+    edit = prompt.edit(index)
+    if edit is None:
+        return breakpoints.can_be_marked(prompt.positions[index].block)
+    return bool(edit.behind) or breakpoints.can_be_marked(edit.blocks[0] if edit.blocks else None)
 
 
 def _last_markable(prompt: Prompt, end: int) -> int | None:
@@ -319,12 +322,23 @@ def _terms(exchange: Exchange, prompt: Prompt, before: _Terms | None) -> _Terms:
     fields = [exchange.request.get(name) for name in CACHED_BY]
     digest = blake2b(orjson.dumps(fields), digest_size=16).digest() if any(fields) else b""
     asked = exchange.model, exchange.effort_hint, digest
-    fresh = prompt.live if before is not None else range(len(prompt.positions))
-    images = (before is not None and before.images) or any(b'"image"' in prompt.positions[i].raw for i in fresh)
-    line = prompt.line
-    if before is None or line is None or not line.requests or before.now != line.requests[-1].now:
-        return _Terms(exchange.now, asked, images, unchanged=False)
-    return _Terms(exchange.now, asked, images, unchanged=(before.asked, before.images) == (asked, images))
+    if before is None:
+        return _Terms(exchange.now, asked, any(map(_holds_images, prompt.positions)), unchanged=False)
+    images = before.images or any(map(_holds_images, prompt.positions[prompt.frozen :]))
+    same = (before.asked, before.images) == (asked, images)
+    return _Terms(exchange.now, asked, images, unchanged=same and _are_the_newest(before, prompt.line))
+
+
+def _are_the_newest(terms: _Terms, line: Line | None) -> bool:
+    """Whether the line's newest request asked for these."""
+    return line is not None and bool(line.requests) and terms.now == line.requests[-1].now
+
+
+def _holds_images(at: Position) -> bool:
+    if at.zone != "messages" or at.kind in WITHOUT_IMAGES:
+        return False
+    is_text = at.kind == "tool_result" and not isinstance(at.block.get("content"), list)
+    return not is_text and b'"image"' in at.raw
 
 
 def _remember[Key, Value](known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

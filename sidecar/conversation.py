@@ -60,10 +60,8 @@ class Position(NamedTuple):
     digest: bytes
     ttl: str | None
     """The lifetime of the client's own cache marker, on the block or inside a tool result."""
-
-    @property
-    def kind(self) -> str:
-        return str(self.block.get("type") or "tool")
+    kind: str
+    """The block's type; `tool` where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +365,7 @@ def _position(zone: Zone, role: str, message: int, block: Json) -> Position:
         memoryview(orjson.dumps(bare))
     )  # it is kept, and orjson's own bytes take up to 8 KB more than they hold
     digest = sha256(b"%b\0%b" % ((role or zone).encode(), raw), usedforsecurity=False).digest()[:DIGEST_BYTES]
-    return Position(zone, role, message, bare, raw, digest, ttl)
+    return Position(zone, role, message, bare, raw, digest, ttl, block.get("type") or "tool")
 
 
 def _check(block: Json) -> None:

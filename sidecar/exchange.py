@@ -197,8 +197,13 @@ class Decision:
     """
 
     layer: str
-    said: str
+    what: object
+    """Says it as text, once somebody reads it: most are never read."""
     numbers: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        return str(self.what)
 
     def __str__(self) -> str:
         return f"{self.layer}: {self.said}"
@@ -354,8 +359,9 @@ class Exchange:
         self.stop_reason = None
         self.answer = None
 
-    def decide(self, layer: str, said: str, **numbers: int | float | str) -> None:
-        self.decisions.append(Decision(layer, said, numbers))
+    def decide(self, layer: str, what: object, **numbers: int | float | str) -> None:
+        """`what` must not change any more: it is asked later for its text."""
+        self.decisions.append(Decision(layer, what, numbers))
 
     def note(self, field_path: str, action: NoteAction, detail: str = "") -> None:
         self.notes.append(Note(field_path, action, detail))

@@ -7,7 +7,7 @@ only, so that nothing of anyone's work is in them. Before there is anything to c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
@@ -50,11 +50,11 @@ class ClientPace:
     """How many conversations came to their 1st, 2nd, 3rd... request."""
 
     def after_gap(self, seconds: float) -> ClientPace:
-        return replace(self, gaps=_counted(self.gaps, seconds))
+        return ClientPace(_counted(self.gaps, seconds), self.starts, self.reached)
 
     def after_start(self, seconds: float) -> ClientPace:
         """`seconds` is infinite where these tools and system text were never seen before, though the client was."""
-        return replace(self, starts=_counted(self.starts, seconds))
+        return ClientPace(self.gaps, _counted(self.starts, seconds), self.reached)
 
     def after_request(self, number: int) -> ClientPace:
         """A conversation came to its `number`th request, from 1."""
@@ -189,4 +189,6 @@ def _counted(counts: Counts, seconds: float) -> Counts:
 
 
 def _chance(counts: Counts, kind: int, prior: tuple[Fraction, Fraction, Fraction], weight: int) -> Fraction:
-    return (prior[kind] * weight + counts[kind]) / (weight + sum(counts))
+    """`(prior[kind] * weight + counts[kind]) / (weight + sum(counts))`, as one fraction."""
+    whole = prior[kind].denominator
+    return Fraction(prior[kind].numerator * weight + counts[kind] * whole, whole * (weight + sum(counts)))

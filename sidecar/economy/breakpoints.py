@@ -65,19 +65,20 @@ def wanted(
     newest = next((index for index in range(length - 1, -1, -1) if markable(index)), None)
     if newest is None:
         return []
-    ends = [(one.until - 1, one.ttl) for one in warm if one.until - 1 <= newest and markable(one.until - 1)]
-    hours = [end for end in ends if end[1] == "1h"]
+    ends = [(one.until - 1, one.ttl) for one in reversed(warm) if one.until - 1 <= newest]
+    goes_on = next(([end] for end in ends if markable(end[0])), [])
+    hour = next(([end] for end in ends if end[1] == "1h" and markable(end[0])), [])
     reach = within_reach(newest, kind)
-    far = not ends or ends[-1][0] < reach
+    far = not goes_on or goes_on[0][0] < reach
     marks: list[Wanted] = [(newest, tail)]
     if far:
-        marks += ends[-1:]
-    marks += hours[-1:]
+        marks += goes_on
+    marks += hour
     if far and reach:
         marks += [(index, "5m") for index in range(reach, newest) if markable(index)][:1]
     if head is not None:
         marks.append(head)
-    marks += ends[-1:]
+    marks += goes_on
     if tools is not None:
         marks.append((tools, head[1] if head else "5m"))
     return marks

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.accounts.prices import Rates
 from sidecar.conversation import LIFETIME_SECONDS, Accepted, Lifetime
@@ -54,10 +54,21 @@ class Tail:
     """What an hour costs more than five minutes."""
     saves: int
     """What the hour has been worth on average since the last one was bought."""
-    why: str
+    allowed: int | None = None
+    """What may be risked on it; None where a whole prompt gets one lifetime."""
 
     def __str__(self) -> str:
-        return f"tail for {_LONG[self.ttl]}: {self.why}"
+        return f"tail for {_LONG[self.ttl]}: {self._why()}"
+
+    def _why(self) -> str:
+        cost, saves, odds = dollars(self.cost), dollars(self.saves), f"{float(self.chance):.1%} pause"
+        if self.allowed is None:
+            return f"an hour for the whole prompt costs {cost} a request and saves {saves} on average"
+        if self.saves <= self.cost:
+            return f"an hour would cost {cost} to save {saves} ({odds})"
+        if self.cost > self.allowed:
+            return f"an hour for {cost} is over what may be risked here ({dollars(max(0, self.allowed))})"
+        return f"costs {cost}, saves {saves} on average ({odds})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,69 +111,77 @@ def tail(
     `requests` are the conversation's, to the same model; `since_last` is the time since the last of them, `kept_out`
     the tokens that other layers spared it.
     """
-    pauses = has_paused(requests, since_last)
+    past = _past(rates, requests)
+    pauses = past.paused or is_pause(since_last)
     writes = prompt - read
     cost = writes * (rates.cache_write_1h - rates.cache_write_5m)
-    earlier = sum(max(0, tokens - covered) for tokens in _waiting(requests, cold=read == 0))
+    earlier = _waiting(requests, covered) if read else 0
     exposed, parts = prompt - covered + earlier, 1
     if not pauses:
         exposed, parts = (prompt - covered) * PATIENCE.denominator + earlier * PATIENCE.numerator, PATIENCE.denominator
     saves = _of(chance, exposed, parts) * (rates.cache_write_5m - rates.cache_read)
+    spent = past.spent + read * rates.cache_read + writes * rates.cache_write_5m
+    warm = min(prompt, _five_minutes_on(requests[-1], since_last)) if requests else 0
+    five = past.five + warm * rates.cache_read + (prompt - warm) * rates.cache_write_5m
     share = RISKED_AFTER if pauses else RISKED_BEFORE
-    allowed = _allowance(rates, requests, prompt=prompt, read=read, since_last=since_last, share=share)
+    allowed = max(_of(share, five), ALWAYS_ALLOWED) - (spent - five)
     allowed += _of(RISKED_OF_SAVED, max(0, kept_out)) * rates.cache_write_5m
-    ttl: Lifetime = "5m"
-    odds = f"{float(chance):.1%} pause"
-    if saves <= cost:
-        why = f"an hour would cost {dollars(cost)} to save {dollars(saves)} ({odds})"
-    elif cost > allowed:
-        why = f"an hour for {dollars(cost)} is over what may be risked here ({dollars(max(0, allowed))})"
-    else:
-        ttl = "1h"
-        why = f"costs {dollars(cost)}, saves {dollars(saves)} on average ({odds})"
-    return Tail(ttl, writes, prompt - covered, chance, cost, saves, why)
+    ttl: Lifetime = "1h" if cost < saves and cost <= allowed else "5m"
+    return Tail(ttl, writes, prompt - covered, chance, cost, saves, allowed)
 
 
-def _waiting(requests: Sequence[Accepted], *, cold: bool) -> list[int]:
-    """Prompt lengths of the requests since an hour was last bought, or since the cache was last cold."""
-    lengths: list[int] = []
-    for one in reversed(() if cold else requests):
+def _waiting(requests: Sequence[Accepted], covered: int) -> int:
+    """Uncovered tokens, in all, of the requests since an hour was last bought, or since the cache was last cold."""
+    uncovered = 0
+    for one in reversed(requests):
         if one.marks.get(one.until - 1) == "1h":
             break
-        lengths.append(one.tokens)
+        uncovered += max(0, one.tokens - covered)
         if one.read == 0:
             break
-    return lengths
+    return uncovered
 
 
-def has_paused(requests: Sequence[Accepted], since_last: float | None = None) -> bool:
-    """Whether a conversation went on after 5 to 60 minutes, or does so now."""
-    gaps = [after.now - before.now for before, after in pairwise(requests)]
-    gaps += [since_last] if since_last is not None else []
-    return any(LIFETIME_SECONDS["5m"] < gap <= LIFETIME_SECONDS["1h"] for gap in gaps)
+def has_paused(requests: Sequence[Accepted]) -> bool:
+    """Whether a conversation went on after 5 to 60 minutes."""
+    return any(is_pause(after.now - before.now) for before, after in pairwise(requests))
 
 
-def _allowance(
-    rates: Rates,
-    requests: Sequence[Accepted],
-    *,
-    prompt: int,
-    read: int,
-    since_last: float | None,
-    share: Fraction,
-) -> int:
-    """What may be spent now beyond what one five-minute marker at every newest end would have cost in all."""
-    spent = five = 0
+def is_pause(seconds: float | None) -> bool:
+    return seconds is not None and LIFETIME_SECONDS["5m"] < seconds <= LIFETIME_SECONDS["1h"]
+
+
+class _Past(NamedTuple):
+    """A conversation so far. Pico-dollars."""
+
+    paused: bool
+    spent: int
+    five: int
+    """What one five-minute marker at every newest end would have cost in all."""
+
+
+def _past(rates: Rates, requests: Sequence[Accepted]) -> _Past:
+    reads, writes_5m, writes_1h = rates.cache_read, rates.cache_write_5m, rates.cache_write_1h
     before: Accepted | None = None
+    paused, spent, five = False, 0, 0
     for one in requests:
-        warm = _five_minutes_on(before, one.now - before.now) if before else one.read
-        spent += _cost(rates, one)
-        five += _as_five(rates, one, min(warm, one.tokens))
+        tokens, read, written_5m, written_1h = one.tokens, one.read, one.written_5m, one.written_1h
+        plain = tokens - read - written_5m - written_1h
+        cost = read * reads + written_5m * writes_5m + written_1h * writes_1h + plain * rates.input
+        spent += cost
+        if before is None:
+            warm = read
+        else:
+            gap = one.now - before.now
+            paused = paused or is_pause(gap)
+            warm = _five_minutes_on(before, gap)
         before = one
-    warm = min(prompt, _five_minutes_on(before, since_last))
-    spent += read * rates.cache_read + (prompt - read) * rates.cache_write_5m
-    five += warm * rates.cache_read + (prompt - warm) * rates.cache_write_5m
-    return max(_of(share, five), ALWAYS_ALLOWED) - (spent - five)
+        if read or written_5m or written_1h:
+            warm = min(warm, tokens)
+            five += warm * reads + (tokens - warm) * writes_5m
+        else:
+            five += cost  # too short to be cached, however it is marked
+    return _Past(paused, spent, five)
 
 
 def _of(share: Fraction, amount: int, parts: int = 1) -> int:
@@ -171,26 +190,9 @@ def _of(share: Fraction, amount: int, parts: int = 1) -> int:
     return product // divisor if product >= 0 else -(-product // divisor)
 
 
-def _five_minutes_on(before: Accepted | None, seconds: float | None) -> int:
+def _five_minutes_on(before: Accepted, seconds: float | None) -> int:
     """Tokens that a five-minute marker at the end of the request before would have kept."""
-    alive = before is not None and seconds is not None and seconds < LIFETIME_SECONDS["5m"]
-    return before.tokens if before is not None and alive else 0
-
-
-def _cost(rates: Rates, one: Accepted) -> int:
-    plain = one.tokens - one.read - one.written_5m - one.written_1h
-    return (
-        one.read * rates.cache_read
-        + one.written_5m * rates.cache_write_5m
-        + one.written_1h * rates.cache_write_1h
-        + plain * rates.input
-    )
-
-
-def _as_five(rates: Rates, one: Accepted, warm: int) -> int:
-    if not (one.read or one.written_5m or one.written_1h):
-        return _cost(rates, one)  # too short to be cached, however it is marked
-    return warm * rates.cache_read + (one.tokens - warm) * rates.cache_write_5m
+    return before.tokens if seconds is not None and seconds < LIFETIME_SECONDS["5m"] else 0
 
 
 def whole_prompt(
@@ -213,8 +215,7 @@ def whole_prompt(
     cost = int(prompt * (growth + later)) * (rates.cache_write_1h - rates.cache_write_5m)
     saves = int(prompt * hour) * (rates.cache_write_5m - rates.cache_read)
     better: Lifetime = "1h" if saves > cost else "5m"
-    why = f"an hour for the whole prompt costs {dollars(cost)} a request and saves {dollars(saves)} on average"
-    return Tail(alive or better, prompt - read, prompt, hour, cost, saves, why)
+    return Tail(alive or better, prompt - read, prompt, hour, cost, saves)
 
 
 def _growth(requests: Sequence[Accepted]) -> Fraction:
@@ -227,8 +228,9 @@ def _growth(requests: Sequence[Accepted]) -> Fraction:
 def head(rates: Rates, *, tokens: int, soon: Fraction, late: Fraction) -> Head:
     """An hour for the head pays where (w - r) q1 > 3/4 q2: it is written once for all conversations that start within
     the hour, and for nothing where the next one starts later."""
-    gain = soon * (rates.cache_write_5m - rates.cache_read)
-    return Head("1h" if gain > late * (rates.cache_write_1h - rates.cache_write_5m) else "5m", tokens, soon, late)
+    gain = soon.numerator * late.denominator * (rates.cache_write_5m - rates.cache_read)
+    loss = late.numerator * soon.denominator * (rates.cache_write_1h - rates.cache_write_5m)
+    return Head("1h" if gain > loss else "5m", tokens, soon, late)
 
 
 def hour_held(requests: Sequence[Accepted], tokens_at: TokensAt) -> bool | None:
@@ -238,11 +240,11 @@ def hour_held(requests: Sequence[Accepted], tokens_at: TokensAt) -> bool | None:
     """
     if len(requests) < 2:
         return None
-    *earlier, newest = requests
-    pause = newest.now - earlier[-1].now
+    newest = requests[-1]
+    pause = newest.now - requests[-2].now
     if not LIFETIME_SECONDS["5m"] + MARGIN_SECONDS < pause < LIFETIME_SECONDS["1h"] - MARGIN_SECONDS:
         return None
-    alive = entries(earlier, tokens_at, model=newest.model, now=newest.now)
+    alive = entries(requests[:-1], tokens_at, model=newest.model, now=newest.now)
     reachable = [entry for entry in alive if entry.ttl == "1h" and entry.until - 1 in newest.marks]
     longest = max((entry.tokens for entry in reachable), default=0)
     if longest < LEAST_TO_JUDGE:

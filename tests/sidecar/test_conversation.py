@@ -199,6 +199,23 @@ def test_a_line_is_cold_once_the_longest_lifetime_has_run_out() -> None:
     assert line.is_cold(2000.0 + 3600)
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from([1.0, 400.0]), st.sampled_from(["5m", "1h", "1d", None])), max_size=6),
+    st.sampled_from([0.0, 299.0, 300.0, 3_599.0, 3_600.0]),
+    st.sampled_from([0.0, 1_000.0, 3_000.0, 9_000.0]),
+)
+def test_a_line_is_warm_for_as_long_as_the_longest_of_its_lifetimes(
+    requests: list[tuple[float, str | None]], after: float, warm_until: float
+) -> None:
+    line, now = a_line(a_request(("user", "one"))), 0.0
+    line.warm_until = warm_until
+    for gap, ttl in requests:
+        now += gap
+        line.accept(Accepted(now=now, model="m", until=1, tokens=5, marks={0: ttl} if ttl else {}))
+    longest = 3_600.0 if any(ttl == "1h" for _, ttl in requests) else 300.0
+    assert line.is_cold(now + after) is (bool(requests) and now + after >= max(now + longest, warm_until))
+
+
 def test_a_fork_knows_only_the_requests_that_it_shares() -> None:
     line = a_line(a_request(("user", "one"), ("assistant", "two"), ("user", "three")))
     line.accept(Accepted(now=1.0, model="m", until=1, tokens=5))

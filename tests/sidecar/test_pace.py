@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.pace import DOUBT_SECONDS, FURTHER_PRIOR, MOST_CLIENTS, MOST_COUNTED, ClientPace, Pace
+from sidecar.pace import (
+    DOUBT_SECONDS,
+    FURTHER_PRIOR,
+    MOST_CLIENTS,
+    MOST_COUNTED,
+    PAUSE_PRIOR,
+    PAUSE_WEIGHT,
+    START_PRIOR,
+    START_WEIGHT,
+    ClientPace,
+    Pace,
+)
 
 NEW = ClientPace()
 SECONDS = st.floats(0, 1e6)
@@ -147,3 +158,17 @@ class TestOverRestarts:
             pace.learn(f"client {number}", NEW)
         assert len(pace.clients) == MOST_CLIENTS
         assert "client 0" not in pace.clients
+
+
+COUNTS = st.tuples(*[st.integers(0, MOST_COUNTED)] * 3)
+
+
+@given(COUNTS, COUNTS)
+def test_chances_are_what_was_counted_and_what_was_believed_by_their_weights(
+    gaps: tuple[int, int, int], starts: tuple[int, int, int]
+) -> None:
+    pace = ClientPace(gaps, starts)
+    believed = [(PAUSE_PRIOR[kind] * PAUSE_WEIGHT + gaps[kind]) / (PAUSE_WEIGHT + sum(gaps)) for kind in (1, 2)]
+    assert [pace.hour, pace.later] == believed
+    believed = [(START_PRIOR[kind] * START_WEIGHT + starts[kind]) / (START_WEIGHT + sum(starts)) for kind in (1, 2)]
+    assert [pace.starts_soon, pace.starts_late] == believed

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.conversation import Accepted, Line, Match, match, positions_of
 from sidecar.prompt import Prompt, Saving
@@ -223,6 +225,41 @@ def test_tokens_are_known_where_a_request_ended_and_interpolated_in_between() ->
     line = remembered(a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100))), tokens=100)
     prompt = a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100), ("user", "z" * 100)), line)
     assert [prompt.tokens_until(index) for index in range(4)] == [0, 50, 100, 150]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(1, 5_000)), max_size=5),
+    st.integers(0, 3),
+    st.integers(0, 2),
+    st.lists(st.integers(1, 500), min_size=20, max_size=20),
+)
+def test_tokens_are_told_by_the_nearest_ends_of_the_frozen_zone(
+    turns: list[tuple[int, int]], new: int, forked: int, sizes: list[int]
+) -> None:
+    line = Line("line", "web", "test")
+    ends = [(0, 0)]
+    for number, (grows, tokens) in enumerate(turns):
+        until = ends[-1][0] + grows
+        line.extend(a_prompt(a_request(*(("user", "x" * size) for size in sizes[:until])), line).sent())
+        line.accept(Accepted(now=float(number), model="m", until=until, tokens=ends[-1][1] + tokens))
+        ends.append((until, ends[-1][1] + tokens))
+    whole = [*sizes[: ends[-1][0] + new]]
+    if forked and len(whole) > forked:
+        whole[-forked] = 1_000
+    prompt = a_prompt(a_request(*(("user", "x" * size) for size in whole)), line if turns else None)
+    if prompt.frozen < len(whole):
+        prompt.replace(len(whole) - 1, text("short"), "size_limits")
+    known = [end for end in ends if end[0] <= prompt.frozen]
+    for index in range(len(whole) + 1):
+        low, few = [end for end in known if end[0] <= index][-1]
+        above = [end for end in known if end[0] > index]
+        between = sum(prompt.size(at) for at in range(low, index))
+        if above and index > low:
+            (high, many) = above[0]
+            told = few + int((many - few) * (between / sum(prompt.size(at) for at in range(low, high))))
+        else:
+            told = few + round(between / prompt.bytes_a_token)
+        assert prompt.tokens_until(index) == told
 
 
 def test_without_thinking_the_other_blocks_stay_as_they_were_sent() -> None:

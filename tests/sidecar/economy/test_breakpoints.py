@@ -129,6 +129,9 @@ def test_never_more_than_four_never_on_what_takes_none_and_hours_always_first(
     heading = (0, head) if markable[0] else None
     asked = wanted(len(kinds), kinds.__getitem__, markable.__getitem__, known, tail=tail, head=heading)
     ours = place(asked, client, free=4 - len(client))
+    if newest := [index for index in range(len(kinds)) if markable[index]][-1:]:
+        ends = [(one.until - 1, one.ttl) for one in known if one.until - 1 <= newest[0] and markable[one.until - 1]]
+        assert {*ends[-1:], *[end for end in ends if end[1] == "1h"][-1:]} <= {*asked}
     assert len(ours) + len(client) <= 4
     assert not ours.keys() & client.keys()
     assert all(markable[index] for index in ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,18 @@ from hypothesis import strategies as st
 
 from sidecar.accounts.prices import Prices, Rates
 from sidecar.conversation import Accepted
-from sidecar.economy.lifetimes import ALWAYS_ALLOWED, RISKED_BEFORE, Tail, head, hour_held, tail, whole_prompt
+from sidecar.economy.lifetimes import (
+    ALWAYS_ALLOWED,
+    PATIENCE,
+    RISKED_AFTER,
+    RISKED_BEFORE,
+    RISKED_OF_SAVED,
+    Tail,
+    head,
+    hour_held,
+    tail,
+    whole_prompt,
+)
 from sidecar.economy.warmth import entries
 
 SONNET = "claude-sonnet-5-5"
@@ -226,3 +238,92 @@ def test_a_conversation_that_other_layers_made_cheaper_may_risk_some_of_that() -
     long = [request(n * 20.0, 20_000 + n * 50, read=19_950 + n * 50, written_1h=50, written_5m=0) for n in range(60)]
     assert decided(long, new=1_000, chance=OFTEN).ttl == "5m"
     assert decided(long, new=1_000, chance=OFTEN, kept_out=100_000).ttl == "1h"
+
+
+CHANCES = st.fractions(0, 1, max_denominator=1_000)
+TOKENS = st.integers(0, 50_000)
+
+
+@given(
+    gaps=st.lists(
+        st.tuples(
+            st.sampled_from([20.0, 299.0, 300.0, 301.0, 3_600.0, 4_000.0]),
+            st.tuples(TOKENS, TOKENS, TOKENS, TOKENS),
+            st.sampled_from([None, "5m", "1h"]),
+        ),
+        max_size=12,
+    ),
+    new=TOKENS,
+    read=TOKENS,
+    covered=TOKENS,
+    since_last=st.sampled_from([None, 20.0, 300.0, 301.0, 3_601.0]),
+    chance=CHANCES,
+    kept_out=TOKENS,
+)
+def test_what_is_told_in_one_go_is_what_each_rule_says_by_itself(
+    gaps: list[tuple[float, tuple[int, int, int, int], str | None]],
+    new: int,
+    read: int,
+    covered: int,
+    since_last: float | None,
+    chance: Fraction,
+    kept_out: int,
+) -> None:
+    requests, now = list[Accepted](), 0.0
+    for gap, (plain, hit, five, hour), mark in gaps:
+        now += gap
+        tokens, marks = plain + hit + five + hour, {4: mark} if mark else {}
+        requests.append(Accepted(now, SONNET, 5, tokens, hit, five, hour, marks))
+    prompt = max(read, covered) + new
+    chosen = tail(
+        RATES,
+        requests,
+        prompt=prompt,
+        read=read,
+        covered=covered,
+        since_last=since_last if requests else None,
+        chance=chance,
+        kept_out=kept_out,
+    )
+    waits = [after.now - before.now for before, after in pairwise(requests)]
+    waits += [since_last] if requests and since_last is not None else []
+    paused = any(300 < gap <= 3_600 for gap in waits)
+
+    since_hour = []
+    for one in reversed(requests if read else []):
+        if one.marks.get(4) == "1h":
+            break
+        since_hour.append(max(0, one.tokens - covered))
+        if not one.read:
+            break
+    lost = prompt - covered + sum(since_hour) * (1 if paused else PATIENCE)
+    saves = int(chance * lost) * (RATES.cache_write_5m - RATES.cache_read)
+
+    spent = sum(
+        _cost(one) + (one.tokens - one.read - one.written_5m - one.written_1h) * RATES.input for one in requests
+    )
+    spent += read * RATES.cache_read + (prompt - read) * RATES.cache_write_5m
+    this = Accepted(now, SONNET, 5, prompt, read, 1)
+    five = 0
+    for before, one, gap in zip([None, *requests], [*requests, this], [None, *waits, None], strict=False):
+        if not (one.read or one.written_5m or one.written_1h):
+            five += one.tokens * RATES.input
+            continue
+        warm = one.read if one is not this else 0
+        if before is not None:
+            warm = before.tokens if gap is not None and gap < 300 else 0
+        five += min(warm, one.tokens) * RATES.cache_read + max(0, one.tokens - warm) * RATES.cache_write_5m
+    share = RISKED_AFTER if paused else RISKED_BEFORE
+    allowed = max(int(share * five), ALWAYS_ALLOWED) - (spent - five)
+    allowed += int(RISKED_OF_SAVED * kept_out) * RATES.cache_write_5m
+
+    cost = (prompt - read) * (RATES.cache_write_1h - RATES.cache_write_5m)
+    assert (chosen.cost, chosen.saves, chosen.allowed) == (cost, saves, allowed)
+    assert chosen.ttl == ("1h" if cost < saves and cost <= allowed else "5m")
+
+
+@given(soon=CHANCES, late=CHANCES)
+def test_a_head_is_judged_by_the_exact_chances(soon: Fraction, late: Fraction) -> None:
+    gain = soon * (RATES.cache_write_5m - RATES.cache_read)
+    pays = gain > late * (RATES.cache_write_1h - RATES.cache_write_5m)
+    assert head(RATES, tokens=1, soon=soon, late=late).ttl == ("1h" if pays else "5m")
