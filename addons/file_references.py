@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import repeat
+from typing import Final, NamedTuple
 
-from sidecar.conversation import Line, with_texts
-from sidecar.exchange import Exchange
+from sidecar.conversation import Line, Position, with_texts
+from sidecar.exchange import Exchange, Json
 from sidecar.prompt import Prompt
 from sidecar.references.budget import Budget
 from sidecar.references.files import FEWEST_LINES, files_in
 from sidecar.references.index import LineIndex
 from sidecar.references.marker import PREFIX
-from sidecar.references.reading import Reading
 from sidecar.references.reduce import DEFAULT_GRAIN, SHORTEST, Grain, Reducer, Taken
 from sidecar.references.slots import Kind, Slot, Walk
+from sidecar.references.sources import Source
 from sidecar.services import Services
 
 LAYER: Final = "file_references"
@@ -33,6 +35,31 @@ MOST_CHARACTERS: Final = 5_000_000
 """Of all conversations that are indexed: about five bytes of memory each."""
 
 
+class Sent(NamedTuple):
+    """A position as one request sent it."""
+
+    at: Position
+    block: Json | None
+    """None where it was left out."""
+
+    def stands(self, prompt: Prompt, index: int) -> bool:
+        """Whether another request sends the same there."""
+        at, block = prompt.positions[index], prompt.block(index)
+        if at is not self.at and (at.digest != self.at.digest or at.message != self.at.message):
+            return False
+        return block is self.block or (block is at.block and self.block is self.at.block)
+
+
+class Newest(NamedTuple):
+    """What a request had that was new, for the next one, whose frozen zone it will stand in."""
+
+    sent: Sequence[Sent]
+    sources: Sequence[Source]
+    """Its texts."""
+    walk: Walk
+    """Went through it."""
+
+
 @dataclass(slots=True)
 class Indexed:
     """What is known of one conversation's frozen zone."""
@@ -41,15 +68,29 @@ class Indexed:
     walk: Walk = field(default_factory=Walk)
     until: int = 0
     """How many positions are in it."""
-    read: dict[str, Reading] = field(default_factory=dict)
-    """What the request before had that was new, and went out as it was written."""
+    newest: Newest | None = None
+    """Behind those; None where it is to be walked through again."""
+
+    @property
+    def characters(self) -> int:
+        return self.lines.characters + sum([len(one.text) for one in self.newest.sources] if self.newest else ())
 
     def take_in(self, prompt: Prompt) -> None:
         """Go on up to the end of the frozen zone."""
+        newest, self.newest = self.newest, None
+        if newest is not None and self._has_sent(prompt, newest.sent):
+            self.until += len(newest.sent)
+            self.walk.follow(newest.walk)
+            for source in newest.sources:
+                self.lines.take_over(source)
         for index in range(self.until, prompt.frozen):
-            for slot in _slots(prompt, index, self.walk):
-                self.lines.add(slot.text, slot.origin, self.read.get(slot.text))
+            for slot in _slots(prompt.positions[index], prompt.block(index), self.walk):
+                self.lines.add(slot.text, slot.origin)
         self.until = prompt.frozen
+
+    def _has_sent(self, prompt: Prompt, sent: Sequence[Sent]) -> bool:
+        places = range(self.until, self.until + len(sent))
+        return places.stop <= prompt.frozen and all(map(Sent.stands, sent, repeat(prompt), places))
 
 
 class FileReferences:
@@ -64,8 +105,10 @@ class FileReferences:
         self._files = services.files
         self._indexed: OrderedDict[str, Indexed] = OrderedDict()
         """By the id of the line; one that a request works with is not in it."""
-        self._begun: deque[tuple[Prompt, Indexed]] = deque(maxlen=MOST_BEGUN)
+        self._begun: deque[tuple[Prompt, Indexed]] = deque()
         """Conversations whose first request is on its way: nobody knows yet what their line will be called."""
+        self._characters = 0
+        """Of all of them."""
 
     async def request(self, exchange: Exchange) -> None:
         prompt = exchange.prompt
@@ -76,7 +119,7 @@ class FileReferences:
         if prompt.line is None and _has_nothing_to_tell(prompt):
             return
         indexed = self._borrow(prompt)
-        if sum(prompt.size(index) for index in range(indexed.until, len(prompt.positions))) > ON_THE_LOOP:
+        if prompt.bytes_sent(indexed.until, len(prompt.positions)) > ON_THE_LOOP:
             await asyncio.to_thread(self._refer, exchange, prompt, indexed)
         else:
             self._refer(exchange, prompt, indexed)
@@ -86,19 +129,25 @@ class FileReferences:
         indexed.take_in(prompt)
         reducer = Reducer(indexed.lines, self._grain, Budget(WORK))
         walk = indexed.walk.fork()
-        saved = 0
-        indexed.read, as_walked = {}, True
+        saved, as_walked = 0, True
+        sent: list[Sent] = []
+        read: list[Taken] = []
         for index in prompt.live:
-            block = prompt.block(index)
-            taken = [reducer.take(slot) for slot in _slots(prompt, index, walk)]
-            if block is not None and any(one.text != one.slot.text for one in taken):
-                prompt.replace(index, with_texts(block, [one.text for one in taken]), LAYER)
+            at, block = prompt.positions[index], prompt.block(index)
+            taken = [reducer.take(slot) for slot in _slots(at, block, walk)]
+            if block is not None and [one for one in taken if one.text is not one.slot.text]:
+                block = with_texts(block, [one.text for one in taken])
+                prompt.replace(index, block, LAYER)
                 saved += sum(len(one.slot.text) - len(one.text) for one in taken)
                 as_walked = as_walked and all(one.slot.kind is Kind.RESULT for one in taken)
-            indexed.read |= {one.text: one.reading for one in taken if one.reading and one.text is one.slot.text}
-            self._count(taken, exchange, prompt.bytes_a_token)
-        if prompt.line is None and as_walked and (lines := reducer.taken_in()) is not None:
-            self._begun.append((prompt, Indexed(lines, walk.whole(), len(prompt.positions))))
+            sent.append(Sent(at, block))
+            read += [one for one in taken if one.reading is not None]
+        self._count(read, exchange, prompt)
+        if as_walked and prompt.line is not None:
+            indexed.newest = Newest(sent, reducer.sources, walk)
+        elif as_walked and (lines := reducer.taken_in()) is not None:
+            indexed.lines, indexed.until = lines, len(prompt.positions)
+            indexed.walk.follow(walk)
         if reducer.references:
             runs = f"{reducer.references} run{'s' * (reducer.references > 1)}"
             said = f"{runs} of lines that Claude has already, told by reference"
@@ -108,21 +157,21 @@ class FileReferences:
             said = f"{count} kept as written: too much to look through"
             exchange.decide(LAYER, said, texts=reducer.passed_over)
 
-    def _count(self, taken: list[Taken], exchange: Exchange, bytes_a_token: float) -> None:
+    def _count(self, read: Sequence[Taken], exchange: Exchange, prompt: Prompt) -> None:
         """Tell the machine's file cache what the client sent; what the model wrote is not sent by anybody."""
-        for one in taken:
+        for one in read:
             if one.reading is None or one.slot.kind is Kind.SOURCE:
                 continue
             for file in files_in(one.reading, one.slot.origin):
                 size = one.reading.end_of(file.end - 1) - one.reading.starts[file.first]
                 saved = sum(used.saved for used in one.used if file.first <= used.stand.first < file.end)
-                tokens = self._files.tokens(exchange.project, file.digest) or round(size / bytes_a_token)
+                tokens = self._files.tokens(exchange.project, file.digest) or round(size / prompt.bytes_a_token)
                 self._files.seen(
                     exchange.project,
                     file.path,
                     file.digest,
                     tokens=tokens,
-                    saved=round(saved / bytes_a_token),
+                    saved=round(saved / prompt.bytes_a_token),
                     now=exchange.now,
                 )
 
@@ -136,6 +185,7 @@ class FileReferences:
         if indexed.until > prompt.frozen:
             self._indexed[prompt.line.id] = indexed
             return Indexed()
+        self._characters -= indexed.characters
         return indexed
 
     def _begun_by(self, line: Line) -> Indexed | None:
@@ -144,21 +194,35 @@ class FileReferences:
             prompt, indexed = begun
             if prompt.line is line:
                 self._begun.remove(begun)
-                return indexed if prompt.taken_back is None and not prompt.thinking_refused else None
+                if prompt.taken_back is None and not prompt.thinking_refused:
+                    return indexed
+                self._characters -= indexed.characters
+                return None
         return None
 
     def _give_back(self, prompt: Prompt, indexed: Indexed) -> None:
         """Keep it for the next turn, unless another request has brought this conversation further meanwhile."""
         if prompt.line is None:
+            self._begin(prompt, indexed)
             return
         kept = self._indexed.get(prompt.line.id)
         if kept is None or kept.until < indexed.until:
             self._indexed[prompt.line.id] = indexed
+            self._characters += indexed.characters - (kept.characters if kept is not None else 0)
         self._indexed.move_to_end(prompt.line.id)
-        characters = sum(one.lines.characters for one in [*self._indexed.values(), *(one for _, one in self._begun)])
-        while len(self._indexed) > MOST_CONVERSATIONS or (characters > MOST_CHARACTERS and len(self._indexed) > 1):
+        while len(self._indexed) > MOST_CONVERSATIONS or (
+            self._characters > MOST_CHARACTERS and len(self._indexed) > 1
+        ):
             _, forgotten = self._indexed.popitem(last=False)
-            characters -= forgotten.lines.characters
+            self._characters -= forgotten.characters
+
+    def _begin(self, prompt: Prompt, indexed: Indexed) -> None:
+        if indexed.until:
+            self._begun.append((prompt, indexed))
+            self._characters += indexed.characters
+        if len(self._begun) > MOST_BEGUN:
+            _, forgotten = self._begun.popleft()
+            self._characters -= forgotten.characters
 
 
 def _has_nothing_to_tell(prompt: Prompt) -> bool:
@@ -169,7 +233,6 @@ def _has_nothing_to_tell(prompt: Prompt) -> bool:
     )
 
 
-def _slots(prompt: Prompt, index: int, walk: Walk) -> list[Slot]:
+def _slots(at: Position, block: Json | None, walk: Walk) -> list[Slot]:
     """The texts of a position as they are sent; none where it is left out."""
-    at, block = prompt.positions[index], prompt.block(index)
     return [] if block is None else walk.block(at.zone, at.role, at.message, block)

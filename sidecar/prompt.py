@@ -223,12 +223,12 @@ class Prompt:
         above = bisect_left(known, (index,), hi=end)
         if above == end:
             until, tokens = known[above - 1]
-            return tokens + round(self._bytes(until, index) / self.bytes_a_token)
+            return tokens + round(self.bytes_sent(until, index) / self.bytes_a_token)
         until, tokens = known[above]
         if until == index:
             return tokens
         below, few = known[above - 1]
-        return few + int((tokens - few) * (self._bytes(below, index) / max(1, self._bytes(below, until))))
+        return few + int((tokens - few) * (self.bytes_sent(below, index) / max(1, self.bytes_sent(below, until))))
 
     @property
     def bytes_a_token(self) -> float:
@@ -239,7 +239,7 @@ class Prompt:
                     return self.line.sizes[one.until - 1] / one.tokens
         return DEFAULT_BYTES_A_TOKEN
 
-    def _bytes(self, start: int, end: int) -> int:
+    def bytes_sent(self, start: int, end: int) -> int:
         """Bytes sent for the positions from `start` up to `end`."""
         frozen = 0
         if start < self.frozen and end > start and self.line is not None:

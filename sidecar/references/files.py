@@ -27,6 +27,8 @@ class ShownFile(NamedTuple):
 
 def files_in(reading: Reading, origin: Origin) -> Iterator[ShownFile]:
     """The files of one text, in order. A text of which only the call says which file it is shows one as a whole."""
+    if len(reading) < FEWEST_LINES:
+        return
     named = False
     end = 0
     for shown in shown_files(reading.text):

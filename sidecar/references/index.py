@@ -55,12 +55,21 @@ class LineIndex:
 
     def add(self, text: str, origin: Origin, reading: Reading | None = None) -> None:
         """Take in a text as it was sent."""
-        self.index(self.know(text, origin, reading))
+        if (source := self.know(text, origin, reading)) is not None:
+            self.index(source)
 
-    def know(self, text: str, origin: Origin, reading: Reading | None = None) -> Source:
-        """Take in a text by its name alone; `index` does the rest, once it is needed."""
-        self.characters += len(text)
-        return self.sources.add(text, origin, reading)
+    def know(self, text: str, origin: Origin, reading: Reading | None = None) -> Source | None:
+        """Take in a text by its name alone; `index` does the rest, once it is needed. None for a text that nothing
+        refers to."""
+        if (source := self.sources.add(text, origin, reading)) is not None:
+            self.characters += len(text)
+        return source
+
+    def take_over(self, source: Source) -> None:
+        """Take in a text that another index knows."""
+        self.characters += len(source.text)
+        self.sources.keep(source)
+        self.index(source)
 
     def index(self, source: Source) -> None:
         """Let the lines of a text that is known be found."""
@@ -110,6 +119,13 @@ class LineIndex:
         return self._keys[start : start + count]
 
 
+def stand_anywhere(grams: Sequence[int], indexes: Sequence[LineIndex]) -> bool:
+    """Whether three lines in a row of a text stand in one of the indexes, or twice in the text itself: else there is
+    nothing for a `Finder` to find."""
+    known = any(not lines.grams.keys().isdisjoint(grams) for lines in indexes)
+    return known or bool(_repeated(grams))
+
+
 class Finder:
     """Finds the runs of one text: in the indexes, and further up in the text itself.
 
@@ -129,11 +145,6 @@ class Finder:
         """The text's own lines so far, without those that became references."""
         self._followed: dict[tuple[int, int], int] = {}
         """For each index (-1 for the text itself) and diagonal, the line up to which it was followed."""
-
-    @property
-    def knows_any(self) -> bool:
-        """Whether three lines in a row stand anywhere else at all."""
-        return bool(self._known)
 
     def runs(self, first: int, end: int, admits: Callable[[int, int], bool]) -> Iterator[Run]:
         """The longest run at each line from `first` to `end` (not included), left to right, without overlap. `admits`

@@ -64,6 +64,14 @@ ENVELOPES: Final = (
 )
 
 
+TELLS: Final = tuple(
+    tell
+    for tell in {tell: None for envelope in ENVELOPES for tell in envelope.tells}
+    if not any(other in tell for envelope in ENVELOPES for other in envelope.tells if other != tell)
+)
+"""Texts without one of these show no file."""
+
+
 class Shown(NamedTuple):
     """A file, or a part of one, that a text shows."""
 
@@ -113,9 +121,13 @@ def _file(source: Source, first: int) -> tuple[str | None, int]:
     return source.origin.path, source.origin.line + first if source.origin.path is not None else 0
 
 
-@lru_cache(maxsize=256)
 def shown_files(text: str) -> list[Shown]:
     """The files that a text shows, in order."""
+    return _searched(text) if any(tell in text for tell in TELLS) else []
+
+
+@lru_cache(maxsize=256)
+def _searched(text: str) -> list[Shown]:
     shown = []
     for envelope in ENVELOPES:
         if not any(tell in text for tell in envelope.tells):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.references.numbering import Numbered, Numbering, maybe_numbered, numbered_rows
 
@@ -55,15 +55,20 @@ class Form:
 
 
 PLAIN: Final = Form()
+ESCAPED: Final = Form(escaped=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Lines `first` to `end` (not included) have one form."""
 
     first: int
     end: int
     form: Form
+
+
+def holds_lines(text: str) -> bool:
+    """Whether a text may have so many lines that some of them lead to a place. Told without reading it."""
+    return text.count("\n") >= GRAM - 1 or text.count("\\n") >= _FEWEST_ESCAPED
 
 
 class Reading:
@@ -90,7 +95,7 @@ class Reading:
         """For each line the hash of it and the next two; 0 where none of the three says anything."""
         keys = self.keys
         grams = [*map(hash, zip(keys, keys[1:], keys[2:], strict=False))]
-        dull = bytes([len(key.strip()) < TELLING for key in keys])
+        dull = bytes([length < TELLING for length in map(len, map(str.strip, keys))])
         at = dull.find(_ALL_DULL)
         while at >= 0:
             grams[at] = 0
@@ -155,6 +160,9 @@ class Reading:
             for row in numbered:
                 keys[row.first : row.end] = row.keys
         self.keys += keys
+        if returns is None and not numbered:
+            self.stretches.append(Stretch(base, len(self.keys), ESCAPED if escaped else PLAIN))
+            return
         for first, end, numbering in _rows(numbered, len(lines)):
             for start, stop, crlf in _alike(returns, first, end):
                 form = Form(crlf, escaped, None if numbering is None else numbering.at(start - first))

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from sidecar.references.budget import Budget, Overspent
 from sidecar.references.expand import expand_text
-from sidecar.references.index import Finder, LineIndex, Run
+from sidecar.references.index import Finder, LineIndex, Run, stand_anywhere
 from sidecar.references.marker import PREFIX, seal
 from sidecar.references.near_copies import near_copy
-from sidecar.references.reading import Reading
+from sidecar.references.reading import Reading, holds_lines
 from sidecar.references.slots import Kind, Slot
 from sidecar.references.sources import Source
 from sidecar.references.writing import Stand, Used, compose, difference, reference
@@ -59,7 +59,7 @@ class Taken(NamedTuple):
     text: str
     """As it is to be sent."""
     reading: Reading | None
-    """Of the slot's own text; None where the work was spent."""
+    """Of the slot's own text; None where it was not read."""
     used: Sequence[Used] = ()
 
 
@@ -72,8 +72,10 @@ class Reducer:
     def __init__(self, frozen: LineIndex, grain: Grain, budget: Budget) -> None:
         self._frozen = frozen
         self._live = LineIndex()
+        self.sources: list[Source] = []
+        """All texts that may be referred to, as they are to be sent."""
         self._waiting: list[Source] = []
-        """Texts that are not in the index yet."""
+        """Those that are not in the index yet."""
         self._grain = grain
         self._budget = budget
         self.references = 0
@@ -92,22 +94,31 @@ class Reducer:
 
     def take(self, slot: Slot) -> Taken:
         """The slot's text as it is to be sent; later ones may refer to it."""
+        if not holds_lines(slot.text) and PREFIX not in slot.text:
+            return Taken(slot, slot.text, None)
         try:
             self._budget.spend(_work_of(slot.text))
         except Overspent:
             self.passed_over += 1
-            text = self._as_written(slot)
-            self._live.know(text, slot.origin)
-            return Taken(slot, text, None)
+            taken = Taken(slot, self._as_written(slot), None)
+            self._know(taken)
+            return taken
         reading = Reading(slot.text)
         reduced = None
         if slot.kind is not Kind.SOURCE:
             self._index_waiting()
             reduced = self._reduced(slot, reading)
         taken = reduced or Taken(slot, self._as_written(slot), reading)
-        unchanged = reading if taken.text is slot.text else None
-        self._waiting.append(self._live.know(taken.text, slot.origin, unchanged))
+        if (source := self._know(taken)) is not None:
+            self._waiting.append(source)
         return taken
+
+    def _know(self, taken: Taken) -> Source | None:
+        unchanged = taken.reading if taken.text is taken.slot.text else None
+        source = self._live.know(taken.text, taken.slot.origin, unchanged)
+        if source is not None:
+            self.sources.append(source)
+        return source
 
     def _index_waiting(self) -> None:
         """Only where a text comes that might refer to them: nothing follows the last one of a request."""
@@ -117,7 +128,7 @@ class Reducer:
 
     def _as_written(self, slot: Slot) -> str:
         """The text itself, unless it would be taken for something else."""
-        if slot.kind is Kind.SOURCE or self._expands(slot.text, slot):
+        if slot.kind is Kind.SOURCE or PREFIX not in slot.text or self._expands(slot.text, slot):
             return slot.text
         return seal(slot.text, slot.anchor)
 
@@ -129,9 +140,9 @@ class Reducer:
         if len(slot.text) < SHORTEST:
             return None
         try:
-            finder = self._finder(reading)
-            if not finder.knows_any:
+            if not stand_anywhere(reading.grams, (self._frozen, self._live)):
                 return None
+            finder = self._finder(reading)
             zones = zones_of(slot, reading)
             stands = [reference(reading, zone, run) for zone in zones for run in self._runs(reading, zone, finder)]
         except Overspent:

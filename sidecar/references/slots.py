@@ -7,11 +7,9 @@ last thing that the model said before it.
 from __future__ import annotations
 
 import re
-from collections import ChainMap
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.exchange import Json
 from sidecar.references.authorship import RESULT_HEADER
@@ -54,46 +52,54 @@ class Kind(Enum):
     WORDS = "text in the user's role"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One text of a request."""
 
     text: str
     kind: Kind
     origin: Origin
-    anchor: bytes
-    """Digest of the last thing that the model said before."""
+    said: str | None
+    """The last thing that the model said before: its words, or the id of its call."""
     behind_header: bool = False
     """Whether a text before it in the same message says which tool returned it."""
 
+    @property
+    def anchor(self) -> bytes:
+        """Digest of the last thing that the model said before; empty where it said nothing yet."""
+        return b"" if self.said is None else digest_of(self.said)
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+
+class _Call(NamedTuple):
     name: str
     path: str | None
     line: int
 
 
+UNKNOWN_CALL: Final = _Call("tool", None, 1)
+
+
 class Walk:
     """Goes through a request block by block; give it every block once, in order, as it is sent."""
 
-    def __init__(self, calls: MutableMapping[str, _Call] | None = None) -> None:
-        self._calls: MutableMapping[str, _Call] = {} if calls is None else calls
-        self._anchor = b""
+    def __init__(self) -> None:
+        self._calls: dict[str, _Call] = {}
+        self._before: Mapping[str, _Call] = {}
+        """Calls of the walk that it forked from."""
+        self._last_words: str | None = None
         self._message = -1
         self._header: _Call | None = None
 
     def fork(self) -> Walk:
-        """A walk that goes on from here, while this one stays where it is."""
-        fork = Walk(ChainMap({}, self._calls))
-        fork._anchor, fork._message, fork._header = self._anchor, self._message, self._header
+        """A walk that goes on from here, while this one stays where it is. Of a fork there are no forks."""
+        fork = Walk()
+        fork._before = self._calls
+        fork._last_words, fork._message, fork._header = self._last_words, self._message, self._header
         return fork
 
-    def whole(self) -> Walk:
-        """The same, and none that others go on from."""
-        whole = Walk(dict(self._calls))
-        whole._anchor, whole._message, whole._header = self._anchor, self._message, self._header
-        return whole
+    def follow(self, fork: Walk) -> None:
+        """Go on to where a fork of this walk is."""
+        self._calls.update(fork._calls)
+        self._last_words, self._message, self._header = fork._last_words, fork._message, fork._header
 
     def block(self, zone: str, role: str, message: int, block: Json) -> list[Slot]:
         """The texts of the next block. `message` is the index of its message."""
@@ -105,49 +111,50 @@ class Walk:
         if zone != "messages":
             return []
         if role == "assistant":
-            return [*self._said(block)]
+            return self._said(block)
         if kind == "tool_result":
-            return [*self._returned(block)]
-        return [slot for text in _texts(block) for slot in self._in_user_role(text)]
+            return self._returned(block)
+        return [self._in_user_role(text) for text in _texts(block)]
 
-    def _said(self, block: Json) -> Iterator[Slot]:
-        if block.get("type") == "text":
-            for text in _texts(block):
-                self._anchor = digest_of(text)
-                yield self._slot(text, Kind.SOURCE, Origin(f"your message {self._message + 1}"))
-        elif block.get("type") == "tool_use":
-            call_id, name, arguments = str(block.get("id")), str(block.get("name")), block.get("input")
-            self._anchor = digest_of(call_id)
-            call = _call(name, arguments)
-            self._calls[call_id] = call
-            called = f"your {_short(name)} call in message {self._message + 1}"
-            for argument, text in _long_texts(arguments):
-                path = call.path if argument in WHOLE_FILE_ARGUMENTS else None
-                yield self._slot(text, Kind.SOURCE, Origin(called, path))
+    def _said(self, block: Json) -> list[Slot]:
+        texts = _texts(block)
+        if texts:
+            self._last_words = texts[-1]
+            return [self._slot(text, Kind.SOURCE, Origin(f"your message {self._message + 1}")) for text in texts]
+        if block.get("type") != "tool_use":
+            return []
+        call_id, name, arguments = str(block.get("id")), str(block.get("name")), block.get("input")
+        self._last_words = call_id
+        call = self._calls[call_id] = _call(name, arguments)
+        called = f"your {_short(name)} call in message {self._message + 1}"
+        return [
+            self._slot(text, Kind.SOURCE, Origin(called, call.path if argument in WHOLE_FILE_ARGUMENTS else None))
+            for argument, text in _long_texts(arguments)
+        ]
 
-    def _returned(self, block: Json) -> Iterator[Slot]:
-        call = self._calls.get(str(block.get("tool_use_id"))) or _Call("tool", None, 1)
+    def _returned(self, block: Json) -> list[Slot]:
+        call_id = str(block.get("tool_use_id"))
+        call = self._calls.get(call_id) or self._before.get(call_id) or UNKNOWN_CALL
         origin = Origin(f"{_short(call.name)} result in message {self._message + 1}")
         if call.path is not None and _READS.search(call.name):
             origin = Origin(origin.called, call.path, call.line)
         content = block.get("content")
         parts = [content] if isinstance(content, str) else [text for part in content or () for text in _texts(part)]
-        for text in parts:
-            yield self._slot(text, Kind.RESULT, origin)
+        return [self._slot(text, Kind.RESULT, origin) for text in parts]
 
-    def _in_user_role(self, text: str) -> Iterator[Slot]:
+    def _in_user_role(self, text: str) -> Slot:
         header = self._header
         origin = Origin(f"user message {self._message + 1}")
         if header is not None:
             path = header.path if header.name == "read_file" else None
             origin = Origin(f"{_short(header.name)} result in message {self._message + 1}", path)
-        yield self._slot(text, Kind.WORDS, origin, behind_header=header is not None)
         found = _HEADER.match(text) if RESULT_HEADER.match(text) else None
         if found is not None:
             self._header = _Call(found[1], found[2], 1)
+        return self._slot(text, Kind.WORDS, origin, behind_header=header is not None)
 
     def _slot(self, text: str, kind: Kind, origin: Origin, *, behind_header: bool = False) -> Slot:
-        return Slot(text, kind, origin, self._anchor, behind_header)
+        return Slot(text, kind, origin, self._last_words, behind_header)
 
 
 def request_blocks(request: Json) -> Iterator[tuple[str, str, int, Json]]:
@@ -189,8 +196,10 @@ def _short(name: str) -> str:
 
 
 def _call(name: str, arguments: object) -> _Call:
-    if not isinstance(arguments, Mapping):
+    if not isinstance(arguments, dict):
         return _Call(name, None, 1)
     path = next((value for key in PATH_ARGUMENTS if isinstance(value := arguments.get(key), str) and value), None)
+    if arguments.keys().isdisjoint(LINE_ARGUMENTS):
+        return _Call(name, path, 1)
     line = next((value for key in LINE_ARGUMENTS if isinstance(value := arguments.get(key), int) and value > 0), 1)
     return _Call(name, path, line)

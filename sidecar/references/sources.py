@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from sidecar.references.marker import digest_of, name_of
-from sidecar.references.reading import Reading
+from sidecar.references.reading import Reading, holds_lines
 
 
 class Origin(NamedTuple):
@@ -29,6 +29,7 @@ class Source:
         self.text = text
         self.origin = origin
         self.digest = digest_of(text)
+        self.name = name_of(self.digest)
 
     @cached_property
     def reading(self) -> Reading:
@@ -41,12 +42,18 @@ class Sources:
     def __init__(self) -> None:
         self._named: defaultdict[str, list[Source]] = defaultdict(list)
 
-    def add(self, text: str, origin: Origin, reading: Reading | None = None) -> Source:
+    def add(self, text: str, origin: Origin, reading: Reading | None = None) -> Source | None:
+        """None for a text that has not the lines to refer to: nothing is kept of it."""
+        if not holds_lines(text):
+            return None
         source = Source(text, origin)
         if reading is not None:
             source.reading = reading
-        self._named[name_of(source.digest)].append(source)
+        self.keep(source)
         return source
+
+    def keep(self, source: Source) -> None:
+        self._named[source.name].append(source)
 
     def named(self, name: str) -> Sequence[Source]:
         """All with this name: short names meet now and then."""

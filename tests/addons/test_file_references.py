@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addons import file_references
-from addons.file_references import ON_THE_LOOP, FileReferences
+from addons.file_references import ON_THE_LOOP, FileReferences, Indexed
 from sidecar.exchange import Json
 from sidecar.pipeline import Pipeline
 from sidecar.projects.policy import Policy
+from sidecar.prompt import Prompt
 from sidecar.references.expand import expand
 from tests.support import thorough
 from tests.support.exchanges import an_exchange
@@ -239,3 +240,86 @@ def test_what_is_remembered_of_earlier_requests_changes_nothing(
         sent = kept.send({"messages": messages})
         assert sent == anew.send({"messages": messages})
         assert expand(sent) == {"messages": messages}
+
+
+words = st.sampled_from(["go on", FILE, f'<file_content path="b.py">\n{FILE}\n</file_content>', "[cgw: same 9 lines"])
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> list[tuple[list[Json], str]]:
+    """What one conversation asks in turn, and what becomes of it. It goes on, goes back, marks its last block as some
+    clients do, asks again, and loses answers."""
+    messages = [user("go", f"<attached_files>\n{FILE}\n</attached_files>")]
+    requests = []
+    for number in range(draw(st.integers(2, 5))):
+        if not draw(st.integers(0, 3)):
+            messages = messages[: draw(st.integers(1, len(messages)))]
+        for place in range(draw(st.integers(0, 2))):
+            read = call(f"t{number}{place}", path="a.py", offset=draw(st.sampled_from([1, 5])))
+            said = draw(st.sampled_from([[read], [draw(words), read], ["Read it."]]))
+            told: list[Any] = [result(f"t{number}{place}", draw(contents))] if read in said else []
+            if not told or draw(st.booleans()):
+                told += draw(st.sampled_from([[draw(words)], ["[read_file for 'a.py'] Result:", draw(contents)]]))
+            messages = [*messages, assistant(*said), user(*told)]
+        *before, last = messages
+        if draw(st.booleans()):
+            *blocks, marked = last["content"]
+            last = {**last, "content": [*blocks, {**marked, "cache_control": {"type": "ephemeral"}}]}
+        requests.append(([*before, last], draw(st.sampled_from(["accepted"] * 4 + ["lost", "bypassed"]))))
+    return requests
+
+
+def known(indexed: Indexed) -> tuple[Any, ...]:
+    lines, sources = indexed.lines, indexed.lines.sources
+    named = {name: [(one.text, one.origin) for one in sources.named(name)] for name in vars(sources)["_named"]}
+    return indexed.until, lines.keys, lines.grams, lines.characters, named, vars(indexed.walk)
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is taken in is compared with what walking through all of it gives."""
+    take_in = Indexed.take_in
+
+    def compared(indexed: Indexed, prompt: Prompt) -> None:
+        take_in(indexed, prompt)
+        take_in(anew := Indexed(), prompt)
+        assert known(indexed) == known(anew)
+
+    monkeypatch.setattr(Indexed, "take_in", compared)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=thorough.ONE_FIXTURE)
+@given(asked())
+@pytest.mark.usefixtures("checked")
+def test_what_was_walked_through_when_it_was_new_is_known_as_if_it_were_walked_through_again(
+    talking: Callable[..., Talk], asked: list[tuple[list[Json], str]]
+) -> None:
+    talk = talking(reference_min_chars=80)
+    for messages, end in asked:
+        request = {"messages": messages}
+        sent = talk.lose(request) if end == "lost" else talk.send(request, bypass=end == "bypassed")
+        assert expand(sent) == request
+
+
+FEW = "\n".join(LINES[:9])
+
+
+@pytest.mark.parametrize(
+    ("lost", "instead"),
+    [
+        ([user(result("t2", FILE), FEW)], [user(result("t2", FILE), FEW)]),
+        ([user(result("t2", FEW), FEW)], [user(result("t2", FEW), "go on")]),
+        ([user(result("t2", FEW), FEW)], [user(result("t2", FEW)), user(FEW)]),
+    ],
+    ids=["without a reference", "in other words", "in two messages"],
+)
+@pytest.mark.usefixtures("checked")
+def test_what_was_lost_and_went_otherwise_past_this_layer_is_walked_through_again(
+    talking: Callable[..., Talk], lost: list[Json], instead: list[Json]
+) -> None:
+    talk, before = talking(), reads(1)["messages"]
+    talk.send({"messages": before})
+    before += [assistant(call("t2", path="src/app.py"))]
+    talk.lose({"messages": [*before, *lost]})
+    talk.send({"messages": [*before, *instead]}, bypass=True)
+    talk.send({"messages": [*before, *instead, assistant("Done."), user(FILE)]})

@@ -58,6 +58,13 @@ class Talk:
         self._pipeline = Pipeline([self.memory, *self.layers])
 
     def send(self, request: Json, *, client: str = "unknown", **fields: Any) -> Json:
+        self.lose(request, client=client, **fields)
+        self.exchange.usage = Usage(input_tokens=len(orjson.dumps(self.sent)) // BYTES_A_TOKEN)
+        self.memory.accepted(self.exchange)
+        return self.sent
+
+    def lose(self, request: Json, *, client: str = "unknown", **fields: Any) -> Json:
+        """A request that Claude never answers."""
         request = orjson.loads(orjson.dumps(request))
         self.exchange = exchange = an_exchange(
             request=request, client=client, conversation="c", **{"project": "web"} | fields
@@ -67,8 +74,6 @@ class Talk:
         self.sent = request
         if exchange.prompt is not None:
             self.sent = exchange.prompt.assemble(request, takes_mid_system=True)
-        exchange.usage = Usage(input_tokens=len(orjson.dumps(self.sent)) // BYTES_A_TOKEN)
-        self.memory.accepted(exchange)
         return self.sent
 
     def close(self) -> None:
