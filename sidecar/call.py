@@ -60,6 +60,8 @@ class Call:
         self._tape_bytes: Final = tape_bytes
         self._tape: deque[bytes] = deque()
         """The bytes of whole events, as they arrived together."""
+        self._whole: bytes | None = None
+        """All of them, once there are no more to come."""
         self._newest: Sequence[ServerSentEvent] = ()
         """The last of them as events: whoever keeps up need not read them from bytes again."""
         self._let_go = 0
@@ -94,7 +96,13 @@ class Call:
     @property
     def tape(self) -> bytes | None:
         """Every event so far, as it came; None where they were too many to be kept."""
-        return None if self._let_go else b"".join(self._tape)
+        if self._let_go:
+            return None
+        if not self.has_ended:
+            return b"".join(self._tape)
+        if self._whole is None:  # whoever keeps it keeps the same bytes
+            self._whole = b"".join(self._tape)
+        return self._whole
 
     # --- for its leader
 
@@ -137,7 +145,7 @@ class Call:
         self._newest = events
         self._size += len(raw)
         self._tell()
-        while not self._has_room():
+        while self._size > self._tape_bytes and not self._has_room():
             self._was_read.clear()
             await self._was_read.wait()
 
@@ -247,11 +255,11 @@ class Call:
             except Exception:
                 log.exception("the end of request %s was not told to %s", self.leader.id, callback)
 
-    async def _news(self) -> None:
-        """Until `_tell`. An `asyncio.Event` would do, and cost more at each read of the network."""
+    def _news(self) -> asyncio.Future[None]:
+        """Done at `_tell`. An `asyncio.Event` would do, and cost more at each read of the network."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await future
+        return future
 
     def _tell(self) -> None:
         """Wakes everybody who waits now; who waits from here on waits for the next time."""

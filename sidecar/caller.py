@@ -146,7 +146,7 @@ class Caller:
         held: list[ServerSentEvent] | None = []
         guard = guard_of(exchange)
         complete = False
-        async for events in answer.events():
+        while (events := await answer.events()) is not None:
             if exchange.timing.first_byte is None:
                 exchange.timing.first_byte = perf_counter()
             failure: GatewayError | None = None

@@ -7,7 +7,7 @@ writes. Here the host never changes and neither do most lines of the head, and i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Final, Self, cast
 
@@ -44,24 +44,23 @@ class Received:
         self.status: Final = message.code
         self.headers: Final = message.headers
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """What each read of the network brought. Raises what aiohttp does for a body that breaks off."""
-        content, silence = self._content, self._silence
-        while not content.at_eof():
-            silence.begin(content)
-            chunk = await content.readany()
-            silence.end()
-            if chunk:
-                yield chunk
+    async def chunk(self) -> bytes:
+        """What the next read of the network brings; nothing once all of it came. Raises what aiohttp does for a body
+        that breaks off."""
+        silence = self._silence
+        silence.begin(self._content)
+        chunk = await self._content.readany()
+        silence.end()
+        return chunk
 
     async def body(self, most: int) -> bytes:
         """All of it, unpacked. Raises ValueError for one of more than `most` bytes (a few packed ones may hold
-        gigabytes), and as `chunks`."""
+        gigabytes), and as `chunk`."""
         content = self._content
         if content.is_eof() and content.total_bytes <= most:
             return content.read_nowait()
         chunks, size = [], 0
-        async for chunk in self.chunks():
+        while chunk := await self.chunk():
             size += len(chunk)
             if size > most:
                 raise ValueError(f"more than {most:,} bytes came")

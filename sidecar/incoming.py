@@ -48,7 +48,8 @@ def fold(folding: MessageFold, events: Sequence[ServerSentEvent]) -> None:
                 _fold_each(folding, before)
                 _fold_plain(folding, found)
                 events = behind
-        _fold_each(folding, events)
+        if events:
+            _fold_each(folding, events)
     except MISSHAPEN as error:
         raise _misshapen() from error
 
@@ -56,7 +57,7 @@ def fold(folding: MessageFold, events: Sequence[ServerSentEvent]) -> None:
 def _fold_each(folding: MessageFold, events: Iterable[ServerSentEvent]) -> None:
     for event in events:
         if event.data:  # not a comment
-            folding.feed(parse(event))
+            folding.feed(event.wire)
 
 
 def _fold_plain(folding: MessageFold, found: Iterable[tuple[bytes, bytes, bytes]]) -> None:

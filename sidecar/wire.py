@@ -48,6 +48,7 @@ class UpstreamAnswer:
         self._received = received
         self.status = received.status
         self.headers = _end_to_end(received.headers)
+        self._splitter = EventSplitter()
 
     @property
     def is_stream(self) -> bool:
@@ -64,20 +65,21 @@ class UpstreamAnswer:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises GatewayError when it breaks off."""
         try:
-            async for chunk in self._received.chunks():
+            while chunk := await self._received.chunk():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
 
-    async def events(self) -> AsyncIterator[Events]:
-        """The events of each network read, together. Raises GatewayError when the stream breaks off."""
-        splitter = EventSplitter()
+    async def events(self) -> Events | None:
+        """The next events, those that one read of the network completes together; None behind the last. Raises
+        GatewayError when the stream breaks off. (An async generator would be registered with the loop, and let go.)"""
         try:
-            async for chunk in self._received.chunks():
-                if (events := splitter.take(chunk)) is not None:
-                    yield events
+            while chunk := await self._received.chunk():
+                if (events := self._splitter.take(chunk)) is not None:
+                    return events
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _broken(error) from error
+        return None
 
     def release(self) -> None:
         """Closes the connection where the answer was not read to its end."""

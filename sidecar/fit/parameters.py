@@ -32,7 +32,7 @@ def fit_max_tokens(draft: Draft, default: int | None) -> None:
 
 
 def fit_sampling(draft: Draft, api_version: str) -> None:
-    if not any(field in draft.request for field in SAMPLING_DEFAULTS):
+    if SAMPLING_DEFAULTS.keys().isdisjoint(draft.request):
         return
     for field, default in SAMPLING_DEFAULTS.items():
         if draft.get(field) in (None, default):

@@ -26,6 +26,9 @@ OFF = ("disabled", "between_tools")
 """Ways to say no, the plainest first: between tool calls the model may still leave short notes."""
 
 
+SAID = frozenset({"thinking", "output_config"})
+"""Fields that say something of it."""
+
 LACKING = "the running tool calls came back without the thinking that led to them"
 
 
@@ -38,6 +41,8 @@ class Wish:
 
 
 def fit_thinking(draft: Draft, hint: str | None) -> None:
+    if hint is None and SAID.isdisjoint(draft.request):
+        return
     wish = Wish(draft.get("thinking"), draft.output("effort"))
     if wish.thinking is None:
         wish = Wish(None, wish.effort or hint)

@@ -29,7 +29,7 @@ def fit_system_turns(draft: Draft) -> None:
     Taken are they right behind a user's turn, at the end or before an assistant's turn, and not two in a row.
     """
     messages: list[Json] = draft.get("messages")
-    if not any(message["role"] == "system" for message in messages):
+    if "system" not in {message["role"] for message in messages}:
         return
     placed = _Turns()
     tagged = 0
@@ -134,9 +134,11 @@ def _says(block: Json) -> bool:
 
 def fit_prefill(draft: Draft) -> None:
     """An answer that the client has begun: continued where the model can, else asked for in a turn after it."""
+    if not _ends_with_assistant(draft.get("messages")):
+        return
     _drop_blank_end(draft)
     messages: list[Json] = draft.get("messages")
-    if not messages or messages[-1]["role"] != "assistant":
+    if not _ends_with_assistant(messages):
         return
     last = messages[-1]
     end = blocks_of(last)[-1]
@@ -155,10 +157,14 @@ def fit_prefill(draft: Draft) -> None:
     draft.note("messages", "changed", f"{draft.card.id} continues no begun answer here; it is asked to")
 
 
+def _ends_with_assistant(messages: list[Json]) -> bool:
+    return bool(messages) and messages[-1]["role"] == "assistant"
+
+
 def _drop_blank_end(draft: Draft) -> None:
     """An assistant's last turn of nothing but blanks begins no answer, and the API refuses blank text."""
     messages: list[Json] = draft.get("messages")
-    while messages and messages[-1]["role"] == "assistant":
+    while _ends_with_assistant(messages):
         blocks = blocks_of(messages[-1])
         kept = list(blocks)
         while kept and kept[-1].get("type", "text") == "text" and not _says(kept[-1]):

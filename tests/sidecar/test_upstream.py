@@ -49,7 +49,10 @@ async def body_of(upstream: Upstream) -> bytes:
 
 async def events_of(upstream: Upstream) -> list[bytes]:
     async with upstream.send("POST", "/v1/messages", b"{}", {}) as answer:
-        return [event.data async for batch in answer.events() for event in batch]
+        found = []
+        while (batch := await answer.events()) is not None:
+            found += [event.data for event in batch]
+        return found
 
 
 async def test_the_key_goes_out_as_the_sdk_sends_it() -> None:

@@ -15,7 +15,10 @@ MOST = 4
 
 def first_marked(messages: Sequence[Json], start: int = 0) -> int:
     """The first message with a mark, from `start` on; how many there are where none has."""
-    return next((at for at in range(start, len(messages)) if _marked(messages[at]["content"])), len(messages))
+    for at in range(start, len(messages)):
+        if _marked(messages[at]["content"]):
+            return at
+    return len(messages)
 
 
 def keep_four(request: Json, notes: Notes, *, start: int = 0) -> int:
@@ -25,9 +28,9 @@ def keep_four(request: Json, notes: Notes, *, start: int = 0) -> int:
     there are where none is. Before `start` no message has a mark.
     """
     messages = request["messages"]
-    tools = _marked(request.get("tools", []))
-    system = _marked(request.get("system", []))
-    said = _marked(block for message in messages[start:] for block in message["content"])
+    tools = _marked(request["tools"]) if "tools" in request else []
+    system = _marked(request["system"]) if "system" in request else []
+    said = _marked([block for message in messages[start:] for block in message["content"]]) if messages[start:] else []
     marked = tools + system + said
     # The one at the top level asks for an automatic mark and takes a place like any other.
     places = MOST - (request.get("cache_control") is not None)

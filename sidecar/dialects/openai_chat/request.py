@@ -128,10 +128,15 @@ def decode(body: Json, before: Resumption | None = None, known: int = 0) -> Deco
 def _beside(body: Json, names: ToolNames, notes: Notes) -> Beside:
     # Tools take their share of the limits first: a form of answer that comes and goes must not change them.
     limits = SchemaLimits()
-    legacy = bool(body.get("functions")) and not body.get("tools")
-    tools = read_tools([*_listed(body)], names, limits, notes, legacy=legacy)
+    tools = ToolSet()
+    if not LISTS_TOOLS.isdisjoint(body):
+        legacy = bool(body.get("functions")) and not body.get("tools")
+        tools = read_tools([*_listed(body)], names, limits, notes, legacy=legacy)
     parameters = read_parameters(body, FIELDS, limits, notes)
     return Beside(tools, parameters, read_tool_choice(body, tools, names, notes))
+
+
+LISTS_TOOLS = frozenset({"web_search_options", "tools", "functions"})
 
 
 def _listed(body: Json) -> Iterator[tuple[Json, str]]:

@@ -137,6 +137,18 @@ def test_the_request_of_the_client_stays_as_it_was(conversation, wish, card, ver
     assert request == untouched
 
 
+@given(conversations, wishes, cards, versions, hints)
+def test_what_a_request_does_not_say_is_as_good_as_said_with_nothing(conversation, wish, card, version, hint):
+    request = decoded(conversation, wish)
+    nothing = {"thinking": None, "tool_choice": None, "top_k": None}
+    spelled = {**nothing, **request}
+    assert _said(fitted(spelled, card, version, hint)) == fitted(request, card, version, hint)
+
+
+def _said(request: Json) -> Json:
+    return {field: value for field, value in request.items() if value is not None}
+
+
 def _blocks(messages: list[Json]) -> list[tuple[str, Any]]:
     return [(message["role"], block) for message in messages for block in message["content"]]
 

@@ -63,6 +63,21 @@ def test_any_json_is_understood_or_refused_with_a_400_that_names_a_field(body: d
         assert len(error.message) < 500
 
 
+@always
+@given(bodies)
+def test_a_field_that_is_null_is_one_that_is_not_there(body: dict[str, Any]):
+    said = {field: value for field, value in body.items() if value is not None}
+    nothing = dict.fromkeys(["web_search_options", "tools", "functions", "tool_choice", "system"])
+    assert _outcome({**nothing, **said}) == _outcome(said)
+
+
+def _outcome(body: dict[str, Any]) -> object:
+    try:
+        return decode(body)
+    except GatewayError as error:
+        return error.message
+
+
 def _refusal(body: dict[str, Any]) -> GatewayError | None:
     try:
         decode(body)
