@@ -93,8 +93,7 @@ class Edit:
         return replace(self, ahead=(), ahead_size=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One position of a conversation as it went upstream."""
 
     digest: bytes
@@ -170,18 +169,22 @@ class Line:
     def last_used(self) -> float:
         return self.requests[-1].now if self.requests else 0.0
 
-    def extend(self, sent: Iterable[Sent]) -> None:
-        total = self.sizes[-1] if self.sizes else 0
-        link = self.chain[-1] if self.chain else seed(self.project)
-        for one in sent:
-            link = _link(link, one.digest)
+    def extend(self, sent: Iterable[Sent], chain: Sequence[bytes] | None = None) -> None:
+        """`chain` is the whole one of the request that they end, where there is one."""
+        start, total = len(self.sent), self.sizes[-1] if self.sizes else 0
+        self.sent += sent
+        for index, one in enumerate(self.sent[start:], start):
             total += one.size
-            if one.edit is not None:
-                self.edited.append(len(self.sent))
-            self.sent.append(one)
-            self.chain.append(link)
             self.sizes.append(total)
-            self.weight += len(one.raw) + SENT_WEIGHT + (one.size if one.edit is not None else 0)
+            self.weight += len(one.raw) + SENT_WEIGHT
+            if one.edit is not None:
+                self.edited.append(index)
+                self.weight += one.size
+        if chain is not None and chain[start - 1 : start] == self.chain[-1:]:
+            self.chain += chain[start:]
+        else:
+            digests = [one.digest for one in self.sent[start:]]
+            self.chain += rolling_on(self.chain[-1] if start else seed(self.project), digests)
 
     def renew(self, changed: Mapping[int, bytes]) -> None:
         """The client's own text changed at these positions, what was sent did not."""
@@ -214,7 +217,7 @@ class Line:
         if at and self.sent[at - 1].zone == "messages":
             fork.session, fork.holdout = self.session, self.holdout
             fork.references_off, fork.thinking_off = self.references_off, self.thinking_off
-        fork.extend(self.sent[:at])
+        fork.extend(self.sent[:at], self.chain[:at])
         fork.renewed = {index: digest for index, digest in self.renewed.items() if index < at}
         fork.recall(one for one in self.requests if one.until <= at)
         return fork
@@ -456,8 +459,8 @@ def match(line: Line, positions: Sequence[Position], chain: Sequence[bytes]) -> 
 
 def in_frozen_order(line: Line, positions: list[Position]) -> list[Position]:
     """The same tools in another order are put back into the order in which they were sent."""
-    frozen = [sent.digest for sent in takewhile(_is_tool, line.sent)]
     tools = [*takewhile(_is_tool, positions)]
+    frozen = [sent.digest for sent in takewhile(_is_tool, line.sent)]
     now = [position.digest for position in tools]
     if now == frozen or len(set(now)) != len(now) or set(now) != set(frozen):
         return positions

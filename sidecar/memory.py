@@ -10,8 +10,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
+from itertools import islice
 from math import inf
 from typing import Final, NamedTuple, Protocol
 
@@ -46,6 +47,8 @@ LINES_A_GROUP: Final = 16
 WRITTEN_AGAIN_SECONDS: Final = 24 * 3600
 """How often the store is told of a group in which nothing changed, so that it keeps it."""
 ANSWERS_LOOKED_AT: Final = 4
+KEYS_REMEMBERED: Final = 1_024
+"""A conversation's are asked for in each of its turns."""
 MOST_ASKED: Final = 20_000
 """Keys of which it is remembered that the store was asked."""
 IN_ITS_HEAD: Final = 4 * 1024
@@ -181,7 +184,7 @@ class ConversationMemory:
         line.thinking_off = line.thinking_off or prompt.thinking_refused
         if prompt.renewed:
             line.renew(prompt.renewed)
-        line.extend(prompt.sent())
+        line.extend(prompt.sent(), prompt.chain)
         usage = exchange.usage
         line.accept(
             Accepted(
@@ -341,8 +344,8 @@ def _groups(exchange: Exchange, prompt: Prompt) -> Iterator[str]:
     beginnings of its last answers, which no other conversation has."""
     if session := session_of(exchange.client_headers):
         yield _key(exchange.project, b"session", session.encode("utf-8", "surrogatepass"))
-    opening = next((at for at in prompt.positions if at.role == "user"), None)
-    if opening is not None:
+    said = islice(prompt.positions, prompt.zone_ends[1], None)
+    if (opening := next((at for at in said if at.role == "user"), None)) is not None:
         yield _key(exchange.project, b"opening", opening.digest)
     answers = 0
     for index in range(len(prompt.positions) - 1, -1, -1):
@@ -355,5 +358,6 @@ def _groups(exchange: Exchange, prompt: Prompt) -> Iterator[str]:
                 return
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED)
 def _key(project: str, kind: bytes, what: bytes) -> str:
     return blake2b(b"\0".join((project.encode("utf-8", "surrogatepass"), kind, what)), digest_size=12).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -114,7 +114,7 @@ class Prompt:
         self.frozen = found.common
         self.cold = line.is_cold(now)
         self.repairable = tuple(
-            Changed(index, orjson.loads(line.sent[index].raw), self.positions[index].block) for index in found.changed
+            [Changed(index, orjson.loads(line.sent[index].raw), self.positions[index].block) for index in found.changed]
         )
 
     def reorder(self, positions: list[Position]) -> None:
@@ -267,8 +267,8 @@ class Prompt:
 
     def remove(self, index: int, layer: str) -> None:
         """Leave a block out. A message of which nothing is left would be refused: ValueError for its last block."""
-        message = self.positions[index].message
-        if message < 0 or all(self.block(other) is None for other in self._of_message(message) if other != index):
+        is_alone = all(self.block(other) is None for other in self._of_message(index) if other != index)
+        if is_alone or self.positions[index].message < 0:
             raise ValueError("nothing would be left of the message")
         self._edit(index, (), layer)
 
@@ -367,22 +367,43 @@ class Prompt:
     def assemble(self, request: Json, *, takes_mid_system: bool) -> Json:
         """The request as it goes upstream; `request` itself where nothing differs. Messages that nobody touched are
         the client's own objects."""
-        touched = {*self.edited, *self.marks, *(self._written_marks.keys() - self.client_marks.keys())}
+        touched = sorted({*self.edited, *self.marks, *(self._written_marks.keys() - self.client_marks.keys())})
         if not (touched or self.reordered):
             return request
         assembled = dict(request)
         tools, system = self.zone_ends
-        for zone, indices in (("tools", range(tools)), ("system", range(tools, system))):
-            if (self.reordered and zone == "tools") or any(index in touched for index in indices):
-                assembled[zone] = [block for index in indices for block in self._emitted(index)]
+        in_tools, in_system = bisect_left(touched, tools), bisect_left(touched, system)
+        if in_tools or self.reordered:
+            assembled["tools"] = self._zone(range(tools), touched[:in_tools])
+        if in_system > in_tools:
+            assembled["system"] = self._zone(range(tools, system), touched[in_tools:in_system])
         messages: list[Json] = []
         rest = 0
-        for number in sorted({self.positions[index].message for index in touched if index >= system}):
+        for indices in self._messages_of(touched[in_system:]):
+            number = self.positions[indices[0]].message
             messages += request["messages"][rest:number]
-            messages += self._message(request["messages"][number], self._of_message(number), takes_mid_system)
+            messages += self._message(request["messages"][number], indices, takes_mid_system)
             rest = number + 1
         assembled["messages"] = messages + request["messages"][rest:]
         return assembled
+
+    def _zone(self, indices: range, touched: Iterable[int]) -> list[Json]:
+        """Its blocks: the client's own, but for those that are touched or marked."""
+        blocks = [at.block for at in self.positions[indices.start : indices.stop]]
+        marked = [index for index in self.client_marks if index in indices]
+        for index in sorted({*touched, *marked}, reverse=True):
+            at = index - indices.start
+            blocks[at : at + 1] = self._emitted(index)
+        return blocks
+
+    def _messages_of(self, touched: Iterable[int]) -> Iterator[range]:
+        """The messages that these positions are of, ascending."""
+        end = 0
+        for index in touched:
+            if index >= end:
+                of_message = self._of_message(index)
+                end = of_message.stop
+                yield of_message
 
     def _message(self, message: Json, indices: range, takes_mid_system: bool) -> list[Json]:
         messages: list[Json] = []
@@ -409,9 +430,13 @@ class Prompt:
         tools = bisect_left(self.positions, True, key=lambda at: at.zone != "tools")
         return tools, bisect_left(self.positions, True, lo=tools, key=lambda at: at.zone == "messages")
 
-    def _of_message(self, number: int) -> range:
-        start = bisect_left(self.positions, number, lo=self.zone_ends[1], key=_message)
-        end = bisect_left(self.positions, number + 1, lo=start, key=_message)
+    def _of_message(self, index: int) -> range:
+        """The positions of the message that this one is of."""
+        number, start, end = self.positions[index].message, index, index + 1
+        while start and self.positions[start - 1].message == number:
+            start -= 1
+        while end < len(self.positions) and self.positions[end].message == number:
+            end += 1
         return range(start, end)
 
     def _emitted(self, index: int) -> list[Json]:
@@ -431,18 +456,15 @@ class Prompt:
 
     def sent(self) -> Iterator[Sent]:
         """The live positions as they go upstream."""
-        for index in self.live:
-            at = self.positions[index]
-            raw = self._mended.get(index, at.raw if len(at.raw) <= LONGEST_KEPT else b"")
-            yield Sent(at.digest, raw, at.zone, at.role, self.size(index), self._edits.get(index))
+        for index, at in enumerate(self.positions[self.frozen :], self.frozen):
+            raw, edit = at.raw, self._edits.get(index)
+            size = len(raw) if edit is None else edit.size
+            kept = self._mended.get(index, raw if len(raw) <= LONGEST_KEPT else b"")
+            yield Sent(at.digest, kept, at.zone, at.role, size, edit)
 
     @property
     def renewed(self) -> Mapping[int, bytes]:
         return self._renewed
-
-
-def _message(at: Position) -> int:
-    return at.message
 
 
 def _marks_of(positions: Sequence[Position]) -> dict[int, str]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from operator import is_
+from itertools import compress, count
+from operator import is_not
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -62,7 +63,7 @@ def written(request: Json, before: Written | None = None) -> Written:
             continue
         tell_short()
         rows[name] = row = _row(value, before.rows.get(name) if before is not None else None)
-        pieces += (b'"%b":[' if len(pieces) == 1 else b',"%b":[') % name.encode(), *(run.told for run in row.runs), b"]"
+        pieces += (b'"%b":[' if len(pieces) == 1 else b',"%b":[') % name.encode(), *[run.told for run in row.runs], b"]"
     tell_short()
     return Written((*pieces, b"}"), rows)
 
@@ -79,7 +80,7 @@ def _row(items: list[Any], before: Row | None) -> Row:
 def _known_runs(items: list[Any], before: Row) -> list[Run]:
     """The leading runs of which every item is here again, the last short ones as one."""
     both = min(len(items), len(before.items))
-    others = (at for at, same in enumerate(map(is_, items, before.items)) if not same)
+    others = compress(count(), map(is_not, items, before.items))
     same = next((at for at in others if not _is_same(items[at], before.items[at])), both)
     known = before.runs[: bisect_right(before.runs, same, key=_end)]
     end, told = 0, b""
@@ -92,15 +93,16 @@ def _known_runs(items: list[Any], before: Row) -> list[Run]:
 def _is_same(one: object, other: object) -> bool:
     """Whether two values are made of the same parts, told without looking at a text: what layers and markers touch is
     put together anew in each turn."""
-    if one is other:
-        return True
     if type(one) is dict and type(other) is dict:
-        return (
-            len(one) == len(other)
-            and all(map(_is_same, one, other))
-            and all(map(_is_same, one.values(), other.values()))
-        )
-    return type(one) is list and type(other) is list and len(one) == len(other) and all(map(_is_same, one, other))
+        return [*one] == [*other] and _are_same([*one.values()], [*other.values()])
+    return type(one) is list and type(other) is list and _are_same(one, other)
+
+
+def _are_same(some: list[Any], others: list[Any]) -> bool:
+    if len(some) != len(others):
+        return False
+    anew = compress(zip(some, others, strict=True), map(is_not, some, others))
+    return all(_is_same(one, other) for one, other in anew)
 
 
 def _end(run: Run) -> int:

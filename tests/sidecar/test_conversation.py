@@ -1,6 +1,7 @@
 """Positions, prefixes and what is known of them."""
 
 import tracemalloc
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -223,3 +224,18 @@ def test_a_fork_knows_only_the_requests_that_it_shares() -> None:
     fork = line.fork("other", 2)
     assert [one.until for one in fork.requests] == [1]
     assert (fork.chain, fork.sizes) == (line.chain[:2], line.sizes[:2])
+
+
+@given(st.lists(st.tuples(st.text(max_size=2), st.text(max_size=2))), st.lists(st.text(max_size=2)), st.booleans())
+def test_a_lines_hashes_are_those_of_its_positions_whoever_had_them_already(
+    before: list[tuple[str, str]], new: list[str], changed: bool
+) -> None:
+    """The line's first positions may have been renewed since the request came that ends it."""
+    asked = flattened(a_request(*(("user", words) for words in [*(pair[changed] for pair in before), *new])))
+    chain = rolling("web", [at.digest for at in asked])
+    line = a_line(a_request(*(("user", words) for words, _ in before)))
+    sent = [Sent(at.digest, at.raw, at.zone, at.role, len(at.raw)) for at in asked[len(before) :]]
+    line.extend(sent, chain)
+    assert line.chain == rolling("web", [one.digest for one in line.sent])
+    assert line.fork("fork", len(before)).chain == line.chain[: len(before)]
+    assert line.sizes == [*accumulate(one.size for one in line.sent)]

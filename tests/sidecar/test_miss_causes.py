@@ -231,7 +231,7 @@ def test_a_secret_in_what_changed_is_never_quoted(secret: str, before: str) -> N
 
 def test_an_edit_of_a_layer_that_stays_as_it_was_sent_is_no_change() -> None:
     line = a_line(a_request(1), a_request(2))
-    line.sent[-1] = replace(line.sent[-1], edit=Edit(({"type": "text", "text": "shorter"},)))
+    line.sent[-1] = line.sent[-1]._replace(edit=Edit(({"type": "text", "text": "shorter"},)))
     assert cause(sent(a_request(3), line, read=len(line.sent) * 1000)) is None
 
 

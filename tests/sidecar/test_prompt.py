@@ -54,6 +54,52 @@ def test_messages_that_nobody_touched_stay_the_clients_own_objects() -> None:
     assert request == a_request(*TURNS, system="s", tools=[{"name": "t"}])
 
 
+LIFETIMES = st.sampled_from(["5m", "1h"])
+
+
+@given(st.lists(st.sampled_from([None, None, "5m", "1h"]), min_size=12, max_size=12), st.data())
+def test_every_block_goes_out_as_it_was_decided_for_it(client: list[str | None], data: st.DataObject) -> None:
+    """Three tools, three texts of the system's, and messages of one, two and three blocks."""
+    blocks = [{"name": f"t{index}"} if index < 3 else text(f"words {index}") for index in range(12)]
+    written = [
+        {**block, "cache_control": {"ttl": ttl, "type": "ephemeral"}} if ttl else block
+        for block, ttl in zip(blocks, client, strict=True)
+    ]
+    zones = [[0, 1, 2], [3, 4, 5], [6], [7, 8], [9, 10, 11]]
+    tools, system, *said = [[written[index] for index in zone] for zone in zones]
+    roles = ("user", "assistant", "user")
+    request = a_request(*zip(roles, said, strict=True), tools=tools, system=system)
+    prompt = a_prompt(request)
+    expected = {
+        index: [{**block, "cache_control": {"type": "ephemeral"} | ({"ttl": ttl} if ttl == "1h" else {})}]
+        if (ttl := client[index])
+        else [block]
+        for index, block in enumerate(blocks)
+    }
+    touched = set()
+    for index, ttl in data.draw(st.dictionaries(st.integers(0, 11), LIFETIMES, max_size=4)).items():
+        if client[index] is None:
+            prompt.mark(index, "1h" if ttl == "1h" else "5m")
+            mark = {"type": "ephemeral"} | ({"ttl": ttl} if ttl == "1h" else {})
+            expected[index] = [{**blocks[index], "cache_control": mark}]
+            touched.add(index)
+    for index in data.draw(st.sets(st.integers(3, 8), max_size=3)) - touched:
+        if client[index] is None:
+            prompt.split(index, 3)
+            expected[index] = [text("wor"), text(f"ds {index}")]
+            touched.add(index)
+    for index in data.draw(st.sets(st.integers(0, 11), max_size=2)) - touched:
+        if client[index] is not None:
+            del prompt.client_marks[index]
+            expected[index] = [blocks[index]]
+            touched.add(index)
+    assembled = prompt.assemble(request, takes_mid_system=True)
+    found = [assembled["tools"], assembled["system"], *(message["content"] for message in assembled["messages"])]
+    for zone, was, now in zip(zones, [tools, system, *said], found, strict=True):
+        assert now == ([block for index in zone for block in expected[index]] if touched & {*zone} else was)
+    assert [message["role"] for message in assembled["messages"]] == [*roles]
+
+
 def test_what_was_sent_is_sent_again_and_cannot_be_edited() -> None:
     first = a_prompt(a_request(("user", "one")))
     first.replace(0, text("1"), "size_limits")
