@@ -65,11 +65,10 @@ class ThinkingMemory:
         turn = _turn_behind(prompt)
         if turn is None or not _is_wanted(self._catalogue.card(exchange.model), prompt, turn):
             return
-        digest = turn_digest(prompt.positions[index].block for index in turn)
         for answer in _answers(prompt, exchange.model):
             await self._until_kept(answer)
             thinking = await self._shelf.find(exchange.project, answer, exchange.now)
-            if thinking is not None and thinking.turn == digest:
+            if thinking is not None and thinking.turn == _digest(prompt, turn):
                 sizes = thinking.sizes(prompt.bytes_a_token)
                 for (number, blocks), size in zip(thinking.ahead, sizes, strict=True):
                     prompt.put_back(turn[number], blocks, size)
@@ -150,6 +149,10 @@ def _turn_behind(prompt: Prompt) -> range | None:
 def _is_wanted(card: ModelCard, prompt: Prompt, turn: range) -> bool:
     """Models that think within budgets forget it when a run of tool calls is over, and with it the cache behind it."""
     return "adaptive" in card.thinking or prompt.positions[turn.stop].kind == "tool_result"
+
+
+def _digest(prompt: Prompt, turn: range) -> str:
+    return turn_digest(prompt.positions[index].block for index in turn)
 
 
 def _answers(prompt: Prompt, model: str) -> Iterator[str]:

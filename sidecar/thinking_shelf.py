@@ -21,6 +21,9 @@ LARGEST_BYTES: Final = 2 * 1024 * 1024
 MEMORY_BYTES: Final = 16 * 1024 * 1024
 MEMORY_ENTRIES: Final = 4_000
 
+_Answer = tuple[str, str]
+"""The project, and Claude's id of the answer."""
+
 
 class ThinkingShelf:
     """By project and Claude's id of the answer. Belongs to the event loop."""
@@ -29,7 +32,7 @@ class ThinkingShelf:
         self._shelf: Final = shelf
         self._most_bytes: Final = most_bytes
         self._most_entries: Final = most_entries
-        self._recent: OrderedDict[str, tuple[KeptThinking | None, int]] = OrderedDict()
+        self._recent: OrderedDict[_Answer, tuple[KeptThinking | None, int]] = OrderedDict()
         """And how many bytes each takes. None for an answer without: then the store need not be asked."""
         self._bytes = 0
 
@@ -38,24 +41,24 @@ class ThinkingShelf:
         return len(self._recent)
 
     def keep(self, project: str, answer: str, thinking: KeptThinking | None) -> None:
-        key = _key(project, answer)
         told = b"" if thinking is None else thinking.to_bytes()
         if len(told) > LARGEST_BYTES:
             thinking, told = None, b""
-        self._remember(key, thinking, len(told))
+        self._remember((project, answer), thinking, len(told))
         if thinking is not None:
-            self._shelf.put(key, told, KEPT_SECONDS, project=project)
+            self._shelf.put(_key(project, answer), told, KEPT_SECONDS, project=project)
 
     async def find(self, project: str, answer: str, now: float) -> KeptThinking | None:
         """`now` in epoch seconds."""
-        key = _key(project, answer)
-        if key not in self._recent:
+        asked = project, answer
+        if asked not in self._recent:
+            key = _key(project, answer)
             if self._shelf.lacks(key):
                 return None
             thinking, size = await asyncio.to_thread(self._read, key)
-            if key not in self._recent:  # kept while we looked
-                self._remember(key, thinking, size)
-        thinking, _ = self._recent[key]
+            if asked not in self._recent:  # kept while we looked
+                self._remember(asked, thinking, size)
+        thinking, _ = self._recent[asked]
         return thinking if thinking is not None and now - thinking.at < KEPT_SECONDS else None
 
     def _read(self, key: str) -> tuple[KeptThinking | None, int]:
@@ -68,9 +71,9 @@ class ThinkingShelf:
             self._shelf.drop(key, error)
             return None, 0
 
-    def _remember(self, key: str, thinking: KeptThinking | None, size: int) -> None:
-        _, before = self._recent.pop(key, (None, 0))
-        self._recent[key] = (thinking, size)
+    def _remember(self, answer: _Answer, thinking: KeptThinking | None, size: int) -> None:
+        _, before = self._recent.pop(answer, (None, 0))
+        self._recent[answer] = (thinking, size)
         self._bytes += size - before
         while len(self._recent) > 1 and (len(self._recent) > self._most_entries or self._bytes > self._most_bytes):
             _, (_, gone) = self._recent.popitem(last=False)
