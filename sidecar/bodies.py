@@ -38,8 +38,9 @@ MOST_MEMORY: Final = 32 * 1024 * 1024
 MEMORY_A_BYTE: Final = 4
 """Of a body: itself, as objects, as the bytes of its positions, and as what goes to Claude."""
 MEMORY_A_MESSAGE: Final = 1_500
+FIRST_STEP: Final = 64
 STEP: Final = 64 * 1024
-"""Bytes that are compared at once."""
+"""Bytes that are compared at once, the more the longer they are the same."""
 
 LONGEST_SCANNED: Final = 64 * 1024
 """Bytes of a body whose values are told apart one by one: a millisecond."""
@@ -101,7 +102,7 @@ class Body:
     _ends: list[int] = field(default_factory=list)
     """Behind each message, as far as they were looked for."""
     _close: int = -1
-    """Where their array ends."""
+    """Where their array ends; -1 until it is known."""
     is_plain: bool = True
     """False where this body's messages cannot be told by their bytes."""
 
@@ -109,17 +110,23 @@ class Body:
     def memory(self) -> int:
         return MEMORY_A_BYTE * len(self.raw) + MEMORY_A_MESSAGE * len(self.wire[MESSAGES])
 
-    def going_on(self, raw: bytes, wire: Json, known: int) -> Body:
+    @property
+    def likely(self) -> int:
+        """How many bytes a body has that goes on from this one: all up to where the messages end. 0 where that is not
+        known."""
+        return max(0, self._close)
+
+    def going_on(self, raw: bytes, on: ReadOn, known: int) -> Body:
         """The body of a later request, of which `known` messages are these."""
-        return Body(raw, wire, _start=self._start, _ends=self._ends[:known])
+        return Body(raw, on.wire, _start=self._start, _ends=self._ends[:known], _close=on.close)
 
     def messages_in(self, size: int) -> int:
         """How many messages stand in so many leading bytes."""
         return bisect_right(self._ends, size) if self._look_through() else 0
 
-    def read_on(self, raw: bytes, known: int) -> tuple[Json, bool] | None:
-        """Another body that begins with `known` of these messages, and whether all beside its messages is the same.
-        None where that cannot be told by parts: then it is to be read as a whole."""
+    def read_on(self, raw: bytes, known: int) -> ReadOn | None:
+        """Another body that begins with `known` of these messages. None where it cannot be told by parts: then it is to
+        be read as a whole."""
         begin, beside = self._ends[known - 1], True
         close = len(raw) - (len(self.raw) - self._close)
         wire: Json
@@ -136,7 +143,7 @@ class Body:
         # closed in between.
         if len(read := orjson.loads(b"[[%b]]" % new[1:])) != 1:
             return None
-        return {**wire, MESSAGES: [*self.wire[MESSAGES][:known], *read[0]]}, beside
+        return ReadOn({**wire, MESSAGES: [*self.wire[MESSAGES][:known], *read[0]]}, beside, close)
 
     def size_of(self, messages: int) -> int:
         """Bytes up to the end of so many messages."""
@@ -144,13 +151,15 @@ class Body:
 
     def _look_through(self) -> bool:
         """Find where the messages stand; False where they cannot be told by their bytes."""
-        if self._close < 0 and self.is_plain:
+        if self.is_plain and len(self._ends) < len(self.wire[MESSAGES]):
             try:
                 is_first, known = self._start < 0, len(self._ends)
                 if is_first:
                     self._start = _begin_of_messages(self.raw)
                 at = self._ends[-1] if known else self._start
-                *ends, self._close = _ends_of_messages(self.raw, at, self.wire[MESSAGES][known:], is_first=is_first)
+                end = self._close if self._close >= 0 else len(self.raw)
+                new = self.wire[MESSAGES][known:]
+                *ends, self._close = _ends_of_messages(self.raw, at, end, new, is_first=is_first)
                 self._ends += ends
                 if is_first:
                     _without_messages(self.raw, self._start, self._close)
@@ -158,6 +167,16 @@ class Body:
                 self.is_plain = False
             self.is_plain = self.is_plain and len(self._ends) == len(self.wire[MESSAGES])
         return self.is_plain
+
+
+class ReadOn(NamedTuple):
+    """A body as JSON that begins with the messages of an earlier one."""
+
+    wire: Json
+    beside: bool
+    """Whether all beside its messages is the same too."""
+    close: int
+    """Where their array ends."""
 
 
 class Bodies:
@@ -185,11 +204,10 @@ class Bodies:
         place = project, raw[:HEAD]
         before, known = self._nearest(place, raw)
         if before is not None and (found := _read_on(before, raw, known)) is not None:
-            wire, beside = found
-            body = before.going_on(raw, wire, known)
+            body = before.going_on(raw, found, known)
             if keep:
                 self._replace(place, before, body, known)
-            return Read(_own(wire), Known(before.made, known, beside, before.size_of(known)), body.made)
+            return Read(_own(found.wire), Known(before.made, known, found.beside, before.size_of(known)), body.made)
         wire = orjson.loads(raw)
         if not isinstance(wire, dict) or not isinstance(messages := wire.get(MESSAGES), list) or not messages:
             return Read(wire)
@@ -204,7 +222,7 @@ class Bodies:
         size = 0
         for body in reversed(self._alike.get(place, ())):
             if raw.startswith(memoryview(body.raw)[: size + 1]) and len(body.raw) > size:
-                best, size = body, _common_bytes(body.raw, raw)
+                best, size = body, _common_bytes(body.raw, raw, body.likely)
         if best is None:
             return None, 0
         if known := best.messages_in(size):
@@ -247,7 +265,7 @@ def _own(wire: Json) -> Json:
     return {**wire, MESSAGES: [*wire[MESSAGES]]}
 
 
-def _read_on(before: Body, raw: bytes, known: int) -> tuple[Json, bool] | None:
+def _read_on(before: Body, raw: bytes, known: int) -> ReadOn | None:
     """Whatever is wrong with it, reading the whole body says so in its own words."""
     try:
         return before.read_on(raw, known)
@@ -255,12 +273,15 @@ def _read_on(before: Body, raw: bytes, known: int) -> tuple[Json, bool] | None:
         return None
 
 
-def _common_bytes(one: bytes, other: bytes) -> int:
-    """How many leading bytes are the same."""
-    view, low, end = memoryview(one), 0, min(len(one), len(other))
-    while low < end and other.startswith(view[low : min(low + STEP, end)], low):
-        low = min(low + STEP, end)
-    high = min(low + STEP, end)
+def _common_bytes(one: bytes, other: bytes, likely: int = 0) -> int:
+    """How many leading bytes are the same; so many as are `likely` are compared first."""
+    view, end = memoryview(one), min(len(one), len(other))
+    low = likely if likely <= end and other.startswith(view[:likely]) else 0
+    step = FIRST_STEP
+    while low < end and other.startswith(view[low : min(low + step, end)], low):
+        low = min(low + step, end)
+        step = min(2 * step, STEP)
+    high = min(low + step, end)
     while low < high:
         middle = (low + high + 1) // 2
         if other.startswith(view[low:middle], low):
@@ -277,16 +298,16 @@ def _begin_of_messages(raw: bytes) -> int:
     return opening.end()
 
 
-def _ends_of_messages(raw: bytes, at: int, messages: list[Any], *, is_first: bool) -> list[int]:
+def _ends_of_messages(raw: bytes, at: int, end: int, messages: list[Any], *, is_first: bool) -> list[int]:
     """Where the messages end that stand `at` the beginning of their array, or behind others, and at last where the
-    array does. Raises ValueError.
+    array does, which is not behind `end`. Raises ValueError.
 
     A quote that opens a key behind a brace stands in no string, where it would be escaped. So where each message opens
     with one of two keys, and no more objects do than there are messages, those are the messages.
     """
-    begins = [found.start() for found in _MESSAGE.finditer(raw, at)]
+    begins = [found.start() for found in _MESSAGE.finditer(raw, at, end)]
     opens = (type(one) is dict and next(iter(one), None) in _FIRST_KEYS for one in messages)
-    if begins and len(begins) == len(messages) and all(opens) and _ESCAPED_KEY.search(raw, at) is None:
+    if begins and len(begins) == len(messages) and all(opens) and _ESCAPED_KEY.search(raw, at, end) is None:
         before = [begins[0] if is_first else _end_before(raw, begins[0])]
         before += [_end_before(raw, begin) for begin in begins[1:]]
         if before[0] == at and -1 not in before:

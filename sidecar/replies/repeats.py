@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from sidecar.exchange import Exchange
@@ -79,8 +78,5 @@ def _name(exchange: Exchange) -> Hashable:
         exchange.wish,
         exchange.choices,
         exchange.query,
-        tuple([(name, headers[name]) for name in headers if _speaks(name)]),
+        tuple([(name, headers[name]) for name in headers if speaks_of_the_answer(name)]),
     )
-
-
-_speaks = lru_cache(512)(speaks_of_the_answer)

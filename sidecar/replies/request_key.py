@@ -20,6 +20,7 @@ real one, whatever Redis two sidecars share.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ CLIENT_SIDE_TOOLS: Final = ("custom", "bash_", "text_editor_", "memory_", "compu
 """How the types begin of tools that run at the client, or that only look into the request (tool search). All others
 run at Anthropic's, with effects (code execution) or on a world that changes (web search)."""
 
+HEADERS: Final = 512
+"""Names of which it is remembered whether they count."""
 OUR_OWN: Final = frozenset({"x-gateway-bypass", "x-gateway-cache-ttl"})
 """Of the headers that begin with `x-gateway-`, those that say nothing of the answer."""
 
@@ -56,8 +59,8 @@ def may_share(exchange: Exchange, *, sampled: bool) -> bool:
         exchange.prompt is not None
         and exchange.choices == 1
         and not exchange.bypass
-        and not any(request.get(name) for name in SERVER_HELD)
-        and all(_runs_at_the_client(tool) for tool in request.get("tools") or ())
+        and (request.keys().isdisjoint(SERVER_HELD) or not any(request.get(name) for name in SERVER_HELD))
+        and all(map(_run_at_the_client, {str(tool.get("type") or "custom") for tool in request.get("tools") or ()}))
         and (sampled or not _varies(request))
     )
 
@@ -119,12 +122,13 @@ def _headers(exchange: Exchange, api_version: str) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+@lru_cache(HEADERS)
 def speaks_of_the_answer(header: str) -> bool:
     return header.startswith(("anthropic-", "x-gateway-")) and header not in OUR_OWN
 
 
-def _runs_at_the_client(tool: Json) -> bool:
-    return str(tool.get("type") or "custom").startswith(CLIENT_SIDE_TOOLS)
+def _run_at_the_client(tool_type: str) -> bool:
+    return tool_type.startswith(CLIENT_SIDE_TOOLS)
 
 
 def _varies(request: Json) -> bool:

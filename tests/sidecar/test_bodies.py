@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.bodies import LONGEST_SCANNED, SHORTEST, Bodies
+from sidecar.bodies import LONGEST_SCANNED, SHORTEST, Bodies, _common_bytes
 from sidecar.conversation import flattened
 from sidecar.replies.request_key import _shape
 from tests.support.exchanges import an_exchange
@@ -102,6 +103,16 @@ def test_positions_and_shapes_are_the_same_with_and_without_what_is_known(conver
         assert _shape(exchange) == _shape(an_exchange(request=orjson.loads(raw)))
         if read.made is not None:
             read.made.flat = flat
+
+
+@always
+@given(st.binary(max_size=400), st.binary(max_size=3), st.binary(max_size=3), st.integers(0, 500))
+def test_wherever_the_comparing_begins_it_finds_how_many_bytes_are_the_same(
+    same: bytes, one: bytes, other: bytes, likely: int
+) -> None:
+    one, other = same + one, same + other
+    whole = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    assert _common_bytes(one, other, likely) == whole
 
 
 def conversation(*said: str, **fields: Any) -> bytes:
