@@ -24,6 +24,7 @@ import orjson
 from sidecar.exchange import Json
 
 if TYPE_CHECKING:
+    from sidecar.clients import Speaker
     from sidecar.conversation import Flat
     from sidecar.dialects.openai_chat import Resumption
     from sidecar.replies.request_key import Shapes
@@ -64,6 +65,7 @@ class Made:
     resumption: Resumption | None = None
     flat: Flat | None = None
     shapes: Shapes | None = None
+    speaker: Speaker | None = None
     written: Written | None = None
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from sidecar.exchange import Json
 
@@ -64,9 +65,29 @@ SYSTEM_HEAD = 4_000
 """Characters of system text that are looked at."""
 
 
+class Speaker(NamedTuple):
+    """Who speaks, and what it was told from."""
+
+    client: str
+    told: tuple[str | None, ...]
+    """The headers that tell."""
+    system: object
+    tools: object
+
+
 def recognise(headers: Mapping[str, str], request: Json) -> str:
     """The client's name, or `unknown`. `request` is the inner form; header names are lower-case."""
-    return _recognised(tuple([headers.get(name) for name in HEADERS]), _system_head(request), _tool_names(request))
+    return speaker_of(headers, request).client
+
+
+def speaker_of(headers: Mapping[str, str], request: Json, before: Speaker | None = None) -> Speaker:
+    """As `recognise`. `before` spoke in the conversation's last request: with the very same system prompt and tools it
+    is still the same one."""
+    told = tuple([headers.get(name) for name in HEADERS])
+    system, tools = request.get("system"), request.get("tools")
+    if before is not None and before.system is system and before.tools is tools and before.told == told:
+        return before
+    return Speaker(_recognised(told, _head_of(system), _names_of(tools)), told, system, tools)
 
 
 @lru_cache(CLIENTS)
@@ -82,9 +103,8 @@ def _recognised(told: tuple[str | None, ...], system: str, names: frozenset[str]
     return UNKNOWN
 
 
-def _tool_names(request: Json) -> frozenset[str]:
+def _names_of(tools: object) -> frozenset[str]:
     """On the native route nobody has looked at the request yet: anything odd counts as none."""
-    tools = request.get("tools")
     if not tools:
         return NO_TOOLS
     return frozenset(
@@ -94,8 +114,7 @@ def _tool_names(request: Json) -> frozenset[str]:
     )
 
 
-def _system_head(request: Json) -> str:
-    system = request.get("system") or ""
+def _head_of(system: object) -> str:
     if isinstance(system, list):
         system = "\n".join(
             text for block in system if isinstance(block, dict) and isinstance(text := block.get("text"), str)

@@ -34,6 +34,8 @@ def conversation_id(project: str, headers: Mapping[str, str], request: Json) -> 
 
 def session_of(headers: Mapping[str, str]) -> str | None:
     """What the client itself calls its session; header names are lower-case."""
+    if headers.keys().isdisjoint(SESSION_HEADERS):
+        return None
     for name in SESSION_HEADERS:
         if told := headers.get(name):
             return told

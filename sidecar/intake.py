@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from sidecar.admission import Admission
 from sidecar.bodies import Bodies, Known, Made, Read
-from sidecar.clients import recognise
+from sidecar.clients import recognise, speaker_of
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Dialect, Exchange, Json, Note, Timing
 from sidecar.gateway import Gateway
@@ -140,6 +140,9 @@ class Intake:
             )
         project = admitted.project
         headers = client_headers(request.scope["headers"])
+        speaker = speaker_of(headers, inner, known.made.speaker if known is not None else None)
+        if made is not None:
+            made.speaker = speaker
         exchange = Exchange(
             id=new_request_id(),
             dialect=dialect,
@@ -151,7 +154,7 @@ class Intake:
             model_asked=model,
             project=project.name,
             policy=project.policy,
-            client=recognise(headers, inner),
+            client=speaker.client,
             edited=admitted.completed,
             response_headers=self.limiter.headers(project),
             timing=Timing(admitted.received),

@@ -1,6 +1,10 @@
-import pytest
+from typing import Any
 
-from sidecar.clients import FINGERPRINTS, recognise
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.clients import FINGERPRINTS, recognise, speaker_of
 from sidecar.exchange import Json
 
 COPILOT = "You are an expert AI programming assistant, working with a user"
@@ -48,3 +52,21 @@ def test_a_client_is_known_by_its_headers_its_words_or_its_tools(
 
 def test_every_row_says_what_to_look_for() -> None:
     assert all(row.header or row.system or row.tools for row in FINGERPRINTS)
+
+
+HEADERS = [{}, {"x-app": "cli"}]
+SYSTEMS = [None, "You are Cline, an assistant.", [{"type": "text", "text": "You are Roo, an assistant."}]]
+TOOLS = [None, tools("shell", "apply_patch"), tools("read_file", "edit_existing_file")]
+asked = st.tuples(st.sampled_from(HEADERS), st.sampled_from(SYSTEMS), st.sampled_from(TOOLS))
+
+
+@given(st.lists(asked, min_size=2, max_size=8))
+@settings(max_examples=150)
+def test_whoever_spoke_before_the_speaker_is_who_the_request_says(
+    requests: list[tuple[dict[str, str], Any, Any]],
+) -> None:
+    before = None
+    for headers, system, tools_ in requests:
+        request = {"system": system, "tools": tools_}
+        before = speaker_of(headers, request, before)
+        assert before.client == recognise(headers, request)
