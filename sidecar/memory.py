@@ -109,11 +109,12 @@ class ConversationMemory:
             prompt = _flattened(exchange)
         if prompt is None:
             return
-        keys = prompt.groups = [*_groups(exchange, prompt)]
-        found = await self._find(exchange, prompt, keys)
+        prompt.session = session_of(exchange.client_headers)
+        keys = prompt.groups = [*_groups(exchange.project, prompt)]
+        found = await self._find(prompt, keys)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
-        prompt.expected = miss_causes.expected(prompt, self._candidates(exchange, keys))
+        prompt.expected = miss_causes.expected(prompt, self._candidates(prompt, keys))
         line = prompt.line if prompt.goes_on else None
         exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)
         exchange.bypass = exchange.bypass or exchange.holdout
@@ -121,19 +122,22 @@ class ConversationMemory:
         exchange.reduces = not plain and (self._reduce_with_thinking or not prompt.thinks)
         exchange.prompt = prompt
 
-    async def _find(self, exchange: Exchange, prompt: Prompt, keys: list[str]) -> Match | None:
-        best = self._best(exchange, prompt, keys)
+    async def _find(self, prompt: Prompt, keys: list[str]) -> Match | None:
+        best = self._best(prompt, keys)
         if self._kept is None or (best is not None and best.whole):
             return best
         if unknown := [key for key in keys if key not in self._asked and not self._kept.lacks(f"group/{key}")]:
             self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown, {*self._lines}))
-            best = self._best(exchange, prompt, keys)
+            best = self._best(prompt, keys)
         return best
 
-    def _best(self, exchange: Exchange, prompt: Prompt, keys: list[str]) -> Match | None:
+    def _best(self, prompt: Prompt, keys: list[str]) -> Match | None:
         best: tuple[tuple[int, int, int, float], Match, list[Position]] | None = None
-        for line in self._candidates(exchange, keys):
-            positions = in_frozen_order(line, prompt.positions)
+        tools, _ = prompt.zone_ends
+        for line in self._candidates(prompt, keys):
+            # What begins with the same hash has its tools in the same order.
+            alike = line.chain[tools - 1 : tools] == prompt.chain[tools - 1 : tools]
+            positions = prompt.positions if alike else in_frozen_order(line, prompt.positions)
             same = positions is prompt.positions
             chain = prompt.chain if same else rolling(prompt.project, [at.digest for at in positions])
             found = match(line, positions, chain)
@@ -151,11 +155,11 @@ class ConversationMemory:
             prompt.reorder(best[2])
         return best[1]
 
-    def _candidates(self, exchange: Exchange, keys: Iterable[str]) -> Iterator[Line]:
+    def _candidates(self, prompt: Prompt, keys: Iterable[str]) -> Iterator[Line]:
         """The lines that these keys lead to and that may be the conversation's."""
-        session = session_of(exchange.client_headers)
+        session = prompt.session
         for line_id in {line_id for key in keys for line_id in self._groups.get(key, ())}:
-            if (line := self._lines.get(line_id)) is None or line.project != exchange.project:
+            if (line := self._lines.get(line_id)) is None or line.project != prompt.project:
                 continue
             if not (session and line.session and session != line.session):
                 yield line
@@ -179,7 +183,7 @@ class ConversationMemory:
         elif not goes_on:
             line = line.fork(random_id(), start)
             line.holdout = exchange.holdout
-        line.session = session_of(exchange.client_headers) or line.session
+        line.session = prompt.session or line.session
         line.references_off = line.references_off or prompt.taken_back is not None
         line.thinking_off = line.thinking_off or prompt.thinking_refused
         if prompt.renewed:
@@ -339,20 +343,20 @@ def _marks(exchange: Exchange, prompt: Prompt) -> dict[int, str]:
     return marks
 
 
-def _groups(exchange: Exchange, prompt: Prompt) -> Iterator[str]:
+def _groups(project: str, prompt: Prompt) -> Iterator[str]:
     """Keys under which the lines of a conversation are found: what the client calls it, its first words, and the
     beginnings of its last answers, which no other conversation has."""
-    if session := session_of(exchange.client_headers):
-        yield _key(exchange.project, b"session", session.encode("utf-8", "surrogatepass"))
+    if session := prompt.session:
+        yield _key(project, b"session", session.encode("utf-8", "surrogatepass"))
     said = islice(prompt.positions, prompt.zone_ends[1], None)
     if (opening := next((at for at in said if at.role == "user"), None)) is not None:
-        yield _key(exchange.project, b"opening", opening.digest)
+        yield _key(project, b"opening", opening.digest)
     answers = 0
     for index in range(len(prompt.positions) - 1, -1, -1):
         at = prompt.positions[index]
         first = index == 0 or prompt.positions[index - 1].message != at.message
         if at.role == "assistant" and first:
-            yield _key(exchange.project, b"answer", at.digest)
+            yield _key(project, b"answer", at.digest)
             answers += 1
             if answers == ANSWERS_LOOKED_AT:
                 return

@@ -60,6 +60,8 @@ def expected(prompt: Prompt, candidates: Iterable[Line]) -> Expected | None:
     if line is not None and prompt.frozen == len(line.sent):
         return _expected(line, line.requests[-1] if line.requests else None)
     answers = {at.digest for at in prompt.positions if at.role == "assistant"}
+    if not answers:
+        return None
     shared = [(at, one.last_used, one) for one in candidates if (at := _last_shared(one, answers)) is not None]
     if not shared:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -85,12 +86,12 @@ class ClientPace:
     @property
     def starts_soon(self) -> Fraction:
         """The chance that the next conversation begins 5 to 60 minutes after this one's last request."""
-        return _chance(self.starts, 1, START_PRIOR, START_WEIGHT)
+        return _start_chance(self.starts, 1)
 
     @property
     def starts_late(self) -> Fraction:
         """The chance that it begins later."""
-        return _chance(self.starts, 2, START_PRIOR, START_WEIGHT)
+        return _start_chance(self.starts, 2)
 
     def further(self, number: int) -> int:
         """How many requests are expected after the `number`th of a conversation: by the share of earlier conversations
@@ -186,6 +187,12 @@ def _counted(counts: Counts, seconds: float) -> Counts:
     if seconds <= SHORT_SECONDS:
         return short + 1, hour, long
     return (short, hour + 1, long) if seconds <= HOUR_SECONDS else (short, hour, long + 1)
+
+
+@lru_cache(maxsize=2 * MOST_CLIENTS)
+def _start_chance(starts: Counts, kind: int) -> Fraction:
+    """Asked for in every request, and it changes only where a conversation begins."""
+    return _chance(starts, kind, START_PRIOR, START_WEIGHT)
 
 
 def _chance(counts: Counts, kind: int, prior: tuple[Fraction, Fraction, Fraction], weight: int) -> Fraction:

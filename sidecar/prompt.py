@@ -70,6 +70,8 @@ class Prompt:
         self.chain = rolling(project, (position.digest for position in positions)) if flat is None else flat.chain
         self.frozen = 0
         self.line: Line | None = None
+        self.session: str | None = None
+        """What the client itself calls the conversation, where it does."""
         self.groups: list[str] = []
         """Keys by which its conversation is found again."""
         self.known = 0

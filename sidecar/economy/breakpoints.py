@@ -68,9 +68,10 @@ def wanted(
     ends = [(one.until - 1, one.ttl) for one in reversed(warm) if one.until - 1 <= newest]
     goes_on = next(([end] for end in ends if markable(end[0])), [])
     hour = next(([end] for end in ends if end[1] == "1h" and markable(end[0])), [])
-    reach = within_reach(newest, kind)
-    far = not goes_on or goes_on[0][0] < reach
     marks: list[Wanted] = [(newest, tail)]
+    is_near = goes_on and newest - goes_on[0][0] <= REACH  # whatever runs there are
+    reach = 0 if is_near else within_reach(newest, kind)
+    far = not goes_on or goes_on[0][0] < reach
     if far:
         marks += goes_on
     marks += hour
@@ -96,6 +97,8 @@ def place(marks: Iterable[Wanted], client: Mapping[int, str], *, free: int) -> d
             break
         if index not in client:
             chosen.setdefault(index, ttl)
+    if "1h" not in chosen.values() and "1h" not in client.values():
+        return dict.fromkeys(sorted(chosen), "5m")
     first_short = min((index for index, ttl in client.items() if ttl != "1h"), default=None)
     hours = [index for index, ttl in {**chosen, **client}.items() if ttl == "1h"]
     last_hour = max((index for index in hours if first_short is None or index < first_short), default=-1)

@@ -19,6 +19,8 @@ from sidecar.conversation import LIFETIME_SECONDS, Accepted, Lifetime
 from sidecar.economy.warmth import TokensAt, entries
 from sidecar.ledger.money import dollars
 
+SHORT, LONG = LIFETIME_SECONDS["5m"], LIFETIME_SECONDS["1h"]
+
 RISKED_BEFORE: Final = Fraction(45, 10_000)
 RISKED_AFTER: Final = Fraction(2, 100)
 """How much of what a conversation costs may be spent on hours that have not paid: before and after its first pause of
@@ -112,7 +114,7 @@ def tail(
     the tokens that other layers spared it.
     """
     past = _past(rates, requests)
-    pauses = past.paused or is_pause(since_last)
+    pauses = past.paused or (since_last is not None and SHORT < since_last <= LONG)
     writes = prompt - read
     cost = writes * (rates.cache_write_1h - rates.cache_write_5m)
     earlier = _waiting(requests, covered) if read else 0
@@ -121,7 +123,7 @@ def tail(
         exposed, parts = (prompt - covered) * PATIENCE.denominator + earlier * PATIENCE.numerator, PATIENCE.denominator
     saves = _of(chance, exposed, parts) * (rates.cache_write_5m - rates.cache_read)
     spent = past.spent + read * rates.cache_read + writes * rates.cache_write_5m
-    warm = min(prompt, _five_minutes_on(requests[-1], since_last)) if requests else 0
+    warm = min(prompt, requests[-1].tokens) if requests and since_last is not None and since_last < SHORT else 0
     five = past.five + warm * rates.cache_read + (prompt - warm) * rates.cache_write_5m
     share = RISKED_AFTER if pauses else RISKED_BEFORE
     allowed = max(_of(share, five), ALWAYS_ALLOWED) - (spent - five)
@@ -136,7 +138,8 @@ def _waiting(requests: Sequence[Accepted], covered: int) -> int:
     for one in reversed(requests):
         if one.marks.get(one.until - 1) == "1h":
             break
-        uncovered += max(0, one.tokens - covered)
+        if one.tokens > covered:
+            uncovered += one.tokens - covered
         if one.read == 0:
             break
     return uncovered
@@ -144,11 +147,7 @@ def _waiting(requests: Sequence[Accepted], covered: int) -> int:
 
 def has_paused(requests: Sequence[Accepted]) -> bool:
     """Whether a conversation went on after 5 to 60 minutes."""
-    return any(is_pause(after.now - before.now) for before, after in pairwise(requests))
-
-
-def is_pause(seconds: float | None) -> bool:
-    return seconds is not None and LIFETIME_SECONDS["5m"] < seconds <= LIFETIME_SECONDS["1h"]
+    return any(SHORT < after.now - before.now <= LONG for before, after in pairwise(requests))
 
 
 class _Past(NamedTuple):
@@ -173,8 +172,8 @@ def _past(rates: Rates, requests: Sequence[Accepted]) -> _Past:
             warm = read
         else:
             gap = one.now - before.now
-            paused = paused or is_pause(gap)
-            warm = _five_minutes_on(before, gap)
+            warm = before.tokens if gap < SHORT else 0
+            paused = paused or SHORT < gap <= LONG
         before = one
         if read or written_5m or written_1h:
             warm = min(warm, tokens)
@@ -188,11 +187,6 @@ def _of(share: Fraction, amount: int, parts: int = 1) -> int:
     """`int(share * amount / parts)`, without the time that fractions take."""
     product, divisor = share.numerator * amount, share.denominator * parts
     return product // divisor if product >= 0 else -(-product // divisor)
-
-
-def _five_minutes_on(before: Accepted, seconds: float | None) -> int:
-    """Tokens that a five-minute marker at the end of the request before would have kept."""
-    return before.tokens if seconds is not None and seconds < LIFETIME_SECONDS["5m"] else 0
 
 
 def whole_prompt(
@@ -242,7 +236,7 @@ def hour_held(requests: Sequence[Accepted], tokens_at: TokensAt) -> bool | None:
         return None
     newest = requests[-1]
     pause = newest.now - requests[-2].now
-    if not LIFETIME_SECONDS["5m"] + MARGIN_SECONDS < pause < LIFETIME_SECONDS["1h"] - MARGIN_SECONDS:
+    if not SHORT + MARGIN_SECONDS < pause < LONG - MARGIN_SECONDS:
         return None
     alive = entries(requests[:-1], tokens_at, model=newest.model, now=newest.now)
     reachable = [entry for entry in alive if entry.ttl == "1h" and entry.until - 1 in newest.marks]

@@ -129,14 +129,34 @@ def test_never_more_than_four_never_on_what_takes_none_and_hours_always_first(
     heading = (0, head) if markable[0] else None
     asked = wanted(len(kinds), kinds.__getitem__, markable.__getitem__, known, tail=tail, head=heading)
     ours = place(asked, client, free=4 - len(client))
-    if newest := [index for index in range(len(kinds)) if markable[index]][-1:]:
-        ends = [(one.until - 1, one.ttl) for one in known if one.until - 1 <= newest[0] and markable[one.until - 1]]
-        assert {*ends[-1:], *[end for end in ends if end[1] == "1h"][-1:]} <= {*asked}
+    assert asked == all_wanted(kinds, markable, known, tail, heading)
     assert len(ours) + len(client) <= 4
     assert not ours.keys() & client.keys()
     assert all(markable[index] for index in ours)
     lifetimes = [ttl for _, ttl in sorted({**ours, **client}.items())]
     assert lifetimes == sorted(lifetimes, key=["1h", "5m"].index)
+
+
+def all_wanted(
+    kinds: list[str], markable: list[bool], known: list[Entry], tail: Lifetime, head: tuple[int, Lifetime] | None
+) -> list[tuple[int, Lifetime]]:
+    """By the rule, looking at everything."""
+    newest = max((index for index in range(len(kinds)) if markable[index]), default=None)
+    if newest is None:
+        return []
+    ends = [(one.until - 1, one.ttl) for one in known if one.until - 1 <= newest and markable[one.until - 1]]
+    reach = within_reach(newest, kinds.__getitem__)
+    between: list[tuple[int, Lifetime]] = [(index, "5m") for index in range(reach, newest) if markable[index]]
+    far = not ends or ends[-1][0] < reach
+    hours = [end for end in ends if end[1] == "1h"]
+    return [
+        (newest, tail),
+        *(ends[-1:] if far else []),
+        *hours[-1:],
+        *(between[:1] if far and reach else []),
+        *([head] if head is not None else []),
+        *ends[-1:],
+    ]
 
 
 def test_of_too_many_client_markers_the_last_on_tools_and_system_and_the_newest_stay() -> None:
