@@ -105,9 +105,11 @@ class FileReferences:
         self._files = services.files
         self._indexed: OrderedDict[str, Indexed] = OrderedDict()
         """By the id of the line; one that a request works with is not in it."""
+        self._one_at_a_time = asyncio.Lock()
+        """Of the long ones: together they are no faster, and each takes five bytes a character meanwhile."""
         self._begun: deque[tuple[Prompt, Indexed]] = deque()
         """Conversations whose first request is on its way: nobody knows yet what their line will be called."""
-        self._characters = 0
+        self.characters = 0
         """Of all of them."""
 
     async def request(self, exchange: Exchange) -> None:
@@ -120,7 +122,8 @@ class FileReferences:
             return
         indexed = self._borrow(prompt)
         if prompt.bytes_sent(indexed.until, len(prompt.positions)) > ON_THE_LOOP:
-            await asyncio.to_thread(self._refer, exchange, prompt, indexed)
+            async with self._one_at_a_time:
+                await asyncio.to_thread(self._refer, exchange, prompt, indexed)
         else:
             self._refer(exchange, prompt, indexed)
         self._give_back(prompt, indexed)
@@ -185,7 +188,7 @@ class FileReferences:
         if indexed.until > prompt.frozen:
             self._indexed[prompt.line.id] = indexed
             return Indexed()
-        self._characters -= indexed.characters
+        self.characters -= indexed.characters
         return indexed
 
     def _begun_by(self, line: Line) -> Indexed | None:
@@ -196,7 +199,7 @@ class FileReferences:
                 self._begun.remove(begun)
                 if prompt.taken_back is None and not prompt.thinking_refused:
                     return indexed
-                self._characters -= indexed.characters
+                self.characters -= indexed.characters
                 return None
         return None
 
@@ -208,21 +211,22 @@ class FileReferences:
         kept = self._indexed.get(prompt.line.id)
         if kept is None or kept.until < indexed.until:
             self._indexed[prompt.line.id] = indexed
-            self._characters += indexed.characters - (kept.characters if kept is not None else 0)
+            self.characters += indexed.characters - (kept.characters if kept is not None else 0)
         self._indexed.move_to_end(prompt.line.id)
-        while len(self._indexed) > MOST_CONVERSATIONS or (
-            self._characters > MOST_CHARACTERS and len(self._indexed) > 1
-        ):
-            _, forgotten = self._indexed.popitem(last=False)
-            self._characters -= forgotten.characters
+        self._forget()
 
     def _begin(self, prompt: Prompt, indexed: Indexed) -> None:
         if indexed.until:
             self._begun.append((prompt, indexed))
-            self._characters += indexed.characters
-        if len(self._begun) > MOST_BEGUN:
-            _, forgotten = self._begun.popleft()
-            self._characters -= forgotten.characters
+            self.characters += indexed.characters
+            self._forget()
+
+    def _forget(self) -> None:
+        """What was used longest ago; the newest stays, whatever it takes."""
+        while len(self._indexed) > MOST_CONVERSATIONS or (self.characters > MOST_CHARACTERS and len(self._indexed) > 1):
+            self.characters -= self._indexed.popitem(last=False)[1].characters
+        while len(self._begun) > MOST_BEGUN or (self.characters > MOST_CHARACTERS and len(self._begun) > 1):
+            self.characters -= self._begun.popleft()[1].characters
 
 
 def _has_nothing_to_tell(prompt: Prompt) -> bool:

@@ -46,6 +46,7 @@ from sidecar.own_requests import OwnRequests
 from sidecar.pace_shelf import PaceShelf
 from sidecar.persistence import Persistence
 from sidecar.pipeline import Pipeline, built_in_layers, user_addons
+from sidecar.quiet import GivesBack
 from sidecar.replies import replies
 from sidecar.replies.replies import Replies
 from sidecar.response_shelf import ResponseShelf
@@ -181,9 +182,11 @@ async def sidecar_app(
             projects=meters.directory.all,
         )
         feed.speak_of(hello=lambda: {name: health()[name] for name in ("instance", "version", "url")}, state=state)
+        gives_back = GivesBack(lambda: house.in_flight)
+        running.callback(gives_back.close)
         await running.enter_async_context(
             books.kept(
-                [log_line, meters.toll.settle, house.recorder, state.ended, feed.ended],
+                [log_line, meters.toll.settle, house.recorder, state.ended, feed.ended, gives_back],
                 after=upstream.api_version(),
                 metrics=_metrics(gateway, persistence.breakers, shelves),
             )

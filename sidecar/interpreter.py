@@ -16,10 +16,21 @@ COLLECTIONS: Final = (10_000, 20, 20)
 thousands, and few of them in circles."""
 
 
-MALLOPT: Final = {-3: 512 * 1024, -1: 2 * 1024 * 1024, -8: 2}
+LARGE_BLOCK: Final = 512 * 1024
+"""Bytes of memory in one piece that is asked of the system, and given back to it with what was in it."""
+MALLOPT: Final = {-3: LARGE_BLOCK, -1: 2 * 1024 * 1024, -8: 2}
 """glibc's M_MMAP_THRESHOLD, M_TRIM_THRESHOLD (bytes) and M_ARENA_MAX. By itself it learns from the first large body to
 keep all of that size, in each of many arenas: twelve conversations of 1 MB at once left 76 MB more. But what is given
 back comes again page by page, 1 to 2 us each: a body of 200 KB is read, kept and sent on without."""
+
+
+def begin() -> None:
+    """Before the first thread: each would have an arena of its own for good. Nothing where the C library is another
+    one."""
+    with suppress(OSError, AttributeError):
+        mallopt = _c_library().mallopt
+        for option, value in MALLOPT.items():
+            mallopt(option, value)
 
 
 def tune() -> None:
@@ -31,13 +42,17 @@ def tune() -> None:
     gc.set_threshold(*COLLECTIONS)
     gc.collect()
     gc.freeze()
-    if sys.platform == "linux":
-        _give_memory_back()
 
 
-def _give_memory_back() -> None:
-    """What large bodies took goes back to the system with them. Nothing where the C library is another one."""
+def give_back() -> None:
+    """Whole pages that are free between what is in use go back to the system. Takes milliseconds, for a thread; nothing
+    where the C library is another one."""
     with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in MALLOPT.items():
-            mallopt(option, value)
+        _c_library().malloc_trim(0)
+
+
+def _c_library() -> ctypes.CDLL:
+    """Raises OSError where there is none that is asked like this."""
+    if sys.platform != "linux":
+        raise OSError("its memory is not glibc's")
+    return ctypes.CDLL(None)

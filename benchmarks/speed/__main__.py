@@ -193,6 +193,8 @@ def show_growth(server: Server, requests: int) -> None:
     long = Case("", lambda chat: Conversation(1_000_000, 4_000, chat).asks(), 6, at_once=12)
     uvloop.run(measure(server, "chat", long, 1.0))
     print(f"| and {long.at_once} conversations of 1 MB at once | {server.rss():.0f} MiB |", flush=True)
+    time.sleep(SETTLE_SECONDS)
+    print(f"| {SETTLE_SECONDS:.0f} s later | {server.rss():.0f} MiB |", flush=True)
 
 
 def show_stalls(claude_url: str) -> None:

@@ -115,6 +115,7 @@ async def main(claude_url: str, home: Path) -> None:
         "GATEWAY_API_KEY": KEY,
         "RATE_LIMIT_RPM": "1000000000",
     }
+    interpreter.begin()
     where = Home(home)
     where.open()
     async with sidecar_app(load_settings(where, environ=given).settings, where, url="http://127.0.0.1:1") as app:

@@ -54,6 +54,7 @@ def run(
 
     Raises HomeError, AlreadyRunningError, BindError, StartError or UserFileError, each with one sentence.
     """
+    interpreter.begin()
     allow_enough_files()
     with (
         claimed(home, inheritance.lock if inheritance else None) as claim,

@@ -217,6 +217,27 @@ def test_what_is_too_short_to_be_looked_into_goes_as_if_it_had_been(
     assert looked_into.services.files.most_resent(9) == []
 
 
+def test_conversations_that_begin_at_once_take_no_more_than_the_bound(
+    talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_references, "MOST_CHARACTERS", 3 * len(FILE))
+    talk = talking()
+    [layer] = talk.layers
+    assert isinstance(layer, FileReferences)
+    begun = [reads(1, FILE.replace("line", name)) for name in ("line", "row", "point", "place", "spot")]
+    pipeline = Pipeline([talk.memory, layer])
+    exchanges = [an_exchange(request=request, conversation="c", project="web") for request in begun]
+    for exchange in exchanges:
+        asyncio.run(pipeline.request(exchange))
+    assert 0 < layer.characters <= 3 * len(FILE)
+    for exchange in exchanges:
+        talk.memory.accepted(exchange)
+    for name in ("line", "row", "point", "place", "spot"):  # the first are not indexed any more, and it is all the same
+        sent = talk.send(request := reads(2, FILE.replace("line", name)))
+        assert expand(sent) == request
+        assert "[cgw: same 40 lines" in texts(sent)[-1]
+
+
 pieces = st.sampled_from(
     [LINES[:12], LINES[5:30], ["  }", "", "  }"], [f"{number}\t{line}" for number, line in enumerate(LINES, 1)]]
 )
