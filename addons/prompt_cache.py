@@ -90,7 +90,8 @@ class PromptCache:
             kept = self._keep_warm.entry(exchange, prompt)
         if exchange.bypass and not _marked_before(prompt.line):
             return
-        self._trim(exchange, prompt)
+        if prompt.client_marks:
+            self._trim(exchange, prompt)
         self._mark(exchange, prompt, pace, kept)
 
     def _consider_keeping_warm(self, exchange: Exchange) -> None:

@@ -110,8 +110,13 @@ class ConversationMemory:
         if prompt is None:
             return
         prompt.session = session_of(exchange.client_headers)
-        keys = prompt.groups = [*_groups(exchange.project, prompt)]
-        found = await self._find(prompt, keys)
+        keys = prompt.groups = _groups(exchange.project, prompt)
+        found = self._best(prompt, keys)
+        if self._kept is not None and not (found is not None and found.whole):
+            unknown = [key for key in keys if key not in self._asked and not self._kept.lacks(f"group/{key}")]
+            if unknown:
+                self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown, {*self._lines}))
+                found = self._best(prompt, keys)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
         prompt.expected = miss_causes.expected(prompt, self._candidates(prompt, keys))
@@ -121,15 +126,6 @@ class ConversationMemory:
         plain = exchange.bypass or (line is not None and line.references_off)
         exchange.reduces = not plain and (self._reduce_with_thinking or not prompt.thinks)
         exchange.prompt = prompt
-
-    async def _find(self, prompt: Prompt, keys: list[str]) -> Match | None:
-        best = self._best(prompt, keys)
-        if self._kept is None or (best is not None and best.whole):
-            return best
-        if unknown := [key for key in keys if key not in self._asked and not self._kept.lacks(f"group/{key}")]:
-            self._take_in(await asyncio.to_thread(_read_groups, self._kept, unknown, {*self._lines}))
-            best = self._best(prompt, keys)
-        return best
 
     def _best(self, prompt: Prompt, keys: list[str]) -> Match | None:
         best: tuple[tuple[int, int, int, float], Match, list[Position]] | None = None
@@ -272,18 +268,20 @@ class ConversationMemory:
         if self._kept is None:
             return
         segments = self._segments.get(line.id, 0)
-        put = partial(self._kept.put, ttl_seconds=KEPT_SECONDS, project=line.project)
+        put, project = self._kept.put, line.project
         if segments or line.turns > 1 or (line.sizes and line.sizes[-1] > IN_ITS_HEAD):
             if not segments:
                 start = 0  # it stood in its head, or was forgotten while its request was under way
-            put(f"segment/{line.id}/{segments}", partial(encode_segment, line.sent[start:]))
+            added = partial(encode_segment, line.sent[start:])
+            put(f"segment/{line.id}/{segments}", added, KEPT_SECONDS, project=project)
             segments += 1
         self._segments[line.id] = segments
-        put(f"line/{line.id}", partial(encode_head, head_of(line, segments)))
+        put(f"line/{line.id}", partial(encode_head, head_of(line, segments)), KEPT_SECONDS, project=project)
         for key in keys:
             if line.last_used >= self._written.get(key, -inf) + WRITTEN_AGAIN_SECONDS:
                 self._written[key] = line.last_used
-                put(f"group/{key}", "\n".join(self._groups.get(key, ())).encode())
+                lines = "\n".join(self._groups.get(key, ())).encode()
+                put(f"group/{key}", lines, KEPT_SECONDS, project=project)
 
     def _take_in(self, read: _Read) -> None:
         if len(self._asked) > MOST_ASKED:
@@ -343,23 +341,25 @@ def _marks(exchange: Exchange, prompt: Prompt) -> dict[int, str]:
     return marks
 
 
-def _groups(project: str, prompt: Prompt) -> Iterator[str]:
+def _groups(project: str, prompt: Prompt) -> list[str]:
     """Keys under which the lines of a conversation are found: what the client calls it, its first words, and the
     beginnings of its last answers, which no other conversation has."""
+    keys, positions = [], prompt.positions
     if session := prompt.session:
-        yield _key(project, b"session", session.encode("utf-8", "surrogatepass"))
-    said = islice(prompt.positions, prompt.zone_ends[1], None)
-    if (opening := next((at for at in said if at.role == "user"), None)) is not None:
-        yield _key(project, b"opening", opening.digest)
+        keys.append(_key(project, b"session", session.encode("utf-8", "surrogatepass")))
+    for at in islice(positions, prompt.zone_ends[1], None):
+        if at.role == "user":
+            keys.append(_key(project, b"opening", at.digest))
+            break
     answers = 0
-    for index in range(len(prompt.positions) - 1, -1, -1):
-        at = prompt.positions[index]
-        first = index == 0 or prompt.positions[index - 1].message != at.message
-        if at.role == "assistant" and first:
-            yield _key(project, b"answer", at.digest)
+    for index in range(len(positions) - 1, -1, -1):
+        at = positions[index]
+        if at.role == "assistant" and (index == 0 or positions[index - 1].message != at.message):
+            keys.append(_key(project, b"answer", at.digest))
             answers += 1
             if answers == ANSWERS_LOOKED_AT:
-                return
+                break
+    return keys
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)

@@ -22,13 +22,16 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import dropwhile
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.services import Services
 from sidecar.stretch import Stretch
 from sidecar.user_files import UserFileError, loaded
+
+if TYPE_CHECKING:
+    from sidecar.prompt import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +68,13 @@ class Pipeline:
             first = self._hooks["arrived"] if since is object else []
             rest = dropwhile(lambda row: not isinstance(row[0], since), self._hooks["request"])
             hooks = self._since[since] = [*first, *rest]
+        before: Snapshot | None = None
         for addon, hook in hooks:
             if exchange.failed_addons and type(addon).__name__ in exchange.failed_addons:
                 continue
-            before = None if exchange.prompt is None else exchange.prompt.snapshot()  # a layer may fail half-way
+            prompt = exchange.prompt
+            if prompt is not None and (before is None or before.changes != prompt.changes):
+                before = prompt.snapshot()  # a layer may fail half-way, and most change nothing
             try:  # here and not in `_run`: a coroutine for each layer costs more than most layers
                 if (waiting := hook(exchange)) is not None:
                     await waiting

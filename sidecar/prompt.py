@@ -49,6 +49,7 @@ class Saving:
 
 
 class Snapshot(NamedTuple):
+    changes: int
     frozen: int
     thawed: bool
     repairable: tuple[Changed, ...]
@@ -91,8 +92,8 @@ class Prompt:
         self.client_marks = dict(self._written_marks)
         """The client's own, of which a layer may take away what is too many."""
         self._edits: dict[int, Edit] = {}
-        self._last: Snapshot | None = None
-        """Of a prompt that nobody has edited."""
+        self.changes = 0
+        """How often a layer has changed what a snapshot holds."""
         self._live_bytes: tuple[int, int] | None = None
         """Where the live zone began when they were added up."""
         self._renewed: dict[int, bytes] = {}
@@ -132,6 +133,7 @@ class Prompt:
         """Send the frozen text in the place of what the client changed, and say at the tail what holds now."""
         if not self.repairable or self.line is None:
             raise ValueError("there is nothing to repair")
+        self.changes += 1
         line, changed = self.line, {change.index: change for change in self.repairable}
         for index, change in changed.items():
             self._edits[index] = line.sent[index].edit or Edit((change.frozen,))
@@ -145,6 +147,7 @@ class Prompt:
         """Make all of it live again, as the client wrote it: only where the prefix is written anew anyway."""
         if self.thawed:
             return
+        self.changes += 1
         self.thawed = True
         self.frozen = 0
         self.repairable = ()
@@ -154,6 +157,7 @@ class Prompt:
     def take_back(self) -> None:
         """Send all of it as the client wrote it. What stands before the first edit stays as it was sent, with the
         thinking that was put back there: only behind a change it would be bound to another conversation."""
+        self.changes += 1
         edits = {index: edit for index in self.edited if (edit := self.edit(index)) is not None}
         self.taken_back = min(
             (index for index, edit in edits.items() if not _is_as_written(edit, self.positions[index].block)),
@@ -280,6 +284,7 @@ class Prompt:
         block = self.block(index)
         if index < self.frozen or block is None or index in self.client_marks:
             raise ValueError(f"position {index} cannot be split")
+        self.changes += 1
         text, edit = block["text"], self._edits.get(index)
         parts = {**block, "text": text[:at]}, {**block, "text": text[at:]}
         self._edits[index] = replace(edit or Edit(()), blocks=parts, split=True)
@@ -287,6 +292,7 @@ class Prompt:
     def append(self, text: str, layer: str, *, as_system: bool = False) -> None:
         """Say something behind the newest user's turn; it stays there in later turns. ValueError where there is no
         such turn that is live."""
+        self.changes += 1
         index = self._end_of_user_turn()
         before = self._edits.get(index) or Edit((self.positions[index].block,))
         block = {"type": "text", "text": text if as_system else SYSTEM_TAG.format(text)}
@@ -303,6 +309,7 @@ class Prompt:
         came: Claude takes thinking only in front of what it really said."""
         if index < self.frozen or index in self._edits or self.positions[index].role != "assistant":
             raise ValueError(f"no thinking can stand in front of position {index}")
+        self.changes += 1
         self._edits[index] = Edit((self.positions[index].block,), ahead=tuple(thinking), ahead_size=size)
 
     @property
@@ -313,6 +320,7 @@ class Prompt:
     def leave_out_thinking(self) -> None:
         """Claude refused the thinking in it: from now on the conversation goes without. Of what the client sends back
         itself, without what there is now."""
+        self.changes += 1
         self.thinking_refused = self.puts_back
         if self.line is not None:
             self._mended |= {index: self.line.sent[index].raw for index in self.edited if index < self.frozen}
@@ -325,29 +333,19 @@ class Prompt:
         self.thawed = True
 
     def mark(self, index: int, ttl: Lifetime) -> None:
+        self.changes += 1
         self.marks[index] = ttl
 
     def snapshot(self) -> Snapshot:
-        """What `restore` brings back. One is asked for before each layer, and most layers change nothing."""
-        last = self._last
-        if (
-            last is None
-            or self._edits
-            or self.marks
-            or self._renewed
-            or last.frozen != self.frozen
-            or last.thawed is not self.thawed
-            or self.repairable is not last.repairable
-        ):
-            edits, marks, renewed = dict(self._edits), dict(self.marks), dict(self._renewed)
-            last = Snapshot(self.frozen, self.thawed, self.repairable, edits, marks, renewed)
-            self._last = None if edits or marks or renewed else last
-        return last
+        """What `restore` brings back. As long as there are no more `changes` it is the same."""
+        edits, marks, renewed = dict(self._edits), dict(self.marks), dict(self._renewed)
+        return Snapshot(self.changes, self.frozen, self.thawed, self.repairable, edits, marks, renewed)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Undo what a layer did that failed half-way."""
-        self.frozen, self.thawed, self.repairable, edits, marks, renewed = snapshot
+        _, self.frozen, self.thawed, self.repairable, edits, marks, renewed = snapshot
         self._edits, self.marks, self._renewed = dict(edits), dict(marks), dict(renewed)
+        self.changes += 1
 
     def _edit(self, index: int, blocks: tuple[Json, ...], layer: str) -> None:
         if index < self.frozen:
@@ -355,6 +353,7 @@ class Prompt:
         before = self._edits.get(index) or Edit((self.positions[index].block,))
         if before.ahead:
             raise ValueError(f"position {index} has its thinking in front of it; it stays as Claude said it")
+        self.changes += 1
         edit = replace(before, blocks=blocks)
         self._edits[index] = replace(edit, saved=(*before.saved, (layer, before.size - edit.size)))
 

@@ -28,8 +28,9 @@ class KnownKeys:
                 bits[place >> 3] |= 1 << (place & 7)
 
     def __contains__(self, key: str) -> bool:
-        bits = self._bits
-        return all(bits[place >> 3] >> (place & 7) & 1 for place in _places(key))
+        bits, (one, two, three) = self._bits, _places(key)
+        found = bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & bits[three >> 3] >> (three & 7)
+        return bool(found & 1)
 
 
 def _places(key: str) -> tuple[int, int, int]:

@@ -267,6 +267,37 @@ def test_one_layer_after_the_other_may_fail_half_way() -> None:
     assert prompt.marks == {2: "5m"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda prompt: prompt.replace(4, text("3"), "size_limits"),
+        lambda prompt: prompt.remove(4, "size_limits"),
+        lambda prompt: prompt.split(4, 2),
+        lambda prompt: prompt.append("more", "diff_first"),
+        lambda prompt: prompt.put_back(3, [THOUGHT], 30),
+        lambda prompt: prompt.mark(4, "1h"),
+        lambda prompt: prompt.thaw(),
+        lambda prompt: prompt.take_back(),
+        lambda prompt: prompt.mend(["so"], as_system=False),
+        lambda prompt: prompt.leave_out_thinking(),
+    ],
+)
+def test_whatever_a_layer_does_is_counted_so_that_it_can_be_undone(change: Any) -> None:
+    first = a_prompt(a_request(("user", "one"), ("assistant", "two"), ("user", "now it is 10:01")))
+    first.append("once", "diff_first")
+    request = a_request(
+        *TURNS[:2], ("user", "now it is 10:02"), ("assistant", "four"), ("user", [text("five"), text("six")])
+    )
+    prompt = a_prompt(request, remembered(first))
+    before = prompt.snapshot()
+    change(prompt)
+    assert prompt.snapshot()[1:] != before[1:]
+    assert prompt.changes != before.changes
+    prompt.restore(before)
+    assert prompt.snapshot()[1:] == before[1:]
+    assert prompt.changes != before.changes
+
+
 def test_tokens_are_known_where_a_request_ended_and_interpolated_in_between() -> None:
     line = remembered(a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100))), tokens=100)
     prompt = a_prompt(a_request(("user", "x" * 100), ("assistant", "y" * 100), ("user", "z" * 100)), line)
