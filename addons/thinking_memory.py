@@ -181,5 +181,5 @@ async def _answer(call: Call) -> Json | None:
 
 def _folded(events: bytes) -> Json:
     folding = MessageFold()
-    incoming.fold(folding, EventSplitter().feed(events))
+    incoming.fold(folding, EventSplitter().take(events) or ())
     return folding.message

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 TAPE_BYTES: Final = 16 * 1024 * 1024
 """More than the longest answer of today's models takes, event by event."""
 
+HEAP_BYTES: Final = 64 * 1024
+"""What is told of at once to those that keep what they read to themselves: they need not hear of each delta."""
+
 
 @dataclass(eq=False, slots=True)
 class Reader:
@@ -39,7 +42,7 @@ class Reader:
     begins: bool = True
     """Whether what it read last is the beginning of the answer."""
     may_rewind: bool = False
-    """Whether it keeps what it reads to itself until the end."""
+    """Whether it keeps what it reads to itself until the end: then it reads in heaps."""
     error: GatewayError | None = None
     """Why it cannot go on, where the others can."""
 
@@ -70,6 +73,11 @@ class Call:
         self._readers: list[Reader] = []
         self._waiting: list[asyncio.Future[None]] = []
         """Readers without anything to read."""
+        self._waiting_for_heaps: list[asyncio.Future[None]] = []
+        """The same, of those for which each piece is too little."""
+        self._heap_bytes: Final = min(HEAP_BYTES, tape_bytes // 2)
+        self._heaped = 0
+        """Bytes since those were woken."""
         self._was_read: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._cut: GatewayError | None = None
@@ -144,7 +152,12 @@ class Call:
         self._tape.append(raw)
         self._newest = events
         self._size += len(raw)
-        self._tell()
+        self._heaped += len(raw)
+        if self._heaped >= self._heap_bytes:
+            self._tell()
+        elif self._waiting:
+            waiting, self._waiting = self._waiting, []
+            _wake(waiting)
         while self._size > self._tape_bytes and not self._has_room():
             self._was_read.clear()
             await self._was_read.wait()
@@ -172,7 +185,7 @@ class Call:
     async def comes(self) -> bool:
         """Waits until it is on its way to Claude; False when it never will be."""
         while not (self.has_begun or self.has_ended):
-            await self._news()
+            await self._news(self._waiting)
         return self.has_begun
 
     async def read(self, reader: Reader) -> Sequence[ServerSentEvent] | None:
@@ -181,11 +194,12 @@ class Call:
         Raises what ended the call before its answer was complete, once all that came before was read.
         """
         while reader.error is None:
-            if unread := self._let_go + len(self._tape) - reader.position:
+            unread = self._let_go + len(self._tape) - reader.position
+            if unread and (not reader.may_rewind or self.has_ended or self._is_heap(unread)):
                 return self._read(reader, unread)
             if self.has_ended:
                 break
-            await self._news()
+            await self._news(self._waiting_for_heaps if reader.may_rewind else self._waiting)
         error = reader.error or self.error
         if isinstance(error, GatewayError):
             raise replace(error)  # everybody's own: it takes on tracebacks where it is raised
@@ -255,19 +269,27 @@ class Call:
             except Exception:
                 log.exception("the end of request %s was not told to %s", self.leader.id, callback)
 
-    def _news(self) -> asyncio.Future[None]:
+    def _is_heap(self, unread: int) -> bool:
+        pieces = islice(self._tape, len(self._tape) - unread, None)
+        return sum(map(len, pieces)) >= self._heap_bytes
+
+    def _news(self, waits: list[asyncio.Future[None]]) -> asyncio.Future[None]:
         """Done at `_tell`. An `asyncio.Event` would do, and cost more at each read of the network."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        waits.append(future)
         return future
 
     def _tell(self) -> None:
         """Wakes everybody who waits now; who waits from here on waits for the next time."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for future in waiting:
-                if not future.done():  # who gave up waiting cancelled it
-                    future.set_result(None)
+        waiting = [*self._waiting, *self._waiting_for_heaps]
+        self._waiting, self._waiting_for_heaps, self._heaped = [], [], 0
+        _wake(waiting)
+
+
+def _wake(waiting: list[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():  # who gave up waiting cancelled it
+            future.set_result(None)
 
 
 def share(exchange: Exchange, call: Call) -> None:
@@ -275,7 +297,7 @@ def share(exchange: Exchange, call: Call) -> None:
     leader = call.leader
     timing = exchange.timing
     if timing.first_byte is None and leader.timing.first_byte is not None:
-        timing.first_byte = perf_counter()
+        timing.first_byte = max(leader.timing.first_byte, timing.joined or timing.received)
     timing.upstream_ended = perf_counter()
     exchange.model, exchange.route_reason, exchange.fallback = leader.model, leader.route_reason, leader.fallback
     exchange.upstream_headers = leader.upstream_headers

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from sidecar.dialects.anthropic_messages import error_in, plain_deltas
+from sidecar.dialects.anthropic_messages import error_in, plain_events
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange, Json
 from sidecar.fold import MessageFold
@@ -41,30 +41,27 @@ def count(exchange: Exchange, event: ServerSentEvent) -> bool:
 
 def fold(folding: MessageFold, events: Sequence[ServerSentEvent]) -> None:
     """Raises GatewayError for what makes no sense."""
+    plain = plain_events(events.raw) if isinstance(events, Events) else None
     try:
-        if isinstance(events, Events):
-            before, deltas, behind = events.around
-            if deltas and (found := plain_deltas(deltas)) is not None:
-                _fold_each(folding, before)
-                _fold_plain(folding, found)
-                events = behind
-        if events:
-            _fold_each(folding, events)
+        if plain is None:
+            for event in events:
+                if event.data:  # not a comment
+                    folding.feed(event.wire)
+        else:
+            _fold_plain(folding, plain)
     except MISSHAPEN as error:
         raise _misshapen() from error
 
 
-def _fold_each(folding: MessageFold, events: Iterable[ServerSentEvent]) -> None:
-    for event in events:
-        if event.data:  # not a comment
-            folding.feed(event.wire)
-
-
-def _fold_plain(folding: MessageFold, found: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+def _fold_plain(folding: MessageFold, plain: Iterable[tuple[bytes, bytes, bytes, bytes]]) -> None:
     """The texts of a row of deltas of one block and kind are one JSON string, parsed at once."""
-    for (index, kind), row in groupby(found, key=_BLOCK_AND_KIND):
-        text = b'"%b"' % b"".join([text[1:-1] for _, _, text in row])
-        folding.spell(int(index), kind.partition(b'"')[0].decode(), orjson.loads(text))
+    for (index, kind), row in groupby(plain, key=_BLOCK_AND_KIND):
+        if kind:
+            text = b'"%b"' % b"".join([text[1:-1] for _, _, text, _ in row])
+            folding.spell(int(index), kind.partition(b'"')[0].decode(), orjson.loads(text))
+        else:
+            for _, _, _, data in row:
+                folding.feed(orjson.loads(data))
 
 
 def parse(event: ServerSentEvent) -> Json:

@@ -168,7 +168,7 @@ def _answer(kept: KeptExchange) -> Json | None:
         return None
     folding = MessageFold()
     with suppress(GatewayError):  # as far as it made sense
-        fold(folding, EventSplitter().feed(kept.heard))
+        fold(folding, EventSplitter().take(kept.heard) or ())
     return folding.so_far
 
 

@@ -83,5 +83,5 @@ IN_THE_HEAD: Final = tuple(field.name for field in fields(Reply) if field.name n
 
 def _folded(events: bytes) -> Json:
     folding = MessageFold()
-    fold(folding, EventSplitter().feed(events))
+    fold(folding, EventSplitter().take(events) or ())
     return folding.message

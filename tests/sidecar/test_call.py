@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar.call import Call, Reader
 from sidecar.errors import GatewayError
-from sidecar.sse import EventSplitter, ServerSentEvent
+from sidecar.sse import EventSplitter, ServerSentEvent, raw_of
 from tests.support.exchanges import an_exchange
 
 OVERLOADED = GatewayError("overloaded_error", "Overloaded")
@@ -170,7 +170,7 @@ async def test_who_waits_for_a_call_is_told_when_it_begins_and_then_it_cannot_be
 
 
 async def test_an_answer_that_begins_anew_is_whole_for_those_that_passed_nothing_on() -> None:
-    call, source, streams = begun()
+    call, source, streams = begun(tape_bytes=2 * len(b"data: wrong\n\n"))
     folds, late = call.join(), call.join()
     folds.may_rewind = True
     await source.send("wrong")
@@ -183,6 +183,24 @@ async def test_an_answer_that_begins_anew_is_whole_for_those_that_passed_nothing
     assert await read_all(call, late) == "right"
     with pytest.raises(GatewayError, match="began anew"):
         await call.read(streams)
+
+
+async def test_who_keeps_what_it_reads_to_itself_is_woken_for_heaps_and_for_the_end() -> None:
+    call, source, streams = begun(tape_bytes=6 * len(b"data: a\n\n"))
+    folds = call.join()
+    folds.may_rewind = True
+    heap = asyncio.create_task(call.read(folds))
+    await source.send("a", "b")
+    assert not heap.done()
+    assert raw_of(await call.read(streams) or ()) == b"data: a\n\ndata: b\n\n"
+    await source.send("c")
+    assert raw_of(await heap or ()) == b"data: a\n\ndata: b\n\ndata: c\n\n"
+    rest = asyncio.create_task(call.read(folds))
+    await source.send("d")
+    assert not rest.done()
+    await source.end()
+    assert raw_of(await rest or ()) == b"data: d\n\n"
+    assert await call.read(folds) is None
 
 
 async def test_who_cannot_go_on_with_an_answer_that_begins_anew_is_told_before_anything_more_comes() -> None:
@@ -251,7 +269,7 @@ async def test_the_end_is_told_once_to_everybody_who_wants_to_know(caplog: pytes
 STEPS = st.lists(
     st.one_of(
         st.just("write"),
-        st.just("join"),
+        st.sampled_from(["join", "join to fold"]),
         st.tuples(st.sampled_from(["read", "leave"]), st.integers(0, 5)),
     ),
     max_size=40,
@@ -286,9 +304,10 @@ async def _drive(steps: list[Any], room: int) -> None:
         if step == "write":
             sent += f"{len(sent) // 2:02}"
             await source.send(sent[-2:])
-        elif step == "join":
+        elif step in ("join", "join to fold"):
             if call.may_be_joined:
                 readers.append(call.join())
+                readers[-1].may_rewind = step == "join to fold"
                 got.append("")
         else:
             action, number = step[0], step[1] % len(readers)

@@ -1,4 +1,5 @@
 import json
+import random
 from itertools import pairwise
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar import incoming
-from sidecar.dialects.anthropic_messages import stream_of
+from sidecar.dialects.anthropic_messages import plain_events, stream_of
 from sidecar.errors import GatewayError
 from sidecar.exchange import Json
 from sidecar.fold import SPELLED, MessageFold
@@ -49,17 +50,32 @@ def delta(kind: str, index: int, text: str, ascii_only: bool) -> bytes:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+OTHERS = st.sampled_from([b": comment\n\n", block_stop(7).raw, b"id: 7\n" + block_stop(1).raw, b"event:  x\n" + CLOSED])
 DELTAS = st.lists(st.builds(delta, st.sampled_from([*SPELLED]), st.integers(0, 2), TEXT, st.booleans()), max_size=6)
 
 
-@given(DELTAS, st.sampled_from([b"", b": comment\n\n", block_stop(7).raw]), st.booleans())
-def test_deltas_that_are_read_together_fold_to_what_each_of_them_says(
-    deltas: list[bytes], between: bytes, ends_with_them: bool
+@given(DELTAS, st.lists(OTHERS, max_size=3), st.randoms(use_true_random=False))
+def test_events_that_are_read_together_fold_to_what_each_of_them_says(
+    deltas: list[bytes], others: list[bytes], order: random.Random
 ) -> None:
-    stream = OPENED + between.join(deltas) + CLOSED
-    last = CLOSED if ends_with_them else b""
-    together = folded(Events(stream.removesuffix(last)), *([Events(last)] if last else []))
-    assert together == one_by_one(stream)
+    events = deltas + others
+    order.shuffle(events)
+    stream = OPENED + b"".join(events) + CLOSED
+    assert folded(Events(stream)) == one_by_one(stream)
+
+
+LINES = st.sampled_from(
+    [b"\n", b"\n\n", b"event: x", b"event:", b"data: {}", b"data: []", b": ", b"\r", b"y", block_stop().raw]
+)
+
+
+@given(st.lists(LINES, max_size=12).map(b"".join))
+def test_events_are_plain_only_where_all_of_them_are_read(stream: bytes) -> None:
+    splitter = EventSplitter()
+    events = splitter.feed(stream)
+    if (plain := plain_events(stream)) is not None:
+        assert [data for *_, data in plain] == [event.data for event in events]
+        assert not splitter.rest
 
 
 @pytest.mark.parametrize("text", [rb"half \ud83d of one", b"\xff", b"a \t b", rb"\x41", b"\xed\xa0\x80"], ids=repr)

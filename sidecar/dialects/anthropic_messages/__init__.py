@@ -1,6 +1,6 @@
 """Anthropic's own wire format. Its requests and answers need no translation; errors, replays and model lists do."""
 
-from sidecar.dialects.anthropic_messages.deltas import TEXT_FIELD, delta_size, deltas_size, plain_deltas
+from sidecar.dialects.anthropic_messages.deltas import TEXT_FIELD, delta_size, deltas_size, plain_deltas, plain_events
 from sidecar.dialects.anthropic_messages.errors import (
     decode_upstream_error,
     encode_error,
@@ -21,5 +21,6 @@ __all__ = [
     "error_event",
     "error_in",
     "plain_deltas",
+    "plain_events",
     "stream_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from sidecar.sse import DELTA
 
@@ -51,13 +52,20 @@ def deltas_size(raw: bytes) -> int | None:
 TEXT_FIELD = b'text_delta","text'
 """The kind of a delta of text, with the name of its field: as `plain_deltas` tells it."""
 
-_DELTA = re.compile(
+_DELTA = (
     rb'event: content_block_delta\ndata: \{"type":"content_block_delta","index":(\d{1,9}),"delta":'
     rb'\{"type":"(text_delta","text|thinking_delta","thinking|input_json_delta","partial_json)":'
     rb'("[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
     rb" *+\} *+\}\n\n"
 )
 """Surrogates are left to the parser: half of one is no text."""
+
+_PLAIN_DELTA = re.compile(_DELTA)
+
+_PLAIN_EVENT = re.compile(_DELTA + rb"|event: ?[^\n ][^\n]*\ndata: ?([^\n ][^\n]*)\n\n")
+
+LINES: Final = 3
+"""Of a plain event, the blank one included."""
 
 
 def plain_deltas(raw: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
@@ -66,12 +74,26 @@ def plain_deltas(raw: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
 
     Each text is valid JSON by itself, and UTF-8: it may go on as it is written, or be read together with others.
     """
-    found = _DELTA.findall(raw)
-    if len(found) != raw.count(b"\n\n") or not found or b"\r" in raw:
-        return None
+    found = _PLAIN_DELTA.findall(raw)
+    return found if found and len(found) == raw.count(b"\n\n") and _is_plain(raw) else None
+
+
+def plain_events(raw: bytes) -> list[tuple[bytes, bytes, bytes, bytes]] | None:
+    """The same for events of all kinds: what is no plain delta has an empty kind, and its data stand behind. None where
+    an event has other lines than a name and its data."""
+    found = _PLAIN_EVENT.findall(raw)
+    beginnings = raw.startswith(b"event:") + raw.count(b"\n\nevent:")
+    covered = len(found) == beginnings and len(found) * LINES == raw.count(b"\n") and raw.endswith(b"\n\n")
+    return found if covered and _is_plain(raw) else None
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether it is UTF-8 with LF for line ends."""
+    if b"\r" in raw:
+        return False
     if not raw.isascii():
         try:
             raw.decode()
         except UnicodeDecodeError:
-            return None
-    return found
+            return False
+    return True
