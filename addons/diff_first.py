@@ -11,7 +11,8 @@ from sidecar.prompt import Prompt
 from sidecar.services import Services
 
 LAYER: Final = "diff_first"
-FENCES: Final = (b"```", b"~~~")
+BACKTICKS: Final = b"```"
+TILDES: Final = b"~~~"
 
 
 class DiffFirst:
@@ -26,7 +27,9 @@ class DiffFirst:
             return
         if not exchange.policy.switch("enforce_diff_first", self._enabled):
             return
-        if not any(fence in at.raw for at in prompt.positions for fence in FENCES):
+        if exchange.request.get("tools"):
+            return  # it edits by them
+        if not any(BACKTICKS in at.raw or TILDES in at.raw for at in prompt.positions):
             return  # most requests: nothing is pasted
         if not asks_for_a_change(_first_words(prompt)) or edit_mode(exchange.client, exchange.request) != "free":
             return

@@ -49,6 +49,7 @@ LONGEST_SCANNED: Final = 64 * 1024
 _ARRAY: Final = re.compile(rb'"messages"\s*:\s*\[\s*')
 _FIRST_KEYS: Final = frozenset({"role", "content"})
 _MESSAGE: Final = re.compile(rb'\{"(?:role|content)"')
+_ESCAPE: Final = b"\\u"
 _ESCAPED_KEY: Final = re.compile(rb'\{\s*"[a-z]*\\u')
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 """What tells where a value ends, in JSON that was read."""
@@ -309,7 +310,8 @@ def _ends_of_messages(raw: bytes, at: int, end: int, messages: list[Any], *, is_
     """
     begins = [found.start() for found in _MESSAGE.finditer(raw, at, end)]
     opens = (type(one) is dict and next(iter(one), None) in _FIRST_KEYS for one in messages)
-    if begins and len(begins) == len(messages) and all(opens) and _ESCAPED_KEY.search(raw, at, end) is None:
+    plain = raw.find(_ESCAPE, at, end) < 0 or _ESCAPED_KEY.search(raw, at, end) is None
+    if begins and len(begins) == len(messages) and all(opens) and plain:
         before = [begins[0] if is_first else _end_before(raw, begins[0])]
         before += [_end_before(raw, begin) for begin in begins[1:]]
         if before[0] == at and -1 not in before:

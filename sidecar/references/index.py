@@ -122,8 +122,10 @@ class LineIndex:
 def stand_anywhere(grams: Sequence[int], indexes: Sequence[LineIndex]) -> bool:
     """Whether three lines in a row of a text stand in one of the indexes, or twice in the text itself: else there is
     nothing for a `Finder` to find."""
-    known = any(not lines.grams.keys().isdisjoint(grams) for lines in indexes)
-    return known or bool(_repeated(grams))
+    for lines in indexes:
+        if not lines.grams.keys().isdisjoint(grams):
+            return True
+    return bool(_repeated(grams))
 
 
 class Finder:

@@ -123,7 +123,10 @@ def _file(source: Source, first: int) -> tuple[str | None, int]:
 
 def shown_files(text: str) -> list[Shown]:
     """The files that a text shows, in order."""
-    return _searched(text) if any(tell in text for tell in TELLS) else []
+    for tell in TELLS:
+        if tell in text:
+            return _searched(text)
+    return []
 
 
 @lru_cache(maxsize=256)

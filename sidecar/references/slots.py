@@ -107,7 +107,7 @@ class Walk:
             self._message, self._header = message, None
         kind = block.get("type")
         if zone == "system" or (zone == "messages" and role == "system"):
-            return [self._slot(text, Kind.SOURCE, Origin("the system text")) for text in _texts(block)]
+            return [Slot(text, Kind.SOURCE, Origin("the system text"), self._last_words) for text in _texts(block)]
         if zone != "messages":
             return []
         if role == "assistant":
@@ -120,15 +120,17 @@ class Walk:
         texts = _texts(block)
         if texts:
             self._last_words = texts[-1]
-            return [self._slot(text, Kind.SOURCE, Origin(f"your message {self._message + 1}")) for text in texts]
+            origin = Origin(f"your message {self._message + 1}")
+            return [Slot(text, Kind.SOURCE, origin, self._last_words) for text in texts]
         if block.get("type") != "tool_use":
             return []
         call_id, name, arguments = str(block.get("id")), str(block.get("name")), block.get("input")
         self._last_words = call_id
         call = self._calls[call_id] = _call(name, arguments)
         called = f"your {_short(name)} call in message {self._message + 1}"
+        origin, of_file = Origin(called), Origin(called, call.path)
         return [
-            self._slot(text, Kind.SOURCE, Origin(called, call.path if argument in WHOLE_FILE_ARGUMENTS else None))
+            Slot(text, Kind.SOURCE, of_file if argument in WHOLE_FILE_ARGUMENTS else origin, call_id)
             for argument, text in _long_texts(arguments)
         ]
 
@@ -140,7 +142,7 @@ class Walk:
             origin = Origin(origin.called, call.path, call.line)
         content = block.get("content")
         parts = [content] if isinstance(content, str) else [text for part in content or () for text in _texts(part)]
-        return [self._slot(text, Kind.RESULT, origin) for text in parts]
+        return [Slot(text, Kind.RESULT, origin, self._last_words) for text in parts]
 
     def _in_user_role(self, text: str) -> Slot:
         header = self._header
@@ -151,10 +153,7 @@ class Walk:
         found = _HEADER.match(text) if RESULT_HEADER.match(text) else None
         if found is not None:
             self._header = _Call(found[1], found[2], 1)
-        return self._slot(text, Kind.WORDS, origin, behind_header=header is not None)
-
-    def _slot(self, text: str, kind: Kind, origin: Origin, *, behind_header: bool = False) -> Slot:
-        return Slot(text, kind, origin, self._last_words, behind_header)
+        return Slot(text, Kind.WORDS, origin, self._last_words, behind_header=header is not None)
 
 
 def request_blocks(request: Json) -> Iterator[tuple[str, str, int, Json]]:
