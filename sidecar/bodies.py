@@ -1,6 +1,7 @@
 """Bodies of requests, read only as far as they are new.
 
-A conversation's next request repeats the last one byte for byte and goes on behind it. So what was read of the one is
+A conversation stands in a *row* of the body: `messages`, or the items of `input` in the Responses API. Its next request
+repeats the last one byte for byte and goes on behind it. So what was read of the one is
 found again in the other by its bytes, and with the same objects comes whatever was made of them since (`Made`): their
 translation, their positions, their hashes. Nothing else finds it again, so that nothing can be found wrongly: what
 `read` gives is what reading the whole body would give, whatever is remembered.
@@ -16,21 +17,23 @@ import secrets
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import orjson
 
-from sidecar.exchange import Json
+from sidecar.exchange import Dialect, Json
 
 if TYPE_CHECKING:
     from sidecar.clients import Speaker
     from sidecar.conversation import Flat
-    from sidecar.dialects.openai_chat import Resumption
+    from sidecar.dialects.openai.resumption import Resumption
     from sidecar.replies.request_key import Shapes
     from sidecar.written import Written
 
-MESSAGES: Final = "messages"
+Row = Literal["messages", "input"]
+ROWS: Final[tuple[Row, ...]] = ("messages", "input")
+"""Of a body that has both, the first one counts."""
 SHORTEST: Final = 8 * 1024
 """Bytes of a body that is worth it: a shorter one is read in less time than it takes to look for it."""
 HEAD: Final = 64
@@ -46,7 +49,7 @@ STEP: Final = 64 * 1024
 LONGEST_SCANNED: Final = 64 * 1024
 """Bytes of a body whose values are told apart one by one: a millisecond."""
 
-_ARRAY: Final = re.compile(rb'"messages"\s*:\s*\[\s*')
+_ARRAYS: Final = {row: re.compile(rb'"%b"\s*:\s*\[\s*' % row.encode()) for row in ROWS}
 _FIRST_KEYS: Final = frozenset({"role", "content"})
 _MESSAGE: Final = re.compile(rb'\{"(?:role|content)"')
 _ESCAPE: Final = b"\\u"
@@ -63,7 +66,7 @@ _QUOTE, _OPENING, _CLOSING = b'"', b"[{", b"]}"
 class Made:
     """What was made of one request, for the next one that begins like it."""
 
-    resumption: Resumption | None = None
+    resumption: Resumption[Any, Any] | None = None
     flat: Flat | None = None
     shapes: Shapes | None = None
     speaker: Speaker | None = None
@@ -77,20 +80,30 @@ class Known:
     made: Made
     """Of the earlier request."""
     messages: int
-    """How many leading messages are the same."""
+    """How many leading messages, or items of the input, are the same."""
     beside: bool
     """Whether all the rest is the same too."""
     size: int
     """Bytes of the body that were found again."""
+
+    def inside(self, messages: int) -> Known | None:
+        """Of what was made of the body, so many leading messages of which are the same."""
+        return replace(self, messages=messages) if messages else None
 
 
 class Read(NamedTuple):
     """A body as JSON, whatever it is."""
 
     wire: Any
+    row: Row = "messages"
+    """Where its conversation stands: what follows is about it."""
     known: Known | None = None
     made: Made | None = None
     """Where it is kept what is made of it."""
+
+    def of(self, row: Row) -> tuple[Known | None, Made | None]:
+        """For who reads the conversation in this row."""
+        return (self.known, self.made) if row == self.row else (None, None)
 
 
 @dataclass(eq=False, slots=True)
@@ -99,6 +112,7 @@ class Body:
 
     raw: bytes
     wire: Json
+    row: Row
     made: Made = field(default_factory=Made)
     _start: int = -1
     """Where the first message begins; -1 until somebody asked."""
@@ -111,7 +125,7 @@ class Body:
 
     @property
     def memory(self) -> int:
-        return MEMORY_A_BYTE * len(self.raw) + MEMORY_A_MESSAGE * len(self.wire[MESSAGES])
+        return MEMORY_A_BYTE * len(self.raw) + MEMORY_A_MESSAGE * len(self.wire[self.row])
 
     @property
     def likely(self) -> int:
@@ -121,7 +135,7 @@ class Body:
 
     def going_on(self, raw: bytes, on: ReadOn, known: int) -> Body:
         """The body of a later request, of which `known` messages are these."""
-        return Body(raw, on.wire, _start=self._start, _ends=self._ends[:known], _close=on.close)
+        return Body(raw, on.wire, self.row, _start=self._start, _ends=self._ends[:known], _close=on.close)
 
     def messages_in(self, size: int) -> int:
         """How many messages stand in so many leading bytes."""
@@ -138,7 +152,7 @@ class Body:
         else:
             beside = False
             *_, close = _ends_of_values(raw, begin)
-            wire = _without_messages(raw, self._start, close)
+            wire = _without_row(raw, self.row, self._start, close)
         new = raw[begin:close].strip(BLANKS)
         if new and (new[:1] != b"," or not new[1:].strip(BLANKS)):
             return None
@@ -146,7 +160,7 @@ class Body:
         # closed in between.
         if len(read := orjson.loads(b"[[%b]]" % new[1:])) != 1:
             return None
-        return ReadOn({**wire, MESSAGES: [*self.wire[MESSAGES][:known], *read[0]]}, beside, close)
+        return ReadOn({**wire, self.row: [*self.wire[self.row][:known], *read[0]]}, beside, close)
 
     def size_of(self, messages: int) -> int:
         """Bytes up to the end of so many messages."""
@@ -154,21 +168,21 @@ class Body:
 
     def _look_through(self) -> bool:
         """Find where the messages stand; False where they cannot be told by their bytes."""
-        if self.is_plain and len(self._ends) < len(self.wire[MESSAGES]):
+        if self.is_plain and len(self._ends) < len(self.wire[self.row]):
             try:
                 is_first, known = self._start < 0, len(self._ends)
                 if is_first:
-                    self._start = _begin_of_messages(self.raw)
+                    self._start = _begin_of(self.row, self.raw)
                 at = self._ends[-1] if known else self._start
                 end = self._close if self._close >= 0 else len(self.raw)
-                new = self.wire[MESSAGES][known:]
-                *ends, self._close = _ends_of_messages(self.raw, at, end, new, is_first=is_first)
+                new = self.wire[self.row][known:]
+                *ends, self._close = _ends_in_row(self.raw, at, end, new, is_first=is_first)
                 self._ends += ends
                 if is_first:
-                    _without_messages(self.raw, self._start, self._close)
+                    _without_row(self.raw, self.row, self._start, self._close)
             except ValueError:
                 self.is_plain = False
-            self.is_plain = self.is_plain and len(self._ends) == len(self.wire[MESSAGES])
+            self.is_plain = self.is_plain and len(self._ends) == len(self.wire[self.row])
         return self.is_plain
 
 
@@ -182,15 +196,23 @@ class ReadOn(NamedTuple):
     """Where their array ends."""
 
 
+class Place(NamedTuple):
+    """Where a body is looked for."""
+
+    project: str
+    dialect: Dialect
+    head: bytes
+
+
 class Bodies:
-    """The newest bodies of each project, by what they begin with."""
+    """The newest bodies of each project and dialect, by what they begin with."""
 
     def __init__(self, most_memory: int = MOST_MEMORY) -> None:
         self._most_memory = most_memory
         self._memory = 0
-        self._kept: OrderedDict[int, tuple[tuple[str, bytes], Body]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[Place, Body]] = OrderedDict()
         """By the id of the body, the least recently used first."""
-        self._alike: dict[tuple[str, bytes], list[Body]] = {}
+        self._alike: dict[Place, list[Body]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -200,26 +222,28 @@ class Bodies:
         """Bytes that they take, about."""
         return self._memory
 
-    def read(self, project: str, raw: bytes, *, keep: bool = True) -> Read:
-        """Raises orjson.JSONDecodeError. With `keep` it is remembered for the next of its conversation."""
+    def read(self, project: str, raw: bytes, *, dialect: Dialect = "anthropic_messages", keep: bool = True) -> Read:
+        """Raises orjson.JSONDecodeError. With `keep` it is remembered for the next of its conversation. What is made of
+        a body depends on its dialect, whatever else it could be read as."""
         if len(raw) < SHORTEST:
             return Read(orjson.loads(raw))
-        place = project, raw[:HEAD]
+        place = Place(project, dialect, raw[:HEAD])
         before, known = self._nearest(place, raw)
         if before is not None and (found := _read_on(before, raw, known)) is not None:
             body = before.going_on(raw, found, known)
             if keep:
                 self._replace(place, before, body, known)
-            return Read(_own(found.wire), Known(before.made, known, found.beside, before.size_of(known)), body.made)
+            told = Known(before.made, known, found.beside, before.size_of(known))
+            return Read(_own(found.wire, body.row), body.row, told, body.made)
         wire = orjson.loads(raw)
-        if not isinstance(wire, dict) or not isinstance(messages := wire.get(MESSAGES), list) or not messages:
+        if (row := _row_of(wire)) is None:
             return Read(wire)
-        body = Body(raw, wire)
+        body = Body(raw, wire, row)
         if keep:
             self._keep(place, body)
-        return Read(_own(wire), None, body.made)
+        return Read(_own(wire, row), row, None, body.made)
 
-    def _nearest(self, place: tuple[str, bytes], raw: bytes) -> tuple[Body | None, int]:
+    def _nearest(self, place: Place, raw: bytes) -> tuple[Body | None, int]:
         """The body that begins most like this one, and how many messages they share."""
         best: Body | None = None
         size = 0
@@ -234,16 +258,16 @@ class Bodies:
             self._forget(id(best))  # nothing will ever be found in it
         return None, 0
 
-    def _replace(self, place: tuple[str, bytes], before: Body, body: Body, known: int) -> None:
+    def _replace(self, place: Place, before: Body, body: Body, known: int) -> None:
         """The later body takes the place of the earlier one, which it holds but for its end: whoever goes on from that
         finds what both share. One that goes back to the beginning is another conversation."""
-        if 2 * known >= len(before.wire[MESSAGES]):
+        if 2 * known >= len(before.wire[before.row]):
             self._forget(id(before))
         else:
             self._kept.move_to_end(id(before))
         self._keep(place, body)
 
-    def _keep(self, place: tuple[str, bytes], body: Body) -> None:
+    def _keep(self, place: Place, body: Body) -> None:
         if 4 * body.memory > 3 * self._most_memory:
             return  # it would drive out all others
         self._kept[id(body)] = place, body
@@ -263,9 +287,15 @@ class Bodies:
             del self._alike[place]
 
 
-def _own(wire: Json) -> Json:
+def _row_of(wire: object) -> Row | None:
+    if not isinstance(wire, dict):
+        return None
+    return next((row for row in ROWS if isinstance(told := wire.get(row), list) and told), None)
+
+
+def _own(wire: Json, row: Row) -> Json:
     """For one request, which may be completed: what is remembered stays as it was read."""
-    return {**wire, MESSAGES: [*wire[MESSAGES]]}
+    return {**wire, row: [*wire[row]]}
 
 
 def _read_on(before: Body, raw: bytes, known: int) -> ReadOn | None:
@@ -294,16 +324,46 @@ def _common_bytes(one: bytes, other: bytes, likely: int = 0) -> int:
     return low
 
 
-def _begin_of_messages(raw: bytes) -> int:
-    """Where the first one begins. Raises ValueError."""
-    if (opening := _ARRAY.search(raw)) is None:
-        raise ValueError("there are no messages")
+def _begin_of(row: Row, raw: bytes) -> int:
+    """Where its first message begins. Raises ValueError."""
+    if (opening := _ARRAYS[row].search(raw)) is None:
+        raise ValueError("there is no such array")
     return opening.end()
 
 
-def _ends_of_messages(raw: bytes, at: int, end: int, messages: list[Any], *, is_first: bool) -> list[int]:
+def _ends_in_row(raw: bytes, at: int, end: int, messages: list[Any], *, is_first: bool) -> list[int]:
     """Where the messages end that stand `at` the beginning of their array, or behind others, and at last where the
-    array does, which is not behind `end`. Raises ValueError.
+    array does, which is not behind `end`. Raises ValueError."""
+    if (ends := _as_we_write(raw, at, messages, is_first=is_first)) is not None:
+        return ends
+    if (ends := _by_their_keys(raw, at, end, messages, is_first=is_first)) is not None:
+        return ends
+    if is_first and len(raw) > LONGEST_SCANNED:
+        raise ValueError("it would take too long")
+    return [*_ends_of_values(raw, at)]
+
+
+def _as_we_write(raw: bytes, at: int, messages: list[Any], *, is_first: bool) -> list[int] | None:
+    """The same where each message is written without blanks, as most clients do: then it is as long as we write it."""
+    ends: list[int] = []
+    for message in messages:
+        if ends or not is_first:
+            if raw[at : at + 1] != b",":
+                return None
+            at += 1
+        try:
+            written = orjson.dumps(message)
+        except orjson.JSONEncodeError:  # it is nested too deep
+            return None
+        if not raw.startswith(written, at):
+            return None
+        at += len(written)
+        ends.append(at)
+    return [*ends, at] if raw[at : at + 1] == b"]" else None
+
+
+def _by_their_keys(raw: bytes, at: int, end: int, messages: list[Any], *, is_first: bool) -> list[int] | None:
+    """The same where every message begins with one of two keys and ends in front of a comma.
 
     A quote that opens a key behind a brace stands in no string, where it would be escaped. So where each message opens
     with one of two keys, and no more objects do than there are messages, those are the messages.
@@ -316,9 +376,7 @@ def _ends_of_messages(raw: bytes, at: int, end: int, messages: list[Any], *, is_
         before += [_end_before(raw, begin) for begin in begins[1:]]
         if before[0] == at and -1 not in before:
             return [*before[1:], *_ends_of_values(raw, begins[-1])]
-    if is_first and len(raw) > LONGEST_SCANNED:
-        raise ValueError("it would take too long")
-    return [*_ends_of_values(raw, at)]
+    return None
 
 
 def _end_before(raw: bytes, begin: int) -> int:
@@ -348,10 +406,10 @@ def _ends_of_values(raw: bytes, at: int) -> Iterator[int]:
     raise ValueError("the array does not end")
 
 
-def _without_messages(raw: bytes, start: int, close: int) -> Json:
-    """All else that a body says. Raises ValueError where what stands between is not the messages that count: of two
-    fields of one name JSON's last one does."""
+def _without_row(raw: bytes, row: Row, start: int, close: int) -> Json:
+    """All else that a body says. Raises ValueError where what stands between is not the row that counts: of two fields
+    of one name JSON's last one does."""
     wire: Json = orjson.loads(b'%b"%b"%b' % (raw[:start], _STAND_IN.encode(), raw[close:]))
-    if wire.get(MESSAGES) != [_STAND_IN]:
-        raise ValueError("the messages stand elsewhere")
+    if wire.get(row) != [_STAND_IN]:
+        raise ValueError("the row stands elsewhere")
     return wire

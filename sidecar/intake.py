@@ -90,7 +90,7 @@ class Intake:
         request.scope["project"] = project
         return project
 
-    async def admitted_body(self, request: Request, *, keep: bool = True) -> Admitted:
+    async def admitted_body(self, request: Request, dialect: Dialect, *, keep: bool = True) -> Admitted:
         """Reads what is new in the body. With `keep` the conversation's next request will find it again."""
         project = await self.admit(request)
         at_work = self.gateway.in_flight + self._coming
@@ -103,7 +103,7 @@ class Intake:
             self._coming -= 1
         received = time.perf_counter()
         stretch = Stretch()
-        read = self._read_json(project, body, keep=keep)
+        read = self._read_json(project, body, dialect, keep=keep)
         await stretch.pause()
         wire = read.wire
         named = request.path_params.get("deployment") or wire.get("model") or project.policy.default_model
@@ -112,9 +112,9 @@ class Intake:
             wire["model"] = named
         return Admitted(project, body, wire, completed, received, read)
 
-    def _read_json(self, project: Project, body: bytes, *, keep: bool) -> Read:
+    def _read_json(self, project: Project, body: bytes, dialect: Dialect, *, keep: bool) -> Read:
         try:
-            read = self._bodies.read(project.name, body, keep=keep)
+            read = self._bodies.read(project.name, body, dialect=dialect, keep=keep)
         except orjson.JSONDecodeError as error:
             raise invalid_request(f"The body is not valid JSON: {error}.") from error
         if not isinstance(read.wire, dict):

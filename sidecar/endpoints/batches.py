@@ -46,7 +46,7 @@ class Batches:
 
     async def create(self, request: Request) -> Response:
         """To the limits of its project a batch is one request, whatever is in it."""
-        admitted = await self._intake.admitted_body(request)
+        admitted = await self._intake.admitted_body(request, "anthropic_messages", keep=False)
         project = admitted.project
         models = _models_of(admitted.wire)
         for model in models:

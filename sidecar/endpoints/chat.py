@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sidecar.answers import ChoicesAnswer
-from sidecar.bodies import Known, Read
 from sidecar.dialects import openai_chat
 from sidecar.dialects.openai_chat import ChatStream, Decoded
 from sidecar.endpoints.endpoint import Endpoint
@@ -39,10 +37,11 @@ class Chat:
         ]
 
     async def chat_completions(self, request: Request) -> Response:
-        admitted = await self._intake.admitted_body(request)
+        admitted = await self._intake.admitted_body(request, "openai_chat")
         stretch = Stretch()
         decoded = await self._decoded(admitted)
         await stretch.pause()
+        known, made = admitted.read.known, admitted.read.made
         exchanges = self._intake.choices(
             request,
             "openai_chat",
@@ -50,8 +49,8 @@ class Chat:
             [decoded.request] * decoded.n,
             stream=decoded.stream,
             notes=decoded.notes,
-            known=_known(admitted.read, decoded),
-            made=admitted.read.made,
+            known=known and known.inside(decoded.known),
+            made=made,
         )
         voice = ChatVoice(decoded, id=f"chatcmpl-{exchanges[0].id.removeprefix('req_')}", created=int(time.time()))
         return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
@@ -60,7 +59,7 @@ class Chat:
         """Cursor sends bodies of the Responses API here, and reads the answer as a chat completion."""
         wire = admitted.wire
         if wire.get("messages") or not ("input" in wire or wire.get("previous_response_id")):
-            known, made = admitted.read.known, admitted.read.made
+            known, made = admitted.read.of("messages")
             if made is None and not admitted.completed:
                 return self._decoded_short(admitted.body, wire)
             before = known.made.resumption if known is not None and known.beside else None
@@ -68,7 +67,7 @@ class Chat:
             if made is not None:
                 made.resumption = decoded.resumption
             return decoded
-        response = await self._responses.decoded(admitted.project.name, wire)
+        response = await self._responses.decoded(admitted)
         return Decoded(
             request=response.request,
             notes=response.notes,
@@ -77,6 +76,7 @@ class Chat:
             include_usage=response.include_usage,
             n=1,
             custom_tools=response.custom_tools,
+            known=response.known,
         )
 
     def _decoded_short(self, body: bytes, wire: Json) -> Decoded:
@@ -87,13 +87,6 @@ class Chat:
         if len(self._short) > SHORT_BODIES:
             self._short.popitem(last=False)
         return decoded
-
-
-def _known(read: Read, decoded: Decoded) -> Known | None:
-    """What of the request's inner form is known."""
-    if read.known is None or not decoded.known:
-        return None
-    return replace(read.known, messages=decoded.known)
 
 
 class ChatVoice:

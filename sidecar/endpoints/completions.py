@@ -41,7 +41,7 @@ class Completions:
         return ChoicesAnswer(self._intake.gateway, exchanges, voice, ping_seconds=self._intake.limits.ping_seconds)
 
     async def _asked(self, request: Request) -> tuple[Decoded, list[Exchange]]:
-        admitted = await self._intake.admitted_body(request)
+        admitted = await self._intake.admitted_body(request, "openai_completions", keep=False)
         decoded = openai_completions.decode(admitted.wire)
         exchanges = self._intake.choices(
             request,

@@ -21,16 +21,16 @@ class Messages:
         ]
 
     async def messages(self, request: Request) -> Response:
-        admitted = await self._intake.admitted_body(request)
+        admitted = await self._intake.admitted_body(request, "anthropic_messages")
         wire = admitted.wire
-        known, made = admitted.read.known, admitted.read.made
+        known, made = admitted.read.of("messages")
         exchange = self._intake.exchange(
             request, "anthropic_messages", admitted, wire, stream=wire.get("stream") is True, known=known, made=made
         )
         return NativeAnswer(self._intake.gateway, exchange, ping_seconds=self._intake.limits.ping_seconds)
 
     async def count_tokens(self, request: Request) -> Response:
-        admitted = await self._intake.admitted_body(request, keep=False)
+        admitted = await self._intake.admitted_body(request, "anthropic_messages", keep=False)
         exchange = self._intake.exchange(request, "anthropic_messages", admitted, admitted.wire, stream=False)
         exchange.kind = "count_tokens"
         return NativeAnswer(self._intake.gateway, exchange, ping_seconds=self._intake.limits.ping_seconds)

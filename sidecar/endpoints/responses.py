@@ -14,9 +14,10 @@ from sidecar.dialects.openai_responses import Decoded, Stored
 from sidecar.endpoints.endpoint import Endpoint, json_response
 from sidecar.errors import GatewayError, invalid_request
 from sidecar.exchange import Json
-from sidecar.intake import Intake
+from sidecar.intake import Admitted, Intake
 from sidecar.response_shelf import ResponseShelf
 from sidecar.responses_answer import ResponsesAnswer
+from sidecar.stretch import Stretch
 
 INSTEAD: Final = {
     "input_tokens": "Count with Claude's own /v1/messages/count_tokens, or read `usage` of an answer.",
@@ -45,10 +46,21 @@ class Responses:
         ]
 
     async def create(self, request: Request) -> Response:
-        admitted = await self._intake.admitted_body(request)
-        decoded = await self.decoded(admitted.project.name, admitted.wire)
+        admitted = await self._intake.admitted_body(request, "openai_responses")
+        stretch = Stretch()
+        decoded = await self.decoded(admitted)
+        await stretch.pause()
         inner = {**decoded.request, "stream": True}
-        exchange = self._intake.exchange(request, "openai_responses", admitted, inner, stream=decoded.stream)
+        known, made = admitted.read.of("input")
+        exchange = self._intake.exchange(
+            request,
+            "openai_responses",
+            admitted,
+            inner,
+            stream=decoded.stream,
+            known=known and known.inside(decoded.known),
+            made=made,
+        )
         exchange.edited = True
         exchange.notes.extend(decoded.notes)
         return ResponsesAnswer(
@@ -59,16 +71,22 @@ class Responses:
             ping_seconds=self._intake.limits.ping_seconds,
         )
 
-    async def decoded(self, project: str, wire: Json) -> Decoded:
+    async def decoded(self, admitted: Admitted) -> Decoded:
         """A request with all that it refers to. Raises GatewayError for what is not kept."""
-        now = time.time()
+        project, wire, now = admitted.project.name, admitted.wire, time.time()
         before = openai_responses.previous_response_id(wire)
         history = await self._shelf.history(project, before, now) if before is not None else []
         told = wire.get("input")
         if isinstance(told, list) and (references := openai_responses.references_in(told)):
             found = await self._shelf.referred_to(project, references, now)
             wire = {**wire, "input": openai_responses.resolved(told, found)}
-        return openai_responses.decode(wire, history)
+            return openai_responses.decode(wire, history)
+        known, made = admitted.read.of("input")
+        earlier = known.made.resumption if known is not None and known.beside and not history else None
+        decoded = openai_responses.decode(wire, history, earlier, known.messages if known is not None else 0)
+        if made is not None:
+            made.resumption = decoded.resumption
+        return decoded
 
     async def _keep(self, project: str, decoded: Decoded, response: Json) -> None:
         if decoded.store:

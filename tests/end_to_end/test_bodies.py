@@ -42,15 +42,28 @@ def chat(turn: int) -> dict[str, Any]:
     return {"model": "sonnet", "messages": messages, "tools": tools, "stream": turn % 4 == 3}
 
 
+def responses(turn: int) -> dict[str, Any]:
+    items: list[Any] = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Mend it."}]}]
+    for number in range(turn):
+        call = {"type": "function_call", "call_id": f"call_{number}", "name": "read", "arguments": "{}"}
+        items += [call, {"type": "function_call_output", "call_id": f"call_{number}", "output": f"{FILE}{number}"}]
+        if number % 2:
+            items += [{"type": "message", "role": "user", "content": f"Go on, {number}."}]
+    tools = [{"type": "function", "name": "read", "parameters": TOOL, "strict": False}]
+    more = {"instructions": "Be brief.", "tools": tools, "store": False, "include": ["reasoning.encrypted_content"]}
+    return {"model": "sonnet", **more, "input": items, "stream": turn % 4 == 3}
+
+
+ASKED = {"/v1/messages": native, "/v1/chat/completions": chat, "/v1/responses": responses}
 TURNS = [1, 2, 3, 4, 2, 3, 3, 5]
 """Of how many results each request is; some go back."""
 
 
-@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ASKED)
 def test_claude_gets_the_same_bytes_whatever_was_known(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bodies = [orjson.dumps((native if path.endswith("messages") else chat)(turn)) for turn in TURNS]
+    bodies = [orjson.dumps(ASKED[path](turn)) for turn in TURNS]
     known: list[bool] = []
     with InProcess(tmp_path / "one", enable_response_cache=False) as gateway:
         read = Bodies.read

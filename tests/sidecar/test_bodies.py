@@ -1,7 +1,7 @@
 """Bodies read only as far as they are new: always what reading all of them would give."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -44,10 +44,10 @@ writers: st.SearchStrategy[Callable[[Any], bytes]] = st.sampled_from(
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> list[bytes]:
+def conversations(draw: st.DrawFn, rows: Sequence[str] = ("messages", "input")) -> list[bytes]:
     """Bodies that go on from one another, go back, and begin anew, written in one way or in another."""
     said = [{"role": "user", "content": FILLING}]
-    head, tail, write = draw(heads), draw(tails), draw(writers)
+    head, tail, write, row = draw(heads), draw(tails), draw(writers), draw(st.sampled_from(rows))
     bodies = []
     for _ in range(draw(st.integers(1, 5))):
         if draw(st.booleans()):
@@ -55,7 +55,7 @@ def conversations(draw: st.DrawFn) -> list[bytes]:
         said = [*said, *draw(st.lists(messages, max_size=4))]
         if not draw(st.integers(0, 4)):
             head, tail, write = draw(heads), draw(tails), draw(writers)
-        bodies.append(write({**head, "messages": said, **tail}))
+        bodies.append(write({**head, row: said, **tail}))
     return bodies
 
 
@@ -91,7 +91,7 @@ def _told(read: Callable[[str, bytes], Any], project: str, raw: bytes) -> Any:
 
 
 @always
-@given(conversations())
+@given(conversations(["messages"]))
 def test_positions_and_shapes_are_the_same_with_and_without_what_is_known(conversation: list[bytes]) -> None:
     bodies = Bodies()
     for raw in conversation:
@@ -153,6 +153,26 @@ def test_projects_know_nothing_of_each_other() -> None:
     bodies = Bodies()
     bodies.read("web", conversation(FILLING))
     assert known_of(bodies, conversation(FILLING, "yes", "go on"), "app") == 0
+
+
+def test_dialects_know_nothing_of_each_other() -> None:
+    """What is a turn of its own to the one is a part of a turn to the other."""
+    bodies = Bodies()
+    bodies.read("web", conversation(FILLING), dialect="openai_chat")
+    assert known_of(bodies, conversation(FILLING, "yes", "go on")) == 0
+
+
+def test_items_of_the_responses_api_are_known_again_whatever_they_begin_with() -> None:
+    part = {"type": "input_text", "text": FILLING}
+    said = {"type": "message", "role": "user", "content": [part]}
+    items = [said, {"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"}, {"id": "x", **said}]
+    bodies = Bodies()
+    for end in range(1, 4):
+        read = bodies.read("web", orjson.dumps({"model": "m", "tools": [], "input": items[:end], "store": False}))
+        known, made = read.of("input")
+        assert (known.messages if known else 0) == end - 1
+        assert made is not None
+        assert read.of("messages") == (None, None)
 
 
 def test_completing_a_request_changes_nothing_that_is_remembered() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -59,12 +59,13 @@ class Sentence:
         self.headers = {"request-id": "req_1"}
         self.is_stream = is_stream
         self._body = body
+        self._events = [Events.of(EVENTS)]
 
     async def body(self) -> bytes:
         return self._body
 
-    async def events(self) -> AsyncIterator[Events]:
-        yield Events.of(EVENTS)
+    async def events(self) -> Events | None:
+        return self._events.pop() if self._events else None
 
     def release(self) -> None:
         pass

@@ -14,36 +14,22 @@ grows keeps the bytes it had, and its prompt cache. Only the turn that is still 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sidecar.dialects.openai.content import MARKS, blocks_of, mark_of, put_mark, result_content, text_blocks
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.reading import array, mapping, text, text_of
+from sidecar.dialects.openai.resumption import Conversation, Place
 from sidecar.dialects.openai.tool_calls import uses_of
 from sidecar.dialects.openai.tool_names import ToolNames
-from sidecar.dialects.openai.turns import Settled, Turns
+from sidecar.dialects.openai.turns import Turns
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json
 
 
-class Place(NamedTuple):
-    """Somewhere in a conversation from which it can be read on."""
-
-    at: int
-    """Of the last message that was read."""
-    system: list[Json]
-    turns: Settled
-
-
-class Conversation(NamedTuple):
-    system: list[Json]
-    messages: list[Json]
-    has_calls: bool
-    place: Place | None
-    """The last one."""
-
-
-def read_conversation(messages: object, names: ToolNames, notes: Notes, *, place: Place | None = None) -> Conversation:
+def read_conversation(
+    messages: object, names: ToolNames, notes: Notes, *, place: Place | None = None
+) -> Conversation[Place]:
     """With a `place`, which has its own `names` and `notes`, only what stands behind it is read. Raises GatewayError
     (400) naming the message that cannot be understood."""
     messages = array(messages, "messages")

@@ -11,14 +11,16 @@ keeps the bytes it had, and its prompt cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from sidecar.dialects.openai.content import blocks_of, result_content
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.reading import array, mapping, text, text_of
+from sidecar.dialects.openai.resumption import Conversation, Place
 from sidecar.dialects.openai.tool_calls import CUSTOM_INPUT, arguments_of
 from sidecar.dialects.openai.tool_names import ToolNames
 from sidecar.dialects.openai.turns import Turns
@@ -63,18 +65,54 @@ _PASSED_OVER: Final = frozenset({
 """What clients echo from an answer and send back with it; nothing in it is for the model."""
 
 
-class Conversation(NamedTuple):
-    system: list[Json]
-    messages: list[Json]
-    has_calls: bool
+@dataclass(frozen=True, slots=True)
+class ItemsPlace(Place):
+    came_from: str | None
+    is_torn: bool
+    """Both as in `_Items`."""
 
 
-def read_items(items: Iterable[tuple[object, str]], names: ToolNames, notes: Notes) -> Conversation:
-    """`items` with their paths. Raises GatewayError (400) naming the one that cannot be understood."""
-    reader = _Items(names, notes)
-    for item, path in items:
+def read_items(
+    ahead: Iterable[tuple[object, str]],
+    items: Sequence[object],
+    names: ToolNames,
+    notes: Notes,
+    *,
+    place: ItemsPlace | None = None,
+) -> Conversation[ItemsPlace]:
+    """The `items` of the input, and what stands `ahead` of them, with its paths. With a `place`, which has its own
+    `names` and `notes`, only the items behind it are read. Raises GatewayError (400) naming the one that cannot be
+    understood."""
+    if place is None:
+        reader, read = _Items(names, notes), 0
+        for item, path in ahead:
+            reader.read(mapping(item, path), path)
+    else:
+        reader, read = _Items.going_on(place, names, notes), place.at + 1
+    last = _last_turn(items)
+    for index, item in enumerate(items[read:], read):
+        path = f"input[{index}]"
         reader.read(mapping(item, path), path)
-    return reader.finished()
+        if index == last:
+            place = reader.place(index) or place
+    return reader.finished(place)
+
+
+def _last_turn(items: Sequence[object]) -> int:
+    """The item with which the last turn of the assistant's begins, but for its thinking; -1 where there is none."""
+    begin, response, others = -1, None, False
+    for index in range(len(items) - 1, -1, -1):
+        item = items[index]
+        if not isinstance(item, dict) or (kind := item.get("type")) == "reasoning":
+            continue
+        if kind in CALLS or item.get("role") == "assistant":
+            came_from = _response_of(item)
+            if others and (came_from is None or came_from != response):
+                break
+            begin, response, others = index, came_from, False
+        else:
+            others = begin >= 0
+    return begin
 
 
 class _Items:
@@ -112,9 +150,27 @@ class _Items:
                 self._notes.add(f"{path}.{key}", "dropped", "not known to Claude")
         reader(self, item, path)
 
-    def finished(self) -> Conversation:
+    @classmethod
+    def going_on(cls, place: ItemsPlace, names: ToolNames, notes: Notes) -> _Items:
+        """From there, as often as one likes, with copies of its names and notes."""
+        items = cls(names, notes)
+        items._turns = Turns.going_on(place.turns, names, notes)
+        items._system = [*place.system]
+        items._leading = False
+        items._came_from = place.came_from
+        items._is_torn = place.is_torn
+        return items
+
+    def place(self, at: int) -> ItemsPlace | None:
+        """Behind the item that was read last, if the assistant's turn has just begun with it."""
+        settled = self._turns.settled()
+        if settled is None or self._thoughts:
+            return None
+        return ItemsPlace(at, [*self._system], settled, self._came_from, self._is_torn)
+
+    def finished(self, place: ItemsPlace | None) -> Conversation[ItemsPlace]:
         self._let_go()
-        return Conversation(self._system, self._turns.finished(), self._turns.has_calls)
+        return Conversation(self._system, self._turns.finished(), self._turns.has_calls, place)
 
     # --- one for each kind of item
 
@@ -202,8 +258,7 @@ class _Items:
         """Some clients put each result right behind its call: calls of one answer are one turn all the same, which
         Claude's thinking belongs to as a whole."""
         self._leading = False
-        item_id = item.get("id")
-        came_from = response_of(item_id) if type(item_id) is str else None
+        came_from = _response_of(item)
         self._turns.call(self._thoughts + blocks, path, goes_on=came_from is not None and came_from == self._came_from)
         self._came_from = came_from
         self._thoughts = []
@@ -223,11 +278,17 @@ class _Items:
             self._thoughts = []
 
 
+def _response_of(item: Json) -> str | None:
+    item_id = item.get("id")
+    return response_of(item_id) if type(item_id) is str else None
+
+
 def _call_id(item: Json, path: str) -> str:
     """Local shells have the id of the call in `id`."""
     return text_of(item, "call_id" if item.get("call_id") is not None else "id", path)
 
 
+CALLS: Final = frozenset({"function_call", "custom_tool_call", *(tool.item for tool in ITEMS.values())})
 _CALL: Final = frozenset({"call_id", "name", "namespace"})
 _RESULT: Final = _CALL | {"output"}
 

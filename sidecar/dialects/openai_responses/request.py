@@ -1,30 +1,38 @@
-"""A Responses request as Claude's Messages request, whatever the model.
-
-Pure: what went before, where the request names an earlier response, is given as items (`stored.with_history`).
-"""
+"""A Responses request as Claude's Messages request, whatever the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import orjson
 
-from sidecar.dialects.openai.marks import keep_four
 from sidecar.dialects.openai.notes import Notes
 from sidecar.dialects.openai.parameters import read_parameters
 from sidecar.dialects.openai.reading import array, flag, mapping, text
+from sidecar.dialects.openai.resumption import Beside, Resumption, put_together
 from sidecar.dialects.openai.schema_limits import SchemaLimits
 from sidecar.dialects.openai.tool_choice import read_tool_choice
 from sidecar.dialects.openai.tool_names import ToolNames
-from sidecar.dialects.openai.tools import listed_tools, synthesised
+from sidecar.dialects.openai.tools import listed_tools
 from sidecar.dialects.openai_responses.client_tools import ClientTool
-from sidecar.dialects.openai_responses.items import read_items
+from sidecar.dialects.openai_responses.items import ItemsPlace, read_items
 from sidecar.dialects.openai_responses.output import ItemForms
 from sidecar.dialects.openai_responses.parameters import ENCRYPTED, FIELDS
 from sidecar.dialects.openai_responses.tools import read_response_tools
 from sidecar.errors import invalid_request
 from sidecar.exchange import Json, Note
+
+BRINGS_TOOLS: Final = "additional_tools"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseBeside(Beside):
+    namespaces: Mapping[str, tuple[str, str]]
+    client_tools: Mapping[str, ClientTool]
+    """Both as in `Decoded`."""
+    echo: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,9 @@ class Decoded:
     """Names sent upstream of tools that stand in a group -> the group and the client's name."""
     client_tools: Mapping[str, ClientTool] = field(default_factory=dict)
     """Names sent upstream of OpenAI's own tools that run at the client."""
+    resumption: Resumption[ResponseBeside, ItemsPlace] | None = field(default=None, compare=False)
+    known: int = field(default=0, compare=False)
+    """How many leading messages are the ones of the request that this one was gone on from."""
 
     def forms(self, key: str) -> ItemForms:
         """How the items of its answer look. `key` is what their ids have in common."""
@@ -66,58 +77,62 @@ class Decoded:
         )
 
 
-def decode(body: Json, history: Sequence[tuple[Json, str]] = ()) -> Decoded:
-    """The same body gives the same result, and `body` is left as it is. `history` has the items that stand before the
-    input, with their paths.
+def decode(
+    body: Json,
+    history: Sequence[tuple[Json, str]] = (),
+    before: Resumption[ResponseBeside, ItemsPlace] | None = None,
+    known: int = 0,
+) -> Decoded:
+    """Pure: the same body gives the same result, and `body` is left as it is. `history` has the items that stand before
+    the input, with their paths.
 
-    Raises GatewayError (400, `param` naming the field) for what cannot be understood.
+    `before` is of an earlier body without history that says the same but for its input, of which `known` items are the
+    first ones here: then only what follows is read. Raises GatewayError (400, `param` naming the field) for what cannot
+    be understood.
     """
     body = mapping(body, "body")
-    notes = Notes()
-    names = ToolNames()
     model = text(body.get("model"), "model")
-    items = input_of(body)
-    limits = SchemaLimits()
-    row = [*history, *items]
-    if not row:
+    said, items = _input_of(body)
+    if not (history or said or items):
         raise invalid_request("input: there must be at least one item.", param="input")
-    tools = read_response_tools([*listed_tools(body), *_added_tools(row)], names, limits, notes)
-    parameters = read_parameters(body, FIELDS, limits, notes)
-    choice = read_tool_choice(body, tools.tools, names, notes)
-    conversation = read_items([*_instructions(body.get("instructions")), *row], names, notes)
-    if conversation.has_calls and not tools.tools.definitions:
-        tools.tools.definitions = synthesised(names.sent()[0])
-        choice = {"type": "none"}
-        notes.add("tools", "mapped", "one is defined for the calls in the history; the model is told to make none")
-    system = conversation.system
-    if parameters.instruction is not None:
-        system.append({"type": "text", "text": parameters.instruction})
-    request: Json = {"model": model}
-    for key, value in (("tools", tools.tools.definitions), ("system", system)):
-        if value:
-            request[key] = value
-    request["messages"] = conversation.messages
-    if choice is not None:
-        request["tool_choice"] = choice
-    request |= parameters.request
-    if parameters.stream:
-        request["stream"] = True
-    keep_four(request, notes)
+    if before is not None and before.place.at < known and not _bring_tools(items[before.place.at + 1 :]):
+        beside, place = before.beside, before.place
+        names, notes = place.turns.names.copy(), place.turns.notes.copy()
+    else:
+        before = place = None
+        names, notes = ToolNames(), Notes()
+        beside = _beside(body, [*history, *said, *_with_paths(items)], names, notes)
+    ahead = [*_instructions(body.get("instructions")), *history, *said]
+    conversation = read_items(ahead, items, names, notes, place=place)
+    if (here := conversation.place) is not None and (history or _bring_tools(items[here.at + 1 :])):
+        conversation = conversation._replace(place=None)  # nobody could go on from there
+    made = put_together(model, beside, conversation, names, notes, before)
     return Decoded(
-        request=request,
+        request=made.request,
         notes=notes.listed(),
         tool_names=names.renamed(),
-        stream=parameters.stream,
-        include_usage=parameters.include_usage,
+        stream=beside.parameters.stream,
+        include_usage=beside.parameters.include_usage,
         store=body.get("store") is None or flag(body["store"], "store"),
         encrypted=ENCRYPTED in (body.get("include") or ()),
         previous_response_id=previous_response_id(body),
-        input=[item for item, _ in items],
-        echo=_echo(body),
-        custom_tools=frozenset(tools.tools.custom),
-        namespaces=tools.namespaces,
-        client_tools=tools.client_tools,
+        input=[*(item for item, _ in said), *items],
+        echo=beside.echo,
+        custom_tools=frozenset(beside.tools.custom),
+        namespaces=beside.namespaces,
+        client_tools=beside.client_tools,
+        resumption=made.resumption,
+        known=made.known,
     )
+
+
+def _beside(body: Json, row: list[tuple[Json, str]], names: ToolNames, notes: Notes) -> ResponseBeside:
+    # Tools take their share of the limits first: a form of answer that comes and goes must not change them.
+    limits = SchemaLimits()
+    tools = read_response_tools([*listed_tools(body), *_added_tools(row)], names, limits, notes)
+    parameters = read_parameters(body, FIELDS, limits, notes)
+    choice = read_tool_choice(body, tools.tools, names, notes)
+    return ResponseBeside(tools.tools, parameters, choice, tools.namespaces, tools.client_tools, _echo(body))
 
 
 def previous_response_id(body: Json) -> str | None:
@@ -126,14 +141,20 @@ def previous_response_id(body: Json) -> str | None:
     return None if told is None else text(told, "previous_response_id")
 
 
-def input_of(body: Json) -> list[tuple[Json, str]]:
-    """The items of `input`, with their paths; a string is one message of the user."""
+def _input_of(body: Json) -> tuple[list[tuple[Json, str]], list[Any]]:
+    """What `input` says in a string, as the message of the user that it is; or its items, as they come."""
     told = body.get("input")
     if told is None:
-        return []
+        return [], []
     if type(told) is str:
-        return [({"type": "message", "role": "user", "content": told}, "input")]
-    return [(mapping(item, f"input[{index}]"), f"input[{index}]") for index, item in enumerate(array(told, "input"))]
+        return [({"type": "message", "role": "user", "content": told}, "input")], []
+    return [], array(told, "input")
+
+
+def _with_paths(items: Iterable[object]) -> Iterator[tuple[Json, str]]:
+    for index, item in enumerate(items):
+        path = f"input[{index}]"
+        yield mapping(item, path), path
 
 
 def _instructions(told: object) -> list[tuple[object, str]]:
@@ -144,12 +165,16 @@ def _instructions(told: object) -> list[tuple[object, str]]:
     return [(item, f"instructions[{index}]") for index, item in enumerate(array(told, "instructions"))]
 
 
-def _added_tools(items: list[tuple[Json, str]]) -> list[tuple[Json, str]]:
-    """Tools that items bring beside those of the request."""
+def _bring_tools(items: Iterable[object]) -> bool:
+    """Tools beside those of the request."""
+    return any(isinstance(item, dict) and item.get("type") == BRINGS_TOOLS for item in items)
+
+
+def _added_tools(items: Iterable[tuple[Json, str]]) -> list[tuple[Json, str]]:
     return [
         (mapping(tool, f"{path}.tools[{index}]"), f"{path}.tools[{index}]")
         for item, path in items
-        if item.get("type") == "additional_tools"
+        if item.get("type") == BRINGS_TOOLS
         for index, tool in enumerate(array(item.get("tools"), f"{path}.tools"))
     ]
 

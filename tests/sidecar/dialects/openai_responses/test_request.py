@@ -298,6 +298,71 @@ def test_a_conversation_that_grows_keeps_the_bytes_it_had(rows: list[list[Json]]
         earlier = now
 
 
+MORE_TOOLS: Json = {"type": "additional_tools", "role": "developer", "tools": [{**SHELL, "name": "more"}]}
+COMPACTED: Json = {"type": "compaction", "encrypted_content": "x"}
+SEARCHED: Json = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}
+MARKED: Json = {"type": "input_text", "text": "keep this", "cache_control": {"type": "ephemeral"}}
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> list[Json]:
+    """A long input of whatever may stand in one, also what nobody sends."""
+    thoughts = st.just(reasoning(THOUGHT))
+    rows = draw(loops()) + draw(loops())[1:]
+    items = [item for row in rows for item in row]
+    ids = st.sampled_from([f"fc_{letter * 32}00{number}{number}" for letter in "ab" for number in "12"])
+    for at in draw(st.lists(st.integers(0, len(items) - 1), max_size=4)):
+        if draw(st.booleans()):
+            items[at] = items[at] | {"id": draw(ids)}
+    odd = st.sampled_from(
+        [MORE_TOOLS, SEARCHED, COMPACTED, said(""), output(77), call(0), {"role": "user", "content": [MARKED]}]
+    )
+    for at in draw(st.lists(st.integers(0, len(items)), max_size=3)):
+        items.insert(at, draw(odd | thoughts))
+    if draw(st.booleans()):  # calls of one answer, each with its result behind it
+        parted = [[call(at, id=f"fc_{'c' * 32}00{at}"), output(at)] for at in range(90, 93)]
+        at = draw(st.integers(0, len(items)))
+        items[at:at] = [item for pair in parted for item in pair]
+    return items
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(inputs(), st.data())
+def test_going_on_from_an_earlier_request_gives_what_reading_all_gives(items: list[Json], data: st.DataObject) -> None:
+    before, read = None, 0
+    for length in data.draw(st.lists(st.integers(1, len(items)), min_size=1, max_size=6)):
+        body = {"model": "sonnet", "input": items[:length], "tools": [SHELL], "instructions": "Be brief."}
+        result = decode(body, (), before and before.resumption, min(read, length))
+        assert result == decode(body)
+        assert json.dumps(result.request) == json.dumps(decode(body).request)
+        if before is not None:
+            assert before == decode(body | {"input": items[:read]}), "an earlier request was written to"
+            known = zip(before.request["messages"][: result.known], result.request["messages"], strict=False)
+            assert all(one is other for one, other in known)
+        before, read = result, length
+
+
+@pytest.mark.parametrize(
+    "more", [[COMPACTED, reasoning(THOUGHT), said(""), call(2)], [SEARCHED, call(2)], [output(1), MORE_TOOLS, call(2)]]
+)
+def test_wherever_an_earlier_request_ended_it_may_be_gone_on_from(more: list[Json]) -> None:
+    items = [HELLO, call(1), *more, output(2), HELLO]
+    for end in range(1, len(items)):
+        before = decode({"model": "sonnet", "input": items[:end]})
+        assert decode({"model": "sonnet", "input": items}, (), before.resumption, end) == decode(
+            {"model": "sonnet", "input": items}
+        )
+
+
+def test_what_is_known_of_a_conversation_is_all_but_its_open_turn() -> None:
+    def items(turns: int) -> list[Json]:
+        loop = [[reasoning(THOUGHT), said("I look."), call(at), output(at)] for at in range(turns)]
+        return [HELLO, *(item for turn in loop for item in turn)]
+
+    before = decode({"model": "sonnet", "input": items(4)})
+    assert decode({"model": "sonnet", "input": items(5)}, (), before.resumption, 17).known == 7
+
+
 @settings(max_examples=40, deadline=None)
 @given(loops())
 def test_it_makes_no_difference_which_items_are_history(rows: list[list[Json]]) -> None:
