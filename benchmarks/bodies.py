@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -22,7 +23,7 @@ from asks import Conversation  # noqa: E402 -- found by the line above
 
 from sidecar.bodies import Bodies, Known, Made, Read  # noqa: E402
 from sidecar.conversation import flattened  # noqa: E402
-from sidecar.dialects import openai_chat  # noqa: E402
+from sidecar.dialects import openai_chat, openai_responses  # noqa: E402
 from sidecar.exchange import Json  # noqa: E402
 from sidecar.replies.request_key import _shape  # noqa: E402
 from sidecar.written import written  # noqa: E402
@@ -37,31 +38,75 @@ NEW = 4_000
 def main() -> None:
     print("| body | dialect | stage | all of it, us | next turn, us |\n|---|---|---|---:|---:|")
     for size, times in SIZES.items():
-        for chat in (False, True):
-            asks = Conversation(size, NEW, chat).asks()
-            first, second, third = (next(asks).body for _ in range(3))
+        for dialect in ("messages", "chat", "responses"):
+            asks = Conversation(size, NEW, dialect == "chat").asks()
+            first, second, third = (
+                _as_items(ask.body) if dialect == "responses" else ask.body for ask in islice(asks, 3)
+            )
+            decode = DECODERS.get(dialect)
             bodies = Bodies(10**9)
             for raw in (first, second):
-                _prepare(bodies, raw, chat=chat)
-            for stage, (cold, warm) in _stages(bodies, third, chat=chat).items():
+                _prepare(bodies, raw, decode)
+            for stage, (cold, warm) in _stages(bodies, third, decode).items():
                 figures = f"{_best(cold, times):.0f} | {_best(warm, times):.0f}"
-                print(f"| {len(third):,} bytes | {'chat' if chat else 'messages'} | {stage} | {figures} |")
+                print(f"| {len(third):,} bytes | {dialect} | {stage} | {figures} |")
 
 
-def _translated(read: Read) -> tuple[Json, Known | None]:
-    """As the chat route does it."""
+def _as_items(body: bytes) -> bytes:
+    """A Messages request of the benchmark as Codex would send it."""
+    wire = orjson.loads(body)
+    tools = [
+        {
+            "type": "function",
+            "name": tool["name"],
+            "description": tool["description"],
+            "parameters": tool["input_schema"],
+        }
+        for tool in wire["tools"]
+    ]
+    items = [item for message in wire["messages"] for item in _items_of(message["role"], message["content"])]
+    return orjson.dumps({"model": wire["model"], "tools": tools, "input": items, "store": False})
+
+
+def _items_of(role: str, content: str | list[Json]) -> Iterator[Json]:
+    if isinstance(content, str):
+        kind = "output_text" if role == "assistant" else "input_text"
+        yield {"type": "message", "role": role, "content": [{"type": kind, "text": content}]}
+        return
+    for block in content:
+        if block["type"] == "tool_use":
+            arguments = orjson.dumps(block["input"]).decode()
+            yield {"type": "function_call", "name": block["name"], "arguments": arguments, "call_id": block["id"]}
+        else:
+            yield {"type": "function_call_output", "call_id": block["tool_use_id"], "output": block["content"]}
+
+
+def _of_chat(wire: Json, before: Any, known: int) -> openai_chat.Decoded:
+    return openai_chat.decode(wire, before, known)
+
+
+def _of_responses(wire: Json, before: Any, known: int) -> openai_responses.Decoded:
+    return openai_responses.decode(wire, (), before, known)
+
+
+Decode = Callable[[Json, Any, int], openai_chat.Decoded | openai_responses.Decoded]
+DECODERS: dict[str, Decode] = {"chat": _of_chat, "responses": _of_responses}
+
+
+def _translated(read: Read, decode: Decode) -> tuple[Json, Known | None]:
+    """As the routes of these dialects do it."""
     known = read.known
     resumption = known.made.resumption if known is not None and known.beside else None
-    decoded = openai_chat.decode(read.wire, resumption, known.messages if known is not None else 0)
+    decoded = decode(read.wire, resumption, known.messages if known is not None else 0)
     if read.made is not None:
         read.made.resumption = decoded.resumption
-    return decoded.request, replace(known, messages=decoded.known) if known is not None and decoded.known else None
+    return decoded.request, known and known.inside(decoded.known)
 
 
-def _prepare(bodies: Bodies, raw: bytes, *, chat: bool) -> None:
+def _prepare(bodies: Bodies, raw: bytes, decode: Decode | None) -> None:
     """One turn, with all that is kept of it."""
     read = bodies.read("default", raw)
-    request, known = _translated(read) if chat else (read.wire, read.known)
+    request, known = _translated(read, decode) if decode else (read.wire, read.known)
     assert read.made is not None
     before = None if known is None else known.made.flat
     read.made.flat = flattened(request, "default", before, 0 if known is None else known.messages)
@@ -69,16 +114,18 @@ def _prepare(bodies: Bodies, raw: bytes, *, chat: bool) -> None:
     read.made.written = written(request, known.made.written if known is not None else None)
 
 
-def _stages(bodies: Bodies, raw: bytes, *, chat: bool) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+def _stages(
+    bodies: Bodies, raw: bytes, decode: Decode | None
+) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     """Each stage for all of the body, and for what is new in it."""
     read = bodies.read("default", raw, keep=False)
-    request, known = _translated(read) if chat else (read.wire, read.known)
+    request, known = _translated(read, decode) if decode else (read.wire, read.known)
     assert known is not None, "the second turn is remembered"
     stages: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "parse": (lambda: orjson.loads(raw), lambda: bodies.read("default", raw, keep=False)),
     }
-    if chat:
-        stages["translate"] = (lambda: openai_chat.decode(read.wire), lambda: _translated(read))
+    if decode:
+        stages["translate"] = (lambda: decode(read.wire, None, 0), lambda: _translated(read, decode))
     stages["positions, hashes, chain"] = (
         lambda: flattened(request, "default"),
         lambda: flattened(request, "default", known.made.flat, known.messages),
