@@ -31,8 +31,8 @@ LINE_END: Final = rb"\n"
 """As JSON writes it."""
 MOST_CONVERSATIONS: Final = 64
 MOST_BEGUN: Final = 16
-MOST_CHARACTERS: Final = 5_000_000
-"""Of all conversations that are indexed: about five bytes of memory each."""
+MOST_CHARACTERS: Final = 4_000_000
+"""Of all conversations that are indexed: about five bytes of memory each. Two of 1 MB beside ten of 200 KB."""
 
 
 class Sent(NamedTuple):
