@@ -70,7 +70,7 @@ class Boilerplate:
         if not exchange.policy.switch("strip_ide_boilerplate", self._enabled):
             return
         size = prompt.live_bytes
-        if prompt.line is None and size < SHORTEST_REPEATED and not any(INTRO in at.raw for at in prompt.positions):
+        if prompt.line is None and size < SHORTEST_REPEATED and not [at for at in prompt.positions if INTRO in at.raw]:
             return
         words = self._words.pop((exchange.project, exchange.conversation), None) or SentWords()
         if size > ON_THE_LOOP or prompt.cold:

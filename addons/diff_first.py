@@ -29,7 +29,7 @@ class DiffFirst:
             return
         if exchange.request.get("tools"):
             return  # it edits by them
-        if not any(BACKTICKS in at.raw or TILDES in at.raw for at in prompt.positions):
+        if not [at for at in prompt.positions if BACKTICKS in at.raw or TILDES in at.raw]:
             return  # most requests: nothing is pasted
         if not asks_for_a_change(_first_words(prompt)) or edit_mode(exchange.client, exchange.request) != "free":
             return

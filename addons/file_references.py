@@ -232,9 +232,9 @@ class FileReferences:
 def _has_nothing_to_tell(prompt: Prompt) -> bool:
     """Of a conversation's first request, in short: no text long enough for a reference, nothing that may be taken for
     one, and no file to count."""
-    return prompt.live_bytes < SHORTEST and not any(
-        MARKED in at.raw or at.raw.count(LINE_END) >= FEWEST_LINES - 1 for at in prompt.positions
-    )
+    return prompt.live_bytes < SHORTEST and not [
+        at for at in prompt.positions if MARKED in at.raw or at.raw.count(LINE_END) >= FEWEST_LINES - 1
+    ]
 
 
 def _slots(at: Position, block: Json | None, walk: Walk) -> list[Slot]:

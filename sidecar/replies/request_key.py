@@ -19,7 +19,6 @@ real one, whatever Redis two sidecars share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
@@ -78,8 +77,8 @@ def request_key(exchange: Exchange, prompt: Prompt, *, upstream: str, api_versio
         routing and [exchange.wish, policy.models, policy.denied],
         prompt.chain[-1].hex(),
         _shape(exchange).hex(),
-        sorted(_fields(exchange.request)),
-        sorted(_headers(exchange, api_version)),
+        _fields(exchange.request),
+        _headers(exchange, api_version),
         exchange.query,
     ]
     return blake2b(orjson.dumps(told), digest_size=KEY_BYTES).hexdigest()
@@ -107,19 +106,19 @@ def _shape(exchange: Exchange) -> bytes:
     return shape
 
 
-def _fields(request: Json) -> Iterator[tuple[str, Any]]:
-    for name, value in request.items():
-        if value is not None and name not in UNRELATED and name not in IN_THE_PROMPT:
-            yield name, value
+def _fields(request: Json) -> list[tuple[str, Any]]:
+    counting = request.keys() - UNRELATED - IN_THE_PROMPT
+    return sorted([(name, value) for name in counting if (value := request[name]) is not None])
 
 
-def _headers(exchange: Exchange, api_version: str) -> Iterator[tuple[str, Any]]:
+def _headers(exchange: Exchange, api_version: str) -> list[tuple[str, Any]]:
     headers = {"anthropic-version": api_version, **exchange.client_headers}
-    for name, value in headers.items():
-        if name == "anthropic-beta":
-            yield name, sorted({beta.strip() for beta in value.split(",")} - {""})
-        elif speaks_of_the_answer(name):
-            yield name, value
+    told: list[tuple[str, Any]] = [(name, headers[name]) for name in headers if speaks_of_the_answer(name)]
+    return sorted([(name, _betas(value) if name == "anthropic-beta" else value) for name, value in told])
+
+
+def _betas(value: str) -> list[str]:
+    return sorted({beta.strip() for beta in value.split(",")} - {""})
 
 
 @lru_cache(HEADERS)
