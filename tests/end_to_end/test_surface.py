@@ -142,7 +142,7 @@ def test_a_bug_in_the_gateway_is_still_an_error_in_the_clients_shape(
     def broken(*_: object) -> str:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("sidecar.intake.recognise", broken)
+    monkeypatch.setattr("sidecar.intake.speaker_of", broken)
     body = {"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
     for path, kind in (("/v1/chat/completions", "server_error"), ("/v1/messages", "api_error")):
         answer = httpx2.post(gateway.url + path, json=body, headers={"x-api-key": gateway.key})

@@ -105,7 +105,7 @@ def _last_turn(items: Sequence[object]) -> int:
         item = items[index]
         if not isinstance(item, dict) or (kind := item.get("type")) == "reasoning":
             continue
-        if kind in CALLS or item.get("role") == "assistant":
+        if item.get("role") == "assistant" or (type(kind) is str and kind in CALLS):
             came_from = _response_of(item)
             if others and (came_from is None or came_from != response):
                 break

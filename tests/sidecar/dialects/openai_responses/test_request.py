@@ -261,6 +261,12 @@ def test_whatever_comes_is_decoded_or_refused(fields: dict[str, Any], value: Any
     assert body == before
 
 
+@pytest.mark.parametrize("kind", [{}, [], 1, True, {"a": ["function_call"]}])
+def test_a_type_that_is_no_word_is_refused(kind: Any) -> None:
+    with pytest.raises(GatewayError, match=r"input\[1\].type: expected the type of an item"):
+        decode({"model": "sonnet", "input": [HELLO, {"type": kind}]})
+
+
 @st.composite
 def loops(draw: st.DrawFn) -> list[list[Json]]:
     """Turns of a conversation as a client appends them: what Claude said, then what answers it."""
