@@ -339,6 +339,24 @@ def test_tokens_are_told_by_the_nearest_ends_of_the_frozen_zone(
         assert prompt.tokens_until(index) == told
 
 
+@given(st.integers(0, 4), st.sets(st.integers(0, 3)), st.sets(st.integers(4, 6)), st.integers(0, 7), st.integers(0, 7))
+def test_bytes_that_are_sent_are_those_of_each_position(
+    frozen: int, earlier: set[int], now: set[int], start: int, end: int
+) -> None:
+    turns = [("user" if number % 2 == 0 else "assistant", "said " * (number + 1)) for number in range(7)]
+    line = None
+    if frozen:
+        before = a_prompt(a_request(*turns[:frozen]))
+        for index in earlier & {*range(frozen)}:
+            before.replace(index, text("short"), "size_limits")
+        line = remembered(before)
+    prompt = a_prompt(a_request(*turns), line)
+    for index in now:
+        prompt.replace(index, text("less"), "size_limits")
+    assert prompt.frozen == frozen
+    assert prompt.bytes_sent(start, end) == sum(prompt.size(index) for index in range(start, end))
+
+
 def test_without_thinking_the_other_blocks_stay_as_they_were_sent() -> None:
     thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
     first = a_prompt(a_request(("user", "one")))
