@@ -132,10 +132,10 @@ class EventSplitter:
         whole = self._with_what_waits(chunk) if self._waiting else chunk
         if whole is None:
             return None
-        if b"\r" in whole or b"\n\n\n" in whole:
+        end = whole.rfind(b"\n\n") + 2
+        if b"\r" in whole or whole.endswith(b"\n\n\n", 0, end):  # one of the last two may begin the next event
             events = self._cut(whole)
             return Events.of(events) if events else None
-        end = whole.rfind(b"\n\n") + 2
         if end == 1:
             self._keep(whole)
             return None

@@ -1,6 +1,13 @@
 """Anthropic's own wire format. Its requests and answers need no translation; errors, replays and model lists do."""
 
-from sidecar.dialects.anthropic_messages.deltas import TEXT_FIELD, delta_size, deltas_size, plain_deltas, plain_events
+from sidecar.dialects.anthropic_messages.deltas import (
+    TEXT_FIELD,
+    delta_size,
+    deltas_size,
+    plain_deltas,
+    plain_events,
+    plain_texts,
+)
 from sidecar.dialects.anthropic_messages.errors import (
     decode_upstream_error,
     encode_error,
@@ -22,5 +29,6 @@ __all__ = [
     "error_in",
     "plain_deltas",
     "plain_events",
+    "plain_texts",
     "stream_of",
 ]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import orjson
 
-from sidecar.dialects.anthropic_messages import TEXT_FIELD, plain_deltas
+from sidecar.dialects.anthropic_messages import TEXT_FIELD, plain_deltas, plain_texts
 from sidecar.dialects.openai.errors import encode_error, refusal_text
 from sidecar.dialects.openai.feeding import fed
 from sidecar.dialects.openai.server_tools import cited
@@ -90,17 +90,22 @@ class ChatStream:
         its type says."""
         if isinstance(events, Events):
             before, deltas, behind = events.around
-            if deltas and (found := plain_deltas(deltas)) is not None:
+            if deltas and (chunks := self._unread(deltas)) is not None:
                 opening = fed(self.feed, before) if before else b""
-                chunks = self._all_spelled(found)
                 return opening + chunks + (fed(self.feed, behind) if behind else b"")
         return fed(self.feed, events)
 
-    def _all_spelled(self, found: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
-        """The chunks of deltas whose texts are JSON already; of text alone, as most are, without a step for each."""
-        if {kind for _, kind, _ in found} != {TEXT_FIELD}:
-            return b"".join([self._spelled(*one) for one in found])
-        texts = [text for _, _, text in found if text != b'""']
+    def _unread(self, deltas: bytes) -> bytes | None:
+        """The chunks of deltas whose texts are JSON already; None where one has to be parsed."""
+        if (texts := plain_texts(deltas)) is not None:
+            return self._all_text(texts)
+        found = plain_deltas(deltas)
+        return None if found is None else b"".join([self._spelled(*one) for one in found])
+
+    def _all_text(self, texts: list[bytes]) -> bytes:
+        """Of text alone, as most deltas are, without a step for each."""
+        if b'""' in texts:
+            texts = [text for text in texts if text != b'""']
         joined = b"".join(texts)
         if joined.isascii() and b"\\" not in joined:
             self._text_length += len(joined) - len(texts) * len('""')
