@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Self
 
 from sidecar.boilerplate.catalogue import Row, built_in
-from sidecar.boilerplate.copies import SentWords, may_repeat
+from sidecar.boilerplate.copies import SentWords
 from sidecar.boilerplate.repeats import fold
 from sidecar.boilerplate.segments import Segment, segments_in
 from sidecar.boilerplate.stale import Trimmed, trim
@@ -116,8 +116,8 @@ def _fold_repeats(exchange: Exchange, prompt: Prompt, rows: Rows, words: SentWor
     told: list[str] = []
     saved = 0
     for index in prompt.live:
-        block = prompt.block(index)
-        if block is None or prompt.positions[index].zone != "messages" or not may_repeat(prompt, index):
+        at = prompt.positions[index]
+        if at.zone != "messages" or at.role == "assistant" or (block := prompt.block(index)) is None:
             continue
         before, after = texts_of(block), []
         for text in before:

@@ -17,7 +17,7 @@ from sidecar.references.files import FEWEST_LINES, files_in
 from sidecar.references.index import LineIndex
 from sidecar.references.marker import PREFIX
 from sidecar.references.reduce import DEFAULT_GRAIN, SHORTEST, Grain, Reducer, Taken
-from sidecar.references.slots import Kind, Slot, Walk
+from sidecar.references.slots import Kind, Walk
 from sidecar.references.sources import Source
 from sidecar.services import Services
 
@@ -84,7 +84,8 @@ class Indexed:
             for source in newest.sources:
                 self.lines.take_over(source)
         for index in range(self.until, prompt.frozen):
-            for slot in _slots(prompt.positions[index], prompt.block(index), self.walk):
+            at = prompt.positions[index]
+            for slot in self.walk.block(at.zone, at.role, at.message, prompt.block(index)):
                 self.lines.add(slot.text, slot.origin)
         self.until = prompt.frozen
 
@@ -137,7 +138,7 @@ class FileReferences:
         read: list[Taken] = []
         for index in prompt.live:
             at, block = prompt.positions[index], prompt.block(index)
-            taken = [reducer.take(slot) for slot in _slots(at, block, walk)]
+            taken = [reducer.take(slot) for slot in walk.block(at.zone, at.role, at.message, block)]
             if block is not None and [one for one in taken if one.text is not one.slot.text]:
                 block = with_texts(block, [one.text for one in taken])
                 prompt.replace(index, block, LAYER)
@@ -235,8 +236,3 @@ def _has_nothing_to_tell(prompt: Prompt) -> bool:
     return prompt.live_bytes < SHORTEST and not [
         at for at in prompt.positions if MARKED in at.raw or at.raw.count(LINE_END) >= FEWEST_LINES - 1
     ]
-
-
-def _slots(at: Position, block: Json | None, walk: Walk) -> list[Slot]:
-    """The texts of a position as they are sent; none where it is left out."""
-    return [] if block is None else walk.block(at.zone, at.role, at.message, block)

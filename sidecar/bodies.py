@@ -369,9 +369,9 @@ def _by_their_keys(raw: bytes, at: int, end: int, messages: list[Any], *, is_fir
     with one of two keys, and no more objects do than there are messages, those are the messages.
     """
     begins = [found.start() for found in _MESSAGE.finditer(raw, at, end)]
-    opens = (type(one) is dict and next(iter(one), None) in _FIRST_KEYS for one in messages)
+    odd = [one for one in messages if type(one) is not dict or next(iter(one), None) not in _FIRST_KEYS]
     plain = raw.find(_ESCAPE, at, end) < 0 or _ESCAPED_KEY.search(raw, at, end) is None
-    if begins and len(begins) == len(messages) and all(opens) and plain:
+    if begins and len(begins) == len(messages) and not odd and plain:
         before = [begins[0] if is_first else _end_before(raw, begins[0])]
         before += [_end_before(raw, begin) for begin in begins[1:]]
         if before[0] == at and -1 not in before:

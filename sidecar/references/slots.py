@@ -101,8 +101,10 @@ class Walk:
         self._calls.update(fork._calls)
         self._last_words, self._message, self._header = fork._last_words, fork._message, fork._header
 
-    def block(self, zone: str, role: str, message: int, block: Json) -> list[Slot]:
-        """The texts of the next block. `message` is the index of its message."""
+    def block(self, zone: str, role: str, message: int, block: Json | None) -> list[Slot]:
+        """The texts of the next block; none where it is left out. `message` is the index of its message."""
+        if block is None:
+            return []
         if message != self._message:
             self._message, self._header = message, None
         kind = block.get("type")
