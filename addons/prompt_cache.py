@@ -311,7 +311,10 @@ def _can_be_marked(prompt: Prompt, index: int) -> bool:
 
 
 def _last_markable(prompt: Prompt, end: int) -> int | None:
-    return next((index for index in range(end - 1, -1, -1) if _can_be_marked(prompt, index)), None)
+    for index in range(end - 1, -1, -1):
+        if _can_be_marked(prompt, index):
+            return index
+    return None
 
 
 def _marked_before(line: Line | None) -> bool:

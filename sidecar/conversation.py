@@ -252,8 +252,7 @@ class Changed:
     """As the client writes it now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """How much of a request a line knows."""
 
     line: Line
@@ -278,8 +277,8 @@ class Flat:
     positions: list[Position]
     chain: list[bytes]
     """The rolling hash behind each position."""
-    head: int
-    """How many positions are tools and system text."""
+    zone_ends: tuple[int, int]
+    """Where the tools end and where the system text does."""
     ends: list[int]
     """Behind the last position of each message."""
     marks: dict[int, str]
@@ -312,13 +311,16 @@ def positions_of(request: Json) -> list[Position] | None:
 def _flattened(request: Json, project: str, before: Flat | None, known: int) -> Flat:
     tools, system, messages = request.get("tools"), request.get("system"), request["messages"] or ()
     if before is not None and tools is before.tools and system is before.system:
-        positions, chain = before.positions[: before.head], before.chain[: before.head]
+        zone_ends = before.zone_ends
+        positions, chain = before.positions[: zone_ends[1]], before.chain[: zone_ends[1]]
     else:
         positions = [_position("tools", "", -1, tool) for tool in tools or ()]
+        end_of_tools = len(positions)
         positions += [_position("system", "", -1, block) for block in _blocks(system)]
+        zone_ends = end_of_tools, len(positions)
         chain = rolling(project, [at.digest for at in positions])
-    head, ends, thinks = len(positions), [], False
-    if before is not None and known and head == before.head and chain[-1:] == before.chain[head - 1 : head]:
+    (_, head), ends, thinks = zone_ends, [], False
+    if before is not None and known and head == before.zone_ends[1] and chain[-1:] == before.chain[head - 1 : head]:
         ends = before.ends[:known]
         positions += before.positions[head : ends[-1]]
         chain += before.chain[head : ends[-1]]
@@ -341,7 +343,7 @@ def _flattened(request: Json, project: str, before: Flat | None, known: int) -> 
         **marks,
         **{index: at.ttl for index, at in enumerate(new, start) if at.ttl is not None},
     }
-    return Flat(positions, chain, head, ends, marks, thinks or holds_thinking(new), tools, system)
+    return Flat(positions, chain, zone_ends, ends, marks, thinks or holds_thinking(new), tools, system)
 
 
 def holds_thinking(positions: Iterable[Position]) -> bool:

@@ -238,6 +238,7 @@ class ConversationMemory:
         self._weights[line.id] = line.weight
         self._lines[line.id] = line
         self._lines.move_to_end(line.id)
+        self._keys.setdefault(line.id, set()).update(keys)
         for key in keys:
             group = self._groups.setdefault(key, [])
             if group[-1:] != [line.id]:
@@ -246,7 +247,6 @@ class ConversationMemory:
                 group.append(line.id)
                 del group[:-LINES_A_GROUP]
                 self._written.pop(key, None)
-            self._keys.setdefault(line.id, set()).add(key)
         while len(self._lines) > MOST_LINES or (self._bytes > MOST_BYTES and len(self._lines) > 1):
             self._forget(next(iter(self._lines)))
 

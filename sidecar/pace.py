@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -39,8 +39,7 @@ Counts = tuple[int, int, int]
 """Up to 5 minutes, 5 to 60, longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientPace:
+class ClientPace(NamedTuple):
     """One client's. Each `after_...` gives the pace with one more observation."""
 
     gaps: Counts = (0, 0, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -69,6 +68,8 @@ class Prompt:
         self.project = project
         self.positions = positions
         self.chain = rolling(project, (position.digest for position in positions)) if flat is None else flat.chain
+        self.zone_ends = _zone_ends(positions) if flat is None else flat.zone_ends
+        """Where the tools end and where the system text does, in whatever order they are."""
         self.frozen = 0
         self.line: Line | None = None
         self.session: str | None = None
@@ -425,12 +426,6 @@ class Prompt:
             messages.append({**message, "content": content})
         return messages
 
-    @cached_property
-    def zone_ends(self) -> tuple[int, int]:
-        """Where the tools end and where the system text does, in whatever order they are."""
-        tools = bisect_left(self.positions, True, key=lambda at: at.zone != "tools")
-        return tools, bisect_left(self.positions, True, lo=tools, key=lambda at: at.zone == "messages")
-
     def _of_message(self, index: int) -> range:
         """The positions of the message that this one is of."""
         number, start, end = self.positions[index].message, index, index + 1
@@ -466,6 +461,11 @@ class Prompt:
     @property
     def renewed(self) -> Mapping[int, bytes]:
         return self._renewed
+
+
+def _zone_ends(positions: Sequence[Position]) -> tuple[int, int]:
+    tools = bisect_left(positions, True, key=lambda at: at.zone != "tools")
+    return tools, bisect_left(positions, True, lo=tools, key=lambda at: at.zone == "messages")
 
 
 def _marks_of(positions: Sequence[Position]) -> dict[int, str]:

@@ -25,9 +25,12 @@ Wanted = tuple[int, Lifetime]
 
 def can_be_marked(block: Json | None) -> bool:
     """Whether Claude takes a marker on this block; None is one that is left out."""
-    if block is None or block.get("type") in THINKING:
+    if block is None:
         return False
-    text = str(block.get("text") or "") if block.get("type") == "text" else "no text"
+    kind = block.get("type")
+    if kind != "text":
+        return kind not in THINKING
+    text = str(block.get("text") or "")
     return bool(text) and not text.isspace()
 
 

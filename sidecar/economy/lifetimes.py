@@ -9,7 +9,6 @@ request adds little.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -41,8 +40,7 @@ MARGIN_SECONDS: Final = 10.0
 """Between our clock and Claude's: pauses that near a lifetime's end prove nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(NamedTuple):
     """The lifetime of the newest end, and the numbers behind it. Pico-dollars."""
 
     ttl: Lifetime
@@ -73,8 +71,7 @@ class Tail:
         return f"costs {cost}, saves {saves} on average ({odds})"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The lifetime of tools and system text, which the next conversation starts with too."""
 
     ttl: Lifetime
@@ -176,7 +173,8 @@ def _past(rates: Rates, requests: Sequence[Accepted]) -> _Past:
             paused = paused or SHORT < gap <= LONG
         before = one
         if read or written_5m or written_1h:
-            warm = min(warm, tokens)
+            if warm > tokens:
+                warm = tokens
             five += warm * reads + (tokens - warm) * writes_5m
         else:
             five += cost  # too short to be cached, however it is marked
