@@ -4,6 +4,7 @@ and once more where a marker of ours came back. What comes is the call's, and fr
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -35,7 +36,8 @@ log = logging.getLogger(__name__)
 
 PATHS = {"generate": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"}
 
-BEFORE_CONTENT = frozenset({b"message_start", b"ping"})
+START = b"message_start"
+BEFORE_CONTENT = frozenset({START, b"ping"})
 """Events after which an error can still become a proper status: nothing of the answer has been seen yet."""
 
 Ask = Callable[[Exchange, Call], Coroutine[Any, Any, None]]
@@ -155,7 +157,7 @@ class Caller:
                 failure, told = _up_to_an_error(events)
                 ends = self._count(exchange, told)
                 batch = await self._passed(exchange, told, guard)
-                seen = _Seen(_has_content(batch), ends)
+                seen = _Seen(_has_content(batch), ends, is_opening=False)
             complete = seen.end or complete
             if held is None:
                 await call.write(batch)
@@ -166,6 +168,10 @@ class Caller:
                 held = None
             else:
                 held += batch
+            if (
+                seen.is_opening
+            ):  # nobody waits for what is remembered of it: whoever reads was woken before, and goes first
+                asyncio.get_running_loop().call_soon(self._has_begun, exchange)
             if failure is not None:
                 raise failure
         return complete
@@ -184,17 +190,20 @@ class Caller:
             if event.name == b"error":
                 return None
         exchange.delivered += size
-        return _Seen(bool(deltas) or _has_content(others), self._count(exchange, others))
+        opening = bool(deltas) and [event.name for event in others if event.name in incoming.COUNTED] == [START]
+        end = self._count(exchange, others, tells=not opening)
+        return _Seen(bool(deltas) or _has_content(others), end, opening)
 
-    def _count(self, exchange: Exchange, events: Iterable[ServerSentEvent]) -> bool:
-        """Take what these events tell of usage and size; whether the message ends with them."""
+    def _count(self, exchange: Exchange, events: Iterable[ServerSentEvent], *, tells: bool = True) -> bool:
+        """Take what these events tell of usage and size; whether the message ends with them. `tells` at once that
+        Claude has begun, with the usage of the prompt alone."""
         complete = False
         for event in events:
             if event.name == b"content_block_delta":
                 exchange.delivered += delta_size(event.data)
             elif event.name in incoming.COUNTED:
                 complete = incoming.count(exchange, event) or complete
-                if event.name == b"message_start":
+                if tells and event.name == START:
                     self._has_begun(exchange)
         return complete
 
@@ -266,6 +275,8 @@ class _Seen(NamedTuple):
     """Whether any is more than a beginning."""
     end: bool
     """Whether the message ends with them."""
+    is_opening: bool
+    """Whether they are its beginning and first words, and that Claude has begun is still to be told."""
 
 
 def _has_content(events: Iterable[ServerSentEvent]) -> bool:

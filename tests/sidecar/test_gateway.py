@@ -49,7 +49,7 @@ class ReadsEvents:
 
 
 @asynccontextmanager
-async def gateway_to(*reads: bytes, addons: tuple[object, ...] = ()) -> AsyncIterator[Gateway]:
+async def gateway_to(*reads: bytes, addons: tuple[object, ...] = (), **options: Any) -> AsyncIterator[Gateway]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
@@ -62,7 +62,7 @@ async def gateway_to(*reads: bytes, addons: tuple[object, ...] = ()) -> AsyncIte
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, Upstream(base_url=url, api_key="k") as upstream:
-        yield Gateway(catalogue=Catalogue(), upstream=upstream, pipeline=Pipeline(addons))
+        yield Gateway(catalogue=Catalogue(), upstream=upstream, pipeline=Pipeline(addons), **options)
 
 
 class Client:
@@ -80,6 +80,45 @@ async def test_nothing_is_written_before_content_and_then_everything() -> None:
     assert client.writes[0] == START + COMMENT + BLOCK
     assert b"".join(client.writes) == START + COMMENT + BLOCK + END
     assert (flow.usage.input_tokens, flow.usage.output_tokens, flow.stop_reason) == (7, 5, "end_turn")
+
+
+DELTA = BLOCK[: BLOCK.index(b"event: content_block_stop")]
+STOP = BLOCK[len(DELTA) :]
+
+
+@pytest.mark.parametrize(
+    ("reads", "order"),
+    [
+        ((START + DELTA, STOP + END), ["passed on", "accepted"]),
+        ((START, DELTA, STOP + END), ["accepted", "passed on"]),
+        ((START + BLOCK + END,), ["accepted", "passed on"]),
+    ],
+    ids=["with the first words", "before them", "all at once"],
+)
+async def test_that_claude_took_a_prompt_is_told_once_with_its_usage_and_holds_up_no_first_words(
+    reads: tuple[bytes, ...], order: list[str]
+) -> None:
+    told: list[str] = []
+
+    def accepted(exchange: Exchange) -> None:
+        told.append("accepted")
+        assert exchange.usage.output_tokens == 1, "that of the beginning"
+
+    async def write(_: Any) -> None:
+        if "passed on" not in told:
+            told.append("passed on")
+
+    async with gateway_to(*reads, accepted=accepted) as gateway:
+        await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), write)
+    assert told == order
+
+
+async def test_that_claude_took_a_prompt_is_told_before_an_answer_ends_that_breaks_off_at_once() -> None:
+    told: list[str] = []
+    async with gateway_to(START + DELTA, accepted=lambda _: told.append("accepted")) as gateway:
+        with pytest.raises(GatewayError, match="broke off"):
+            await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), Client().write)
+        assert told == ["accepted"]
 
 
 async def test_comments_disturb_neither_addons_nor_the_fold() -> None:
