@@ -62,6 +62,11 @@ class Admitted:
     read: Read
     """What of `wire` was known, and where it is kept what is made of it."""
 
+    @property
+    def new(self) -> int:
+        """Bytes of the body that no earlier one had."""
+        return len(self.body) - (self.read.known.size if self.read.known is not None else 0)
+
 
 class Intake:
     """What every endpoint begins with."""

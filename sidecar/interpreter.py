@@ -11,9 +11,9 @@ from typing import Final
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread that counts or writes may keep the event loop waiting (Python's own: 0.005)."""
-COLLECTIONS: Final = (10_000, 20, 20)
-"""Objects made until the collector looks at the new ones, and so on (Python's own: 700, 10, 10): a long request makes
-thousands, and few of them in circles."""
+COLLECTIONS: Final = (1_000, 10, 400)
+"""Objects made until the collector looks at the new ones, how often until at the younger ones too, and at all (Python's
+own: 700, 10, 10). It looks at some 4,000 in a millisecond, in which the event loop stands still."""
 
 
 LARGE_BLOCK: Final = 512 * 1024

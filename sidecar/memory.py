@@ -35,6 +35,7 @@ from sidecar.holdout import in_holdout
 from sidecar.line_format import decode_line, encode_head, encode_segment, head_of, segments_of
 from sidecar.prompt import Prompt
 from sidecar.random_ids import random_id
+from sidecar.stretch import LONG, apart
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,6 @@ IN_ITS_HEAD: Final = 4 * 1024
 """Bytes of a conversation's first request that are kept with what is known of it, as one entry."""
 GONE: Final = b""
 """The head of a line that must not come back: keys that nobody knows any more may still lead to it."""
-ON_THE_LOOP: Final = 256 * 1024
-"""Bytes of a request that are new, above which it is flattened and hashed in a thread."""
 
 
 class Kept(Protocol):
@@ -102,11 +101,8 @@ class ConversationMemory:
     async def request(self, exchange: Exchange) -> None:
         if exchange.kind != "generate" or exchange.request.get("thread") is not None:
             return
-        known = exchange.known.size if exchange.known is not None else 0
-        if len(exchange.client_body) - known > ON_THE_LOOP:
-            prompt = await asyncio.to_thread(_flattened, exchange)
-        else:
-            prompt = _flattened(exchange)
+        new = len(exchange.client_body) - (exchange.known.size if exchange.known is not None else 0)
+        prompt = await apart(new, _flattened, exchange) if new > LONG else _flattened(exchange)
         if prompt is None:
             return
         prompt.session = session_of(exchange.client_headers)

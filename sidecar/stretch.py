@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
 LONGEST: Final = 0.002
 """Seconds; what is begun within them is finished."""
+
+LONG: Final = 64 * 1024
+"""Bytes of a request, from which on one step that goes through all of them takes a millisecond or more."""
+TOO_LONG: Final = 256 * 1024
+"""And some milliseconds."""
+
+
+async def apart[*Given, Answer](size: int, work: Callable[[*Given], Answer], *given: *Given) -> Answer:
+    """What `work` makes of so many bytes, more than `LONG`: a step by itself on the loop, or in a thread where that
+    would be too long. Raises what `work` does, which looks at nothing that others change."""
+    if size > TOO_LONG:
+        return await asyncio.to_thread(work, *given)
+    await asyncio.sleep(0)
+    return work(*given)
 
 
 class Stretch:

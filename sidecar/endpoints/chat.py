@@ -17,7 +17,7 @@ from sidecar.endpoints.endpoint import Endpoint
 from sidecar.endpoints.responses import Responses
 from sidecar.exchange import Json
 from sidecar.intake import Admitted, Intake
-from sidecar.stretch import Stretch
+from sidecar.stretch import LONG, Stretch, apart
 
 SHORT_BODIES: Final = 128
 """That are remembered."""
@@ -63,7 +63,9 @@ class Chat:
             if made is None and not admitted.completed:
                 return self._decoded_short(admitted.body, wire)
             before = known.made.resumption if known is not None and known.beside else None
-            decoded = openai_chat.decode(wire, before, known.messages if known is not None else 0)
+            given = wire, before, known.messages if known is not None else 0
+            long = admitted.new > LONG
+            decoded = await apart(admitted.new, openai_chat.decode, *given) if long else openai_chat.decode(*given)
             if made is not None:
                 made.resumption = decoded.resumption
             return decoded

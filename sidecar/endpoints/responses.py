@@ -17,7 +17,7 @@ from sidecar.exchange import Json
 from sidecar.intake import Admitted, Intake
 from sidecar.response_shelf import ResponseShelf
 from sidecar.responses_answer import ResponsesAnswer
-from sidecar.stretch import Stretch
+from sidecar.stretch import LONG, Stretch, apart
 
 INSTEAD: Final = {
     "input_tokens": "Count with Claude's own /v1/messages/count_tokens, or read `usage` of an answer.",
@@ -83,7 +83,11 @@ class Responses:
             return openai_responses.decode(wire, history)
         known, made = admitted.read.of("input")
         earlier = known.made.resumption if known is not None and known.beside and not history else None
-        decoded = openai_responses.decode(wire, history, earlier, known.messages if known is not None else 0)
+        given = wire, history, earlier, known.messages if known is not None else 0
+        long = admitted.new > LONG
+        decoded = (
+            await apart(admitted.new, openai_responses.decode, *given) if long else openai_responses.decode(*given)
+        )
         if made is not None:
             made.resumption = decoded.resumption
         return decoded
