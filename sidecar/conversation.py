@@ -459,6 +459,15 @@ def match(line: Line, positions: Sequence[Position], chain: Sequence[bytes]) -> 
     return Match(line, common, tuple(changed))
 
 
+def share_bytes(line: Line, positions: list[Position], count: int) -> None:
+    """Of a conversation that was read anew, the bytes of its blocks need not be kept twice: the first `count` positions
+    take those of the line where they are equal."""
+    for index, sent in enumerate(line.sent[:count]):
+        at = positions[index]
+        if at.raw is not sent.raw and at.raw == sent.raw:
+            positions[index] = at._replace(raw=sent.raw)
+
+
 def in_frozen_order(line: Line, positions: list[Position]) -> list[Position]:
     """The same tools in another order are put back into the order in which they were sent."""
     tools = [*takewhile(_is_tool, positions)]

@@ -27,6 +27,7 @@ from sidecar.conversation import (
     in_frozen_order,
     match,
     rolling,
+    share_bytes,
 )
 from sidecar.conversations import session_of
 from sidecar.economy.breakpoints import can_be_marked
@@ -115,6 +116,8 @@ class ConversationMemory:
                 found = self._best(prompt, keys)
         if found is not None and found.common + len(found.changed):
             prompt.resume(found, exchange.now)
+            if new > LONG and not prompt.reordered:
+                share_bytes(found.line, prompt.positions, found.common)
         prompt.expected = miss_causes.expected(prompt, self._candidates(prompt, keys))
         line = prompt.line if prompt.goes_on else None
         exchange.holdout = line.holdout if line else in_holdout(exchange.conversation, self._holdout_percent)

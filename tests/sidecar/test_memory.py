@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.conversation import texts_of, with_texts
+from sidecar.conversation import flattened, texts_of, with_texts
 from sidecar.exchange import Exchange, Usage
 from sidecar.line_format import decode_line, encode_head, encode_segment, head_of
 from sidecar.memory import ConversationMemory
+from sidecar.stretch import LONG
 from tests.support.exchanges import an_exchange
 
 
@@ -79,6 +80,26 @@ def talk(*texts: str, **fields: Any) -> dict[str, Any]:
     """A conversation in which the user and the assistant take turns."""
     roles = ("user", "assistant")
     return {"messages": [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)], **fields}
+
+
+async def test_bytes_of_a_long_conversation_that_is_read_anew_are_kept_once() -> None:
+    memory = ConversationMemory()
+    long = talk("go", "x" * LONG, "and on")
+    body = orjson.dumps(long)
+    first = an_exchange(request=long, client_body=body, project="web", conversation="c")
+    await memory.request(first)
+    accept(memory, first)
+    longer = orjson.loads(orjson.dumps(talk("go", "x" * LONG, "and on", "yes", "then on")))
+    anew = an_exchange(request=longer, client_body=orjson.dumps(longer), project="web", conversation="c")
+    await memory.request(anew)
+    assert anew.prompt is not None
+    assert anew.prompt.line is not None
+    known, now = anew.prompt.line.sent, anew.prompt.positions
+    assert anew.prompt.frozen == len(known) == 3
+    assert all(at.raw is sent.raw for at, sent in zip(now, known, strict=False))
+    untouched = flattened(longer, "web")
+    assert untouched is not None
+    assert now == untouched.positions
 
 
 edits = st.lists(st.sampled_from(["", " [cut]", " [else]"]), min_size=2, max_size=5)
