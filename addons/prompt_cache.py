@@ -172,7 +172,7 @@ class PromptCache:
         read = min(total, warm[-1].tokens if warm else 0)
         hours_hold = pace.hours_hold(exchange.now)
         if hours_hold:
-            covered = max((entry.tokens for entry in warm if entry.ttl == "1h"), default=0)
+            covered = max([entry.tokens for entry in warm if entry.ttl == "1h"], default=0)
             chosen = tail(
                 rates,
                 requests,

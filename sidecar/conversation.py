@@ -313,21 +313,23 @@ def _flattened(request: Json, project: str, before: Flat | None, known: int) -> 
     if before is not None and tools is before.tools and system is before.system:
         zone_ends = before.zone_ends
         positions, chain = before.positions[: zone_ends[1]], before.chain[: zone_ends[1]]
+        marks = {index: ttl for index, ttl in before.marks.items() if index < zone_ends[1]}
     else:
         positions = [_position("tools", "", -1, tool) for tool in tools or ()]
         end_of_tools = len(positions)
         positions += [_position("system", "", -1, block) for block in _blocks(system)]
         zone_ends = end_of_tools, len(positions)
         chain = rolling(project, [at.digest for at in positions])
+        marks = {index: at.ttl for index, at in enumerate(positions) if at.ttl is not None}
     (_, head), ends, thinks = zone_ends, [], False
     if before is not None and known and head == before.zone_ends[1] and chain[-1:] == before.chain[head - 1 : head]:
         ends = before.ends[:known]
         positions += before.positions[head : ends[-1]]
         chain += before.chain[head : ends[-1]]
-        marks = {index: ttl for index, ttl in before.marks.items() if head <= index < ends[-1]}
+        marks |= {index: ttl for index, ttl in before.marks.items() if head <= index < ends[-1]}
         thinks = before.thinks and holds_thinking(positions)
     else:
-        known, marks = 0, {}
+        known = 0
     start = len(positions)
     for number, message in enumerate(messages[known:], known):
         role = message.get("role")
@@ -338,11 +340,7 @@ def _flattened(request: Json, project: str, before: Flat | None, known: int) -> 
         ends.append(len(positions))
     new = positions[start:]
     chain += rolling_on(chain[-1] if chain else seed(project), [at.digest for at in new])
-    marks = {
-        **{index: at.ttl for index, at in enumerate(positions[:head]) if at.ttl is not None},
-        **marks,
-        **{index: at.ttl for index, at in enumerate(new, start) if at.ttl is not None},
-    }
+    marks |= {index: at.ttl for index, at in enumerate(new, start) if at.ttl is not None}
     return Flat(positions, chain, zone_ends, ends, marks, thinks or holds_thinking(new), tools, system)
 
 

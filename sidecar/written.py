@@ -93,16 +93,20 @@ def _known_runs(items: list[Any], before: Row) -> list[Run]:
 def _is_same(one: object, other: object) -> bool:
     """Whether two values are made of the same parts, told without looking at a text: what layers and markers touch is
     put together anew in each turn."""
-    if type(one) is dict and type(other) is dict:
-        return [*one] == [*other] and _are_same([*one.values()], [*other.values()])
-    return type(one) is list and type(other) is list and _are_same(one, other)
-
-
-def _are_same(some: list[Any], others: list[Any]) -> bool:
-    if len(some) != len(others):
+    if type(one) is dict:
+        if type(other) is not dict or [*one] != [*other]:
+            return False
+        pairs = zip(one.values(), other.values(), strict=True)
+    elif type(one) is list:
+        if type(other) is not list or len(one) != len(other):
+            return False
+        pairs = zip(one, other, strict=True)
+    else:
         return False
-    anew = compress(zip(some, others, strict=True), map(is_not, some, others))
-    return all(_is_same(one, other) for one, other in anew)
+    for part, another in pairs:  # noqa: SIM110 - without a generator
+        if part is not another and not _is_same(part, another):
+            return False
+    return True
 
 
 def _end(run: Run) -> int:

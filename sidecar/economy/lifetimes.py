@@ -110,7 +110,7 @@ def tail(
     `requests` are the conversation's, to the same model; `since_last` is the time since the last of them, `kept_out`
     the tokens that other layers spared it.
     """
-    past = _past(rates, requests)
+    past = _past(requests)
     pauses = past.paused or (since_last is not None and SHORT < since_last <= LONG)
     writes = prompt - read
     cost = writes * (rates.cache_write_1h - rates.cache_write_5m)
@@ -119,9 +119,11 @@ def tail(
     if not pauses:
         exposed, parts = (prompt - covered) * PATIENCE.denominator + earlier * PATIENCE.numerator, PATIENCE.denominator
     saves = _of(chance, exposed, parts) * (rates.cache_write_5m - rates.cache_read)
-    spent = past.spent + read * rates.cache_read + writes * rates.cache_write_5m
+    spent = (past.read + read) * rates.cache_read + (past.written_5m + writes) * rates.cache_write_5m
+    spent += past.written_1h * rates.cache_write_1h + past.plain * rates.input
     warm = min(prompt, requests[-1].tokens) if requests and since_last is not None and since_last < SHORT else 0
-    five = past.five + warm * rates.cache_read + (prompt - warm) * rates.cache_write_5m
+    five = (past.five_read + warm) * rates.cache_read + (past.five_written + prompt - warm) * rates.cache_write_5m
+    five += past.five_plain * rates.input
     share = RISKED_AFTER if pauses else RISKED_BEFORE
     allowed = max(_of(share, five), ALWAYS_ALLOWED) - (spent - five)
     allowed += _of(RISKED_OF_SAVED, max(0, kept_out)) * rates.cache_write_5m
@@ -148,23 +150,29 @@ def has_paused(requests: Sequence[Accepted]) -> bool:
 
 
 class _Past(NamedTuple):
-    """A conversation so far. Pico-dollars."""
+    """A conversation so far, in tokens: as it was billed, and as it would have been with nothing but a five-minute
+    marker at every newest end."""
 
     paused: bool
-    spent: int
-    five: int
-    """What one five-minute marker at every newest end would have cost in all."""
+    read: int
+    written_5m: int
+    written_1h: int
+    plain: int
+    five_read: int
+    five_written: int
+    five_plain: int
 
 
-def _past(rates: Rates, requests: Sequence[Accepted]) -> _Past:
-    reads, writes_5m, writes_1h = rates.cache_read, rates.cache_write_5m, rates.cache_write_1h
+def _past(requests: Sequence[Accepted]) -> _Past:
     before: Accepted | None = None
-    paused, spent, five = False, 0, 0
+    paused = False
+    all_read = all_5m = all_1h = in_all = five_read = five_written = five_plain = 0
     for one in requests:
         tokens, read, written_5m, written_1h = one.tokens, one.read, one.written_5m, one.written_1h
-        plain = tokens - read - written_5m - written_1h
-        cost = read * reads + written_5m * writes_5m + written_1h * writes_1h + plain * rates.input
-        spent += cost
+        all_read += read
+        all_5m += written_5m
+        all_1h += written_1h
+        in_all += tokens
         if before is None:
             warm = read
         else:
@@ -172,13 +180,15 @@ def _past(rates: Rates, requests: Sequence[Accepted]) -> _Past:
             warm = before.tokens if gap < SHORT else 0
             paused = paused or SHORT < gap <= LONG
         before = one
-        if read or written_5m or written_1h:
-            if warm > tokens:
-                warm = tokens
-            five += warm * reads + (tokens - warm) * writes_5m
+        if not (read or written_5m or written_1h):
+            five_plain += tokens  # too short to be cached, however it is marked
+        elif warm < tokens:
+            five_read += warm
+            five_written += tokens - warm
         else:
-            five += cost  # too short to be cached, however it is marked
-    return _Past(paused, spent, five)
+            five_read += tokens
+    plain = in_all - all_read - all_5m - all_1h
+    return _Past(paused, all_read, all_5m, all_1h, plain, five_read, five_written, five_plain)
 
 
 def _of(share: Fraction, amount: int, parts: int = 1) -> int:
