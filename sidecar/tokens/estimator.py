@@ -227,4 +227,6 @@ def _loaded() -> Encoding:
 
     lines = (files("sidecar.tokens") / VOCABULARY).read_bytes().splitlines()
     ranks = {b64decode(piece): int(rank) for piece, rank in map(bytes.split, lines)}
-    return Encoding("o200k_base_32768", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
+    encoding = Encoding("o200k_base_32768", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
+    ranks.clear()  # it counts with a copy that is not Python's, and keeps these three megabytes for who pickles it
+    return encoding
