@@ -82,6 +82,10 @@ class Events(Sequence[ServerSentEvent]):
     def __getitem__(self, index: int | slice) -> ServerSentEvent | Sequence[ServerSentEvent]:
         return self._parsed()[index]
 
+    def __bool__(self) -> bool:
+        """Told without a look at any."""
+        return bool(self.raw)
+
     def __len__(self) -> int:
         return len(self._parsed())
 

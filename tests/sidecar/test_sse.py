@@ -145,6 +145,7 @@ def test_what_is_taken_together_are_the_same_events(parts: list[bytes], data: st
     for chunk in chunks:
         events = one_by_one.feed(chunk)
         taken = together.take(chunk)
+        assert bool(taken) == bool(events)
         assert [*(taken or ())] == events
         assert raw_of(taken or ()) == raw_of(events)
     assert together.rest == one_by_one.rest

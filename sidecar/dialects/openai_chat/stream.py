@@ -73,7 +73,7 @@ class ChatStream:
             "message_stop": self._message_stop,
         }
         content, self._after_text = self._template({"content": _HOLE})
-        reasoning, _ = self._template({"reasoning_content": _HOLE})
+        reasoning = content.removesuffix(b'"content":') + b'"reasoning_content":'
         self._before_json = {TEXT_FIELD: content, b'thinking_delta","thinking': reasoning}
         self._before_text = {"text_delta": ("text", content), "thinking_delta": ("thinking", reasoning)}
 
