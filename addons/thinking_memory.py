@@ -20,6 +20,7 @@ from typing import Final
 
 from sidecar import incoming
 from sidecar.call import Call
+from sidecar.conversation import Line
 from sidecar.exchange import Exchange, Json
 from sidecar.fold import MessageFold
 from sidecar.models.catalogue import ModelCard
@@ -52,7 +53,9 @@ class ThinkingMemory:
         if not enabled or prompt is None or prompt.thinks or exchange.bypass:
             return
         if prompt.line is not None and not prompt.line.thinking_off:
-            await self._put_back(exchange, prompt)
+            known = _answers(prompt.line, prompt.frozen, exchange.model)
+            if answers := [one for one in known if not self._shelf.is_without(exchange.project, one)]:
+                await self._put_back(exchange, prompt, answers)
         prompt.keeps_thinking = prompt.line is None or not prompt.line.thinking_off
         call = exchange.call = exchange.call or Call(exchange)
         if call not in self._followed:
@@ -61,11 +64,11 @@ class ThinkingMemory:
 
     # --- the answer comes back
 
-    async def _put_back(self, exchange: Exchange, prompt: Prompt) -> None:
+    async def _put_back(self, exchange: Exchange, prompt: Prompt, answers: list[str]) -> None:
         turn = _turn_behind(prompt)
         if turn is None or not _is_wanted(self._catalogue.card(exchange.model), prompt, turn):
             return
-        for answer in _answers(prompt, exchange.model):
+        for answer in answers:
             await self._until_kept(answer)
             thinking = await self._shelf.find(exchange.project, answer, exchange.now)
             if thinking is not None and thinking.turn == _digest(prompt, turn):
@@ -155,10 +158,12 @@ def _digest(prompt: Prompt, turn: range) -> str:
     return turn_digest(prompt.positions[index].block for index in turn)
 
 
-def _answers(prompt: Prompt, model: str) -> Iterator[str]:
+def _answers(line: Line, frozen: int, model: str) -> Iterator[str]:
     """Claude's ids of what this model answered to just the frozen prefix, the newest first."""
-    for one in reversed(prompt.line.requests if prompt.line is not None else ()):
-        if one.until == prompt.frozen and one.model == model and one.answer is not None:
+    for one in reversed(line.requests):
+        if one.until < frozen:
+            return  # as are all that came before it
+        if one.until == frozen and one.model == model and one.answer is not None:
             yield one.answer
 
 

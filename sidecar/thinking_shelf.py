@@ -48,6 +48,11 @@ class ThinkingShelf:
         if thinking is not None:
             self._shelf.put(_key(project, answer), told, KEPT_SECONDS, project=project)
 
+    def is_without(self, project: str, answer: str) -> bool:
+        """Whether it is known, without a look into the store, that there is none."""
+        recent = self._recent.get((project, answer))
+        return recent is not None and recent[0] is None
+
     async def find(self, project: str, answer: str, now: float) -> KeptThinking | None:
         """`now` in epoch seconds."""
         asked = project, answer
