@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -183,14 +183,14 @@ class Caller:
             return None
         before, deltas, behind = events.around
         others = [*before, *behind]
+        names = [event.name for event in others]
         size = deltas_size(deltas) if deltas else 0
-        if size is None or (guard is not None and (others or not guard.passes(deltas))):
+        if size is None or b"error" in names or (guard is not None and (others or not guard.passes(deltas))):
             return None
-        for event in others:
-            if event.name == b"error":
-                return None
         exchange.delivered += size
-        opening = bool(deltas) and [event.name for event in others if event.name in incoming.COUNTED] == [START]
+        if not others:
+            return _WORDS
+        opening = bool(deltas) and [name for name in names if name in incoming.COUNTED] == [START]
         end = self._count(exchange, others, tells=not opening)
         return _Seen(bool(deltas) or _has_content(others), end, opening)
 
@@ -277,6 +277,10 @@ class _Seen(NamedTuple):
     """Whether the message ends with them."""
     is_opening: bool
     """Whether they are its beginning and first words, and that Claude has begun is still to be told."""
+
+
+_WORDS: Final = _Seen(content=True, end=False, is_opening=False)
+"""Deltas and nothing else."""
 
 
 def _has_content(events: Iterable[ServerSentEvent]) -> bool:

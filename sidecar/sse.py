@@ -70,7 +70,7 @@ class Events(Sequence[ServerSentEvent]):
         if self._around is None:
             before, deltas, behind = around_deltas(self.raw)
             if deltas:
-                self._around = Around(_all(before), deltas, _all(behind))
+                self._around = Around(_all(before) if before else (), deltas, _all(behind) if behind else ())
             else:
                 self._around = Around(self._parsed(), b"", ())
         return self._around
