@@ -34,6 +34,21 @@ async def test_it_is_found_again_after_a_restart_by_its_project_alone(shelf: She
     assert await again.find("web", "msg_2", 1.0) is None
 
 
+async def test_only_of_an_answer_that_was_kept_without_or_looked_for_in_vain_it_is_known_that_there_is_none(
+    shelf: Shelf,
+) -> None:
+    thinking = ThinkingShelf(shelf)
+    thinking.keep("web", "msg_1", thought())
+    thinking.keep("web", "msg_2", None)
+    assert [thinking.is_without("web", f"msg_{number}") for number in (1, 2, 3)] == [False, True, False]
+    assert not thinking.is_without("app", "msg_2")
+    shelf.flush()
+    again = ThinkingShelf(shelf)
+    assert not again.is_without("web", "msg_1")
+    assert await again.find("web", "msg_1", 1.0) == thought()
+    assert not again.is_without("web", "msg_1")
+
+
 async def test_what_is_no_thinking_is_thrown_away_and_counted(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     ThinkingShelf(shelf).keep("web", "msg_1", thought())
     shelf.flush()
