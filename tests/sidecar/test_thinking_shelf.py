@@ -34,7 +34,7 @@ async def test_it_is_found_again_after_a_restart_by_its_project_alone(shelf: She
     assert await again.find("web", "msg_2", 1.0) is None
 
 
-async def test_only_of_an_answer_that_was_kept_without_or_looked_for_in_vain_it_is_known_that_there_is_none(
+async def test_only_of_an_answer_that_was_kept_without_it_is_known_that_there_is_none(
     shelf: Shelf,
 ) -> None:
     thinking = ThinkingShelf(shelf)
