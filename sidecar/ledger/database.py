@@ -204,6 +204,7 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.isolation_level = None  # the event below says when a transaction begins, not the driver
         _turn_on_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -512")  # KB: each connection has its own, and the system has the file
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
