@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -113,9 +114,13 @@ class Caller:
                 self._take_back(exchange, quoted)
                 await self._ask_again(self._ask, exchange, call)
                 return
-        if exchange.kind == "generate":
-            self._has_begun(exchange)
         call.body = body
+        if exchange.kind != "generate":
+            return
+        if self._pipeline.reads_answers:
+            self._has_begun(exchange)
+        else:  # nobody waits for what is remembered of it
+            call.when_ended(partial(self._has_begun, exchange))
 
     async def _ask_for_stream(self, exchange: Exchange, call: Call) -> None:
         try:
