@@ -90,17 +90,16 @@ class ChatStream:
         its type says."""
         if isinstance(events, Events):
             before, deltas, behind = events.around
-            if deltas and (chunks := self._unread(deltas)) is not None:
-                opening = fed(self.feed, before) if before else b""
+            texts = plain_texts(deltas) if deltas else None
+            found = plain_deltas(deltas) if deltas and texts is None else None
+            if texts is not None or found is not None:  # their texts are JSON already
+                opening = fed(self.feed, before) if before else b""  # first: it opens the calls that deltas are of
+                chunks = self._all_text(texts) if texts is not None else self._all_spelled(found or ())
                 return opening + chunks + (fed(self.feed, behind) if behind else b"")
         return fed(self.feed, events)
 
-    def _unread(self, deltas: bytes) -> bytes | None:
-        """The chunks of deltas whose texts are JSON already; None where one has to be parsed."""
-        if (texts := plain_texts(deltas)) is not None:
-            return self._all_text(texts)
-        found = plain_deltas(deltas)
-        return None if found is None else b"".join([self._spelled(*one) for one in found])
+    def _all_spelled(self, found: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
+        return b"".join([self._spelled(*one) for one in found])
 
     def _all_text(self, texts: list[bytes]) -> bytes:
         """Of text alone, as most deltas are, without a step for each."""
