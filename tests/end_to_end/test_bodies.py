@@ -55,15 +55,21 @@ def responses(turn: int) -> dict[str, Any]:
 
 
 ASKED = {"/v1/messages": native, "/v1/chat/completions": chat, "/v1/responses": responses}
-TURNS = [1, 2, 3, 4, 2, 3, 3, 5]
+TURNS = [1, 2, 3, 4, 2, 3, 3, 5, 6, 7]
 """Of how many results each request is; some go back."""
+OTHERWISE = {
+    "/v1/messages": {"system": "Be long."},
+    "/v1/chat/completions": {"max_tokens": 77},
+    "/v1/responses": {"max_output_tokens": 77},
+}
+"""What the newest two say beside their conversation."""
 
 
 @pytest.mark.parametrize("path", ASKED)
 def test_claude_gets_the_same_bytes_whatever_was_known(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bodies = [orjson.dumps(ASKED[path](turn)) for turn in TURNS]
+    bodies = [orjson.dumps(ASKED[path](turn) | (OTHERWISE[path] if turn > 5 else {})) for turn in TURNS]
     known: list[bool] = []
     with InProcess(tmp_path / "one", enable_response_cache=False) as gateway:
         read = Bodies.read
@@ -75,7 +81,7 @@ def test_claude_gets_the_same_bytes_whatever_was_known(
 
         monkeypatch.setattr(Bodies, "read", heard)
         sent = [asked(gateway, path, body) for body in bodies]
-    assert known[2:4] == [True, True]
+    assert known[2:4] == known[-2:] == [True, True]
     monkeypatch.setattr(intake, "Bodies", lambda: Bodies(most_memory=0))
     known.clear()
     with InProcess(tmp_path / "other", enable_response_cache=False) as gateway:

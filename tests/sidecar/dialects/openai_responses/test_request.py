@@ -349,7 +349,13 @@ def test_going_on_from_an_earlier_request_gives_what_reading_all_gives(items: li
 
 
 @pytest.mark.parametrize(
-    "more", [[COMPACTED, reasoning(THOUGHT), said(""), call(2)], [SEARCHED, call(2)], [output(1), MORE_TOOLS, call(2)]]
+    "more",
+    [
+        [COMPACTED, reasoning(THOUGHT), said(""), call(2)],
+        [SEARCHED, call(2)],
+        [output(1), MORE_TOOLS, call(2)],
+        [output(1), SEARCHED, call(3), reasoning(THOUGHT), call(2), output(3)],
+    ],
 )
 def test_wherever_an_earlier_request_ended_it_may_be_gone_on_from(more: list[Json]) -> None:
     items = [HELLO, call(1), *more, output(2), HELLO]
