@@ -35,8 +35,15 @@ messages = st.builds(
     st.booleans(),
 )
 heads = st.sampled_from([{"model": "m"}, {"model": "m", "tools": [{"name": "messages", "input_schema": {}}]}])
+marked = {"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}
 tails = st.sampled_from(
-    [{}, {"stream": True}, {"tools": [{"name": "t"}]}, {"system": "be brief", "metadata": {"a": 1}}]
+    [
+        {},
+        {"stream": True},
+        {"tools": [{"name": "t"}]},
+        {"system": "be brief", "metadata": {"a": 1}},
+        {"system": [marked], "tools": [{"name": "t", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+    ]
 )
 writers: st.SearchStrategy[Callable[[Any], bytes]] = st.sampled_from(
     [orjson.dumps, lambda wire: json.dumps(wire).encode(), lambda wire: json.dumps(wire, indent=1).encode()]

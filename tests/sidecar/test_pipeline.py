@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.conversation import positions_of
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.pipeline import Pipeline, load_addon_file, user_addons
+from sidecar.prompt import Prompt
 from sidecar.user_files import UserFileError
 from tests.support.exchanges import an_exchange
 
@@ -61,6 +63,32 @@ async def test_an_addon_that_raises_is_reported_and_sits_out_while_the_others_go
     assert seen == ["other.request", "other.response"]
     assert "Broken failed in request" in caplog.text
     assert "req_1" in caplog.text
+
+
+async def test_of_a_layer_that_fails_half_way_only_its_own_changes_are_undone() -> None:
+    class First:
+        at = 0
+
+        def request(self, exchange: Exchange) -> None:
+            assert exchange.prompt is not None
+            exchange.prompt.mark(self.at, "5m")
+
+    class Third(First):
+        at = 2
+
+    class Breaks:
+        def request(self, exchange: Exchange) -> None:
+            assert exchange.prompt is not None
+            exchange.prompt.mark(1, "5m")
+            raise RuntimeError("no luck")
+
+    class BreaksToo(Breaks):
+        pass
+
+    flow, said = an_exchange(), {"messages": [{"role": "user", "content": [{"type": "text", "text": "one"}] * 3}]}
+    flow.prompt = Prompt("web", positions_of(said) or [])
+    await Pipeline([First(), Breaks(), Third(), BreaksToo()]).request(flow)
+    assert flow.prompt.marks == {0: "5m", 2: "5m"}
 
 
 def test_the_pipeline_knows_who_reads_what() -> None:

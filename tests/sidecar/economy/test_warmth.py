@@ -39,6 +39,13 @@ def test_reading_an_entry_gives_it_its_lifetime_again() -> None:
     ]
 
 
+def test_what_was_found_lives_on_without_a_marker_and_what_stands_before_it_does_not() -> None:
+    assert warm(sent(0, 5, {1: "5m", 4: "5m"}), sent(200, 8, {7: "5m"}, read=5_000), now=450) == [
+        (5, "5m", 500),
+        (8, "5m", 500),
+    ]
+
+
 def test_an_hour_keeps_the_whole_prefix_while_five_minutes_pass() -> None:
     assert warm(sent(0, 5, {1: "5m", 4: "1h"}), now=600) == [(5, "1h", 3_600)]
 
