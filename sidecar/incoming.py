@@ -46,7 +46,7 @@ def fold(folding: MessageFold, events: Sequence[ServerSentEvent]) -> None:
         if plain is None:
             for event in events:
                 if event.data:  # not a comment
-                    folding.feed(event.wire)
+                    folding.feed(parse(event))
         else:
             _fold_plain(folding, plain)
     except MISSHAPEN as error:
@@ -61,7 +61,7 @@ def _fold_plain(folding: MessageFold, plain: Iterable[tuple[bytes, bytes, bytes,
             folding.spell(int(index), kind.partition(b'"')[0].decode(), orjson.loads(text))
         else:
             for _, _, _, data in row:
-                folding.feed(orjson.loads(data))
+                folding.feed(_object(json_object(data)))
 
 
 def parse(event: ServerSentEvent) -> Json:
@@ -70,7 +70,11 @@ def parse(event: ServerSentEvent) -> Json:
         wire = event.wire
     except ValueError:
         wire = None
-    if type(wire) is not dict:
+    return _object(wire)
+
+
+def _object(wire: object) -> Json:
+    if not isinstance(wire, dict):
         raise GatewayError(
             "api_error",
             "Claude's answer makes no sense: an event in it is no JSON object.",

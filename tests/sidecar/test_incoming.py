@@ -85,6 +85,13 @@ def test_a_text_that_is_none_is_never_folded(text: bytes) -> None:
         folded(Events(OPENED + good + good.replace(b"fine", text) + CLOSED))
 
 
+@pytest.mark.parametrize("beside", [b"", b": comment\n\n"], ids=["plain", "one by one"])
+@pytest.mark.parametrize("odd", [b"{", b"[]", b"null"], ids=repr)
+def test_an_event_that_is_no_json_object_is_called_just_that(odd: bytes, beside: bytes) -> None:
+    with pytest.raises(GatewayError, match="no JSON object"):
+        folded(Events(OPENED + beside + b"event: x\ndata: " + odd + b"\n\n" + CLOSED))
+
+
 def test_deltas_of_a_block_that_never_began_are_an_answer_that_broke() -> None:
     with pytest.raises(GatewayError, match="before its beginning"):
         folded(Events(OPENED + delta("text_delta", 9, "lost", ascii_only=True)))
