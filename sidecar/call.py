@@ -274,7 +274,7 @@ class Call:
         return sum(map(len, pieces)) >= self._heap_bytes
 
     def _news(self, waits: list[asyncio.Future[None]]) -> asyncio.Future[None]:
-        """Done at `_tell`. An `asyncio.Event` would do, and cost more at each read of the network."""
+        """Done once these are woken. An `asyncio.Event` would do, and cost more at each read of the network."""
         future = asyncio.get_running_loop().create_future()
         waits.append(future)
         return future

@@ -173,9 +173,7 @@ class Caller:
                 held = None
             else:
                 held += batch
-            if (
-                seen.is_opening
-            ):  # nobody waits for what is remembered of it: whoever reads was woken before, and goes first
+            if seen.is_opening:  # nobody waits for what is remembered of it: readers were woken before, and go first
                 asyncio.get_running_loop().call_soon(self._has_begun, exchange)
             if failure is not None:
                 raise failure

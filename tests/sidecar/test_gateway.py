@@ -49,10 +49,12 @@ class ReadsEvents:
 
 
 @asynccontextmanager
-async def gateway_to(*reads: bytes, addons: tuple[object, ...] = (), **options: Any) -> AsyncIterator[Gateway]:
+async def gateway_to(
+    *reads: bytes, media: bytes = b"text/event-stream", addons: tuple[object, ...] = (), **options: Any
+) -> AsyncIterator[Gateway]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nConnection: close\r\n\r\n" % media)
         for read in reads:
             writer.write(read)
             await writer.drain()
@@ -119,6 +121,33 @@ async def test_that_claude_took_a_prompt_is_told_before_an_answer_ends_that_brea
         with pytest.raises(GatewayError, match="broke off"):
             await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), Client().write)
         assert told == ["accepted"]
+
+
+@pytest.mark.parametrize(
+    ("reads_along", "order"),
+    [(False, ["answered", "accepted", "heard"]), (True, ["accepted", "answered", "read along", "heard"])],
+)
+async def test_that_claude_took_a_prompt_is_told_behind_a_whole_answer_and_before_anybody_asks(
+    reads_along: bool, order: list[str]
+) -> None:
+    told: list[str] = []
+
+    class ReadsAnswers:
+        def response(self, _: Exchange) -> None:
+            told.append("read along")
+
+    async with gateway_to(
+        b'{"type":"message","content":[],"usage":{"input_tokens":7,"output_tokens":1}}',
+        media=b"application/json",
+        addons=(ReadsAnswers(),) if reads_along else (),
+        accepted=lambda _: told.append("accepted"),
+        listeners=[lambda _: told.append("heard")],
+    ) as gateway:
+        async with gateway.account(flow := an_exchange(dialect=NATIVE, model_asked=SONNET)):
+            await gateway.whole(flow)
+            told.append("answered")
+        await gateway.settled()
+    assert told == order
 
 
 async def test_comments_disturb_neither_addons_nor_the_fold() -> None:
