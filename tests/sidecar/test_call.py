@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.call import Call, Reader
+from sidecar.call import Call, Reader, share
 from sidecar.errors import GatewayError
 from sidecar.sse import EventSplitter, ServerSentEvent, raw_of
 from tests.support.exchanges import an_exchange
@@ -264,6 +264,16 @@ async def test_the_end_is_told_once_to_everybody_who_wants_to_know(caplog: pytes
     assert told == ["before", "after"]
     assert "the end of request req_1 was not told" in caplog.text
     assert await call.read(first) is None
+
+
+@pytest.mark.parametrize(("joined", "waited_until"), [(3.0, 5.0), (7.0, 7.0)], ids=["before it", "behind it"])
+def test_the_first_byte_came_for_who_joined_when_it_came_or_was_there_already(
+    joined: float, waited_until: float
+) -> None:
+    leader, exchange = an_exchange(), an_exchange()
+    leader.timing.first_byte, exchange.timing.joined = 5.0, joined
+    share(exchange, Call(leader))
+    assert exchange.timing.first_byte == waited_until
 
 
 STEPS = st.lists(

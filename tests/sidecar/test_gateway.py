@@ -150,6 +150,17 @@ async def test_that_claude_took_a_prompt_is_told_behind_a_whole_answer_and_befor
     assert told == order
 
 
+async def test_an_addon_may_write_into_the_events_it_is_told_and_nobody_else_reads_it() -> None:
+    class Scribbles:
+        def response_event(self, _: Exchange, event: dict[str, Any]) -> None:
+            event.clear()
+
+    async with gateway_to(START + COMMENT + BLOCK + END, addons=(Scribbles(),)) as gateway:
+        await gateway.stream(flow := an_exchange(model_asked=SONNET), Client().write, fold=True)
+    assert flow.answer is not None
+    assert flow.answer["content"] == [{"type": "text", "text": "hi"}]
+
+
 async def test_comments_disturb_neither_addons_nor_the_fold() -> None:
     addon = ReadsEvents()
     async with gateway_to(COMMENT, START, COMMENT, BLOCK + COMMENT, END, addons=(addon,)) as gateway:
