@@ -38,6 +38,8 @@ def answers(*pieces: bytes) -> Serve:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
+            for _ in range(5):  # so that each is a read of its own on the other side
+                await asyncio.sleep(0)
 
     return serve
 
