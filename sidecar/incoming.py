@@ -40,13 +40,14 @@ def count(exchange: Exchange, event: ServerSentEvent) -> bool:
 
 
 def fold(folding: MessageFold, events: Sequence[ServerSentEvent]) -> None:
-    """Raises GatewayError for what makes no sense."""
+    """The message shares nothing with the events: who gets it may write into it. Raises GatewayError for what makes no
+    sense."""
     plain = plain_events(events.raw) if isinstance(events, Events) else None
     try:
         if plain is None:
             for event in events:
                 if event.data:  # not a comment
-                    folding.feed(parse(event))
+                    folding.feed(_object(json_object(event.data)))
         else:
             _fold_plain(folding, plain)
     except MISSHAPEN as error:

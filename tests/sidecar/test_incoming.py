@@ -97,6 +97,16 @@ def test_deltas_of_a_block_that_never_began_are_an_answer_that_broke() -> None:
         folded(Events(OPENED + delta("text_delta", 9, "lost", ascii_only=True)))
 
 
+@pytest.mark.parametrize("beside", [b"", b": comment\n\n"], ids=["plain", "one by one"])
+def test_who_writes_into_its_answer_changes_nobody_elses(beside: bytes) -> None:
+    found = sse("content_block_start", index=3, content_block={"type": "web_search_tool_result", "content": [{}]})
+    shared = Events(OPENED + beside + found.raw + CLOSED)
+    before = folded(shared)
+    folded(shared)["content"][3]["content"][0]["url"] = "https://example.com"
+    assert folded(shared) == before
+    assert before["content"][3]["content"] == [{}]
+
+
 def test_an_event_is_parsed_once_for_all_who_ask() -> None:
     (event,) = Events(MESSAGE_START.raw)
     assert incoming.parse(event) is incoming.parse(event)
