@@ -71,8 +71,8 @@ def upgrade(connection: Connection) -> None:
 
 
 def create(connection: Connection) -> None:
-    """The tables of today, in an empty database."""
-    schema.metadata.create_all(connection)
+    """The tables of today, in an empty database. Refused where one of them is there: nobody knows of which version."""
+    schema.metadata.create_all(connection, checkfirst=False)
     _version.create(connection)
     connection.execute(insert(_version).values(version_num=newest_version()))
 

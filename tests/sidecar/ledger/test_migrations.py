@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from sidecar.ledger import migrations, schema
-from sidecar.ledger.database import FILE_NAME, SQLITE_BUSY_SECONDS, Database
+from sidecar.ledger.database import FILE_NAME, SQLITE_BUSY_SECONDS, Database, LedgerUnavailableError
 from sidecar.ledger.migrations import SCRIPTS, SchemaTooNewError, newest_version, stored_version
 from tests.support.ledger_rows import row
 
@@ -163,6 +163,16 @@ def test_a_migration_that_fails_leaves_the_old_ledger_working(
         open_database().migrate()
     monkeypatch.setattr(migrations, "SCRIPTS", SCRIPTS)
     assert open_database().write([row()]) == 1
+
+
+def test_tables_of_an_unknown_version_are_refused_and_left_alone(open_database: Callable[[], Database]) -> None:
+    """Such as a dump of an older ledger that was put back without the table of the version."""
+    with open_database().change() as connection:
+        connection.execute(text(f"DROP TABLE {migrations.VERSION_TABLE}"))
+        connection.execute(text("ALTER TABLE ledger_requests DROP COLUMN via"))
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailableError, match="already exists"):
+            open_database().write([row()])
 
 
 def test_many_gateways_may_start_at_once_on_an_empty_database(open_database: Callable[[], Database]) -> None:
