@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from sidecar.conversation import Line, Position, with_texts
 from sidecar.exchange import Exchange, Json
@@ -36,18 +36,25 @@ MOST_CHARACTERS: Final = 4_000_000
 
 
 class Sent(NamedTuple):
-    """A position as one request sent it."""
+    """A position as one request sent it. Of what went as the client wrote it, a digest: it may be a picture."""
 
-    at: Position
+    digest: bytes
+    message: int
+    edited: bool
     block: Json | None
-    """None where it was left out."""
+    """What was sent in the place of the client's; None where it was left out, or went as it was."""
+
+    @classmethod
+    def of(cls, at: Position, block: Json | None) -> Self:
+        edited = block is not at.block
+        return cls(at.digest, at.message, edited, block if edited else None)
 
     def stands(self, prompt: Prompt, index: int) -> bool:
         """Whether another request sends the same there."""
         at, block = prompt.positions[index], prompt.block(index)
-        if at is not self.at and (at.digest != self.at.digest or at.message != self.at.message):
+        if at.digest != self.digest or at.message != self.message:
             return False
-        return block is self.block or (block is at.block and self.block is self.at.block)
+        return block is (self.block if self.edited else at.block)
 
 
 class Newest(NamedTuple):
@@ -144,7 +151,7 @@ class FileReferences:
                 prompt.replace(index, block, LAYER)
                 saved += sum(len(one.slot.text) - len(one.text) for one in taken)
                 as_walked = as_walked and all(one.slot.kind is Kind.RESULT for one in taken)
-            sent.append(Sent(at, block))
+            sent.append(Sent.of(at, block))
             read += [one for one in taken if one.reading is not None]
         self._count(read, exchange, prompt)
         if as_walked and prompt.line is not None:

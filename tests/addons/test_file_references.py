@@ -1,6 +1,7 @@
 """File references, turn by turn: what goes upstream, what stays as it was, and who is told."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,30 @@ def test_what_was_lost_and_went_otherwise_past_this_layer_is_walked_through_agai
     talk.lose({"messages": [*before, *lost]})
     talk.send({"messages": [*before, *instead]}, bypass=True)
     talk.send({"messages": [*before, *instead, assistant("Done."), user(FILE)]})
+
+
+def held_by(root: object) -> int:
+    """Characters and bytes of all texts that it leads to."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        if id(one := waiting.pop()) not in seen and not isinstance(one, type):
+            seen[id(one)] = one
+            waiting += gc.get_referents(one)
+    return sum(len(one) for one in seen.values() if isinstance(one, str | bytes))
+
+
+def test_a_picture_is_not_kept_for_the_next_turn(talking: Callable[..., Talk]) -> None:
+    """What is kept counts by its characters, and nothing refers to a picture."""
+    talk, request = talking(), reads(1)
+    [layer] = talk.layers
+    assert isinstance(layer, FileReferences)
+    talk.send(request)
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 1_000_000}}
+    request["messages"] += [assistant(call("t2", path="a.py")), user(result("t2", FILE), picture)]
+    talk.send(request)
+    assert held_by(layer._indexed) < 100_000
+    request["messages"] += [assistant(call("t3", path="a.py")), user(result("t3", FILE))]
+    sent = talk.send(request)
+    assert expand(sent) == request
+    assert texts(sent)[-1].startswith("[cgw: same 40 lines")
