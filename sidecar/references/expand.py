@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sidecar.conversation import texts_of, with_texts
+from sidecar.conversation import with_texts
 from sidecar.exchange import Json
 from sidecar.references.marker import OWN, PREFIX, Place, Reference, digest_of, references_in, unseal
 from sidecar.references.near_copies import apply_diff
-from sidecar.references.slots import Kind, Slot, Walk, request_blocks
+from sidecar.references.slots import Kind, Walk, request_blocks
 from sidecar.references.sources import Origin, Source, Sources
 
 
@@ -19,14 +19,14 @@ def expand(request: Json) -> Json:
     grown: dict[int, list[Json]] = {}
     for zone, role, number, block in request_blocks(request):
         slots = walk.block(zone, role, number, block)
-        whole = block
-        if any(PREFIX in slot.text for slot in slots if slot.kind is not Kind.SOURCE):
-            texts = [expand_text(slot.text, slot.anchor, known) for slot in slots]
-            if texts != texts_of(block):
-                whole = with_texts(block, texts)
+        whole, texts = block, []
+        for slot in slots:  # one by one: a text may refer to another of its own block
+            texts.append(slot.text if slot.kind is Kind.SOURCE else expand_text(slot.text, slot.anchor, known))
+            known[0].add(slot.text, slot.origin)
+        if texts != [slot.text for slot in slots]:
+            whole = with_texts(block, texts)
         if zone == "messages":
             grown.setdefault(number, []).append(whole)
-        _remember(known[0], slots)
     for number, message in enumerate(request["messages"]):
         messages.append(_with_blocks(message, grown.get(number, [])))
     return {**request, "messages": messages}
@@ -71,11 +71,6 @@ def _lines_of(reference: Reference, place: Place, known: Iterable[Sources], own:
 def _candidates(reference: Reference, known: Iterable[Sources]) -> Iterator[Source]:
     for sources in known:
         yield from sources.named(reference.source)
-
-
-def _remember(known: Sources, slots: Iterable[Slot]) -> None:
-    for slot in slots:
-        known.add(slot.text, slot.origin)
 
 
 def _with_blocks(message: Json, blocks: list[Json]) -> Json:

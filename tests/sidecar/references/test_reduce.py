@@ -88,6 +88,10 @@ def test_what_the_model_wrote_into_a_file_need_not_be_shown_to_it_again() -> Non
     assert texts(sent)[-1].startswith("Saved.\n[cgw: same 40 lines as src/app.py:1-40 above")
 
 
+def test_a_result_of_two_texts_may_refer_from_the_one_to_the_other() -> None:
+    assert told("ok", [{"type": "text", "text": FILE}, {"type": "text", "text": NUMBERED}]).startswith("[cgw: same 40")
+
+
 def test_many_small_changes_become_one_diff() -> None:
     """No run of lines between them is long enough for a reference of its own."""
     before = [f"{line} # {number}" for number, line in enumerate(LINES * 5)]
