@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from addons import file_references
 from addons.file_references import ON_THE_LOOP, FileReferences, Indexed
-from sidecar.exchange import Json
+from sidecar.exchange import Exchange, Json
 from sidecar.pipeline import Pipeline
 from sidecar.projects.policy import Policy
 from sidecar.prompt import Prompt
@@ -237,6 +237,36 @@ def test_conversations_that_begin_at_once_take_no_more_than_the_bound(
         sent = talk.send(request := reads(2, FILE.replace("line", name)))
         assert expand(sent) == request
         assert "[cgw: same 40 lines" in texts(sent)[-1]
+
+
+async def test_long_ones_are_looked_through_one_at_a_time_and_whoever_leaves_holds_up_nobody(
+    talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    may_end = asyncio.Event()
+
+    async def in_a_thread(work: Callable[..., None], exchange: Exchange, *more: object) -> None:
+        begun.append(exchange.id)
+        await may_end.wait()
+        work(exchange, *more)
+
+    monkeypatch.setattr(file_references, "ON_THE_LOOP", 0)
+    monkeypatch.setattr(asyncio, "to_thread", in_a_thread)
+    talk = talking()
+    pipeline = Pipeline([talk.memory, *talk.layers])
+    exchanges = [an_exchange(id=name, request=reads(2), conversation=name, project=name) for name in "abcd"]
+    holds, second, waits, last = [asyncio.create_task(pipeline.request(exchange)) for exchange in exchanges]
+    while not begun:
+        await asyncio.sleep(0)
+    for leaves in (holds, waits):
+        leaves.cancel()
+        await asyncio.wait([leaves])
+    while len(begun) < 2:
+        await asyncio.sleep(0)
+    assert begun == ["a", "b"]
+    may_end.set()
+    await asyncio.gather(second, last)
+    assert begun == ["a", "b", "d"]
 
 
 pieces = st.sampled_from(
