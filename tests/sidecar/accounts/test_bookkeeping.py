@@ -83,6 +83,15 @@ async def test_closing_stores_what_came_at_the_last_moment(tmp_path: Path) -> No
     assert requests_in(tmp_path) == 1
 
 
+async def test_closing_waits_for_nothing_that_is_more_urgent_than_opening(tmp_path: Path) -> None:
+    database = Database.open(None, tmp_path)
+    books = Books(lambda: database, tmp_path, PRICES)
+    async with books.kept([], after=asyncio.Event().wait(), metrics=watching):
+        books.accountant(answered("a"))
+    database.close()
+    assert requests_in(tmp_path) == 1
+
+
 async def test_books_that_cannot_be_opened_are_reported_and_requests_go_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
