@@ -242,11 +242,11 @@ def test_conversations_that_begin_at_once_take_no_more_than_the_bound(
 async def test_long_ones_are_looked_through_one_at_a_time_and_whoever_leaves_holds_up_nobody(
     talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[str] = []
+    begun: asyncio.Queue[str] = asyncio.Queue()
     may_end = asyncio.Event()
 
     async def in_a_thread(work: Callable[..., None], exchange: Exchange, *more: object) -> None:
-        begun.append(exchange.id)
+        begun.put_nowait(exchange.id)
         await may_end.wait()
         work(exchange, *more)
 
@@ -256,17 +256,15 @@ async def test_long_ones_are_looked_through_one_at_a_time_and_whoever_leaves_hol
     pipeline = Pipeline([talk.memory, *talk.layers])
     exchanges = [an_exchange(id=name, request=reads(2), conversation=name, project=name) for name in "abcd"]
     holds, second, waits, last = [asyncio.create_task(pipeline.request(exchange)) for exchange in exchanges]
-    while not begun:
-        await asyncio.sleep(0)
+    assert await begun.get() == "a"
     for leaves in (holds, waits):
         leaves.cancel()
         await asyncio.wait([leaves])
-    while len(begun) < 2:
-        await asyncio.sleep(0)
-    assert begun == ["a", "b"]
+    assert await begun.get() == "b"
+    assert begun.empty()
     may_end.set()
     await asyncio.gather(second, last)
-    assert begun == ["a", "b", "d"]
+    assert await begun.get() == "d"
 
 
 pieces = st.sampled_from(
