@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sidecar import retries
@@ -10,6 +12,7 @@ from sidecar.call import Call
 from sidecar.errors import GatewayError
 from sidecar.exchange import Usage
 from sidecar.persistence import Persistence
+from tests.support.events import text_delta
 from tests.support.exchanges import an_exchange
 
 OVERLOADED = GatewayError("overloaded_error", "Overloaded", upstream=True)
@@ -32,6 +35,22 @@ async def test_counting_tokens_trips_no_breaker() -> None:
         with pytest.raises(GatewayError, match="Overloaded"):
             await persistence.ask(fails, exchange, Call(exchange))
     assert list(persistence.breakers.states()) == []
+
+
+@pytest.mark.parametrize("begins", [True, False])
+async def test_the_breaker_hears_of_an_answer_once_it_begins(begins: bool) -> None:
+    persistence, exchange = Persistence(Breakers(Trips(calls=1)), retry=False), an_exchange()
+    call = Call(exchange)
+
+    async def is_left() -> None:
+        if begins:
+            await call.write([text_delta("hi")])
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await persistence.ask(is_left, exchange, call)
+    [counted] = persistence.breakers.states()
+    assert (counted.calls, counted.failures) == (int(begins), 0)
 
 
 async def test_what_was_heard_of_a_failed_attempt_is_forgotten_but_not_what_it_cost() -> None:
