@@ -355,6 +355,7 @@ def test_going_on_from_an_earlier_request_gives_what_reading_all_gives(items: li
         [SEARCHED, call(2)],
         [output(1), MORE_TOOLS, call(2)],
         [output(1), SEARCHED, call(3), reasoning(THOUGHT), call(2), output(3)],
+        [output(1), *[{"role": "user", "content": [MARKED]}] * 5, call(2)],
     ],
 )
 def test_wherever_an_earlier_request_ended_it_may_be_gone_on_from(more: list[Json]) -> None:
