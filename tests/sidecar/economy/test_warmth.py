@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.conversation import Accepted, Line, Sent
+from sidecar.conversation import REQUESTS_KEPT, Accepted, Line, Sent
 from sidecar.economy.warmth import MOST_KNOWN, Entry, entries, readable, tokens_of
 from sidecar.simulator.caching import PromptCache
 from sidecar.simulator.models import find
@@ -162,3 +162,15 @@ def test_of_very_many_entries_those_are_forgotten_that_nothing_read() -> None:
         found = readable(line, number, model=SONNET, now=number + 1)
     assert len(found) == MOST_KNOWN
     assert [entry.until for entry in found] == [1, *range(number - MOST_KNOWN + 2, number + 1)]
+
+
+def test_whoever_asks_again_after_more_requests_than_are_kept_is_told_of_all_that_are() -> None:
+    line, turns = Line("l", "p", "c"), REQUESTS_KEPT + 22
+    for number in range(turns):
+        line.extend([Sent(bytes([number]) * 16, b"", "messages", "user", 300)])
+        marks = {number: "1h" if number == turns - 30 else "5m"}
+        line.accept(sent(number * 100.0, number + 1, marks, tokens=number * 100 + 100, read=number * 100))
+        if number in (0, turns - 1):
+            found = readable(line, number + 1, model=SONNET, now=number * 100.0 + 1)
+    assert found == entries(line.requests, tokens_of(line), model=SONNET, now=turns * 100.0 - 99)
+    assert found[0].ttl == "1h"
