@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from sidecar.conversation import positions_of
 from sidecar.errors import GatewayError
 from sidecar.exchange import Exchange
 from sidecar.gateway import Gateway
 from sidecar.models.catalogue import Catalogue
 from sidecar.pipeline import Pipeline
+from sidecar.prompt import Prompt
 from sidecar.sse import ServerSentEvent
 from sidecar.upstream import Upstream
 from tests.support.exchanges import SONNET, an_exchange
@@ -148,6 +150,35 @@ async def test_that_claude_took_a_prompt_is_told_behind_a_whole_answer_and_befor
             told.append("answered")
         await gateway.settled()
     assert told == order
+
+
+@pytest.mark.parametrize("reads", [(START + END,), (START, END), (START, STOP, END)], ids=len)
+async def test_an_answer_without_a_single_delta_is_passed_on(reads: tuple[bytes, ...]) -> None:
+    client = Client()
+    async with gateway_to(*reads) as gateway:
+        await gateway.stream(an_exchange(dialect=NATIVE, model_asked=SONNET), client.write)
+    assert b"".join(client.writes) == b"".join(reads)
+
+
+async def test_a_marker_that_a_call_begins_with_is_found_where_no_delta_comes_with_it() -> None:
+    opening = (
+        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":'
+        b'{"type":"tool_use","id":"toolu_1","name":"write","input":{"text":"[cgw: lines 1 to 9]"}}}\n\n'
+    )
+    said = {"messages": [{"role": "user", "content": [{"type": "text", "text": "long"}]}]}
+    flow = an_exchange(dialect=NATIVE, model_asked=SONNET)
+    flow.prompt = Prompt("web", positions_of(said) or [])
+    flow.prompt.replace(0, {"type": "text", "text": "[cgw: ...]"}, "file_references")
+    async with gateway_to(START, opening, STOP + END) as gateway:
+        await gateway.stream(flow, Client().write)
+    assert [one.layer for one in flow.retracted] == ["file_references"]
+
+
+async def test_what_is_delivered_is_counted_with_or_without_anything_beside_it() -> None:
+    flow = an_exchange(dialect=NATIVE, model_asked=SONNET)
+    async with gateway_to(START + BLOCK, DELTA[DELTA.index(b"event: content_block_delta") :], END) as gateway:
+        await gateway.stream(flow, Client().write)
+    assert flow.delivered == 2 * len("hi")
 
 
 async def test_an_addon_may_write_into_the_events_it_is_told_and_nobody_else_reads_it() -> None:
