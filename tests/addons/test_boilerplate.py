@@ -282,6 +282,15 @@ def test_each_turn_goes_on_from_the_one_before_and_expands_to_what_the_client_wr
     talk.close()
 
 
+def test_words_that_read_like_a_marker_are_said_to_be_written_so(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    marker = texts(talk.send({"messages": [user(RULES), assistant("ok"), user(RULES)]}, client="copilot"))[-1]
+    quoted = {"messages": [user(RULES), assistant("What did you get?"), user(marker)]}
+    sent = talk.send(quoted, client="copilot")
+    assert texts(sent)[-1].startswith("[cgw as written ")
+    assert expand(sent) == quoted
+
+
 @pytest.mark.parametrize("text", ["go", "[cgw repeat x", "[cgw as written 0123456789]\nyes", "<a>\nb\n</a>\n" * 4])
 def test_what_is_too_short_to_be_looked_into_goes_as_if_it_had_been(
     talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch, text: str

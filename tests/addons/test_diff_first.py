@@ -34,6 +34,10 @@ def test_a_plain_chat_about_a_pasted_file_is_asked_for_diffs_in_its_system_promp
     assert talk.decided == ["diff_first: a pasted file is to be changed: a diff is asked for"]
 
 
+def test_a_file_may_be_pasted_between_tildes(talk: Talk) -> None:
+    assert instructed(talk.send({**FREE, "messages": [user(ASKS.replace("```", "~~~"))]}))
+
+
 def test_without_a_system_prompt_it_stands_behind_the_users_words(talk: Talk) -> None:
     sent = talk.send({"messages": [user(ASKS)]})
     assert texts(sent)[0] == ASKS

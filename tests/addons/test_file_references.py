@@ -239,6 +239,15 @@ def test_conversations_that_begin_at_once_take_no_more_than_the_bound(
         assert "[cgw: same 40 lines" in texts(sent)[-1]
 
 
+def test_a_conversation_counts_once_however_often_it_goes_on(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    [layer] = talk.layers
+    assert isinstance(layer, FileReferences)
+    for turn in range(1, 6):
+        talk.send(reads(turn))
+        assert 0 < layer.characters <= sum(map(len, texts(talk.sent)))
+
+
 async def test_long_ones_are_looked_through_one_at_a_time_and_whoever_leaves_holds_up_nobody(
     talking: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +382,23 @@ def test_what_was_lost_and_went_otherwise_past_this_layer_is_walked_through_agai
     talk.lose({"messages": [*before, *lost]})
     talk.send({"messages": [*before, *instead]}, bypass=True)
     talk.send({"messages": [*before, *instead, assistant("Done."), user(FILE)]})
+
+
+@pytest.mark.usefixtures("checked")
+def test_words_that_became_a_reference_are_walked_through_as_they_were_sent(talking: Callable[..., Talk]) -> None:
+    """They said which tool returned what stands behind them; the reference that Claude got does not."""
+    talk, told = talking(), f"[read_file for '{'src/' * 250}app.py'] Result:\n\n"
+    messages = [
+        user(told, FILE),
+        assistant("And?"),
+        user(told, FILE.replace("line", "row")),
+        assistant("So?"),
+        user("x"),
+    ]
+    talk.send({"messages": messages[:1]})
+    sent = talk.send({"messages": messages[:3]})
+    assert "[cgw: same 3 lines" in texts(sent)[3]
+    talk.send({"messages": messages})
 
 
 def held_by(root: object) -> int:
