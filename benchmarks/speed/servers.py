@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,8 +119,9 @@ def floor(kind: str, claude_url: str, core: int) -> object:
     return running(f"bare {kind}", [sys.executable, str(HERE / "floors.py"), kind, claude_url], core, chat=chat)
 
 
-def cgw(claude_url: str, home: str, core: int) -> object:
-    """With everything on; only the limit of requests a minute is raised, and it counts all the same."""
+def cgw(claude_url: str, home: str, core: int, *, python: str = sys.executable) -> AbstractContextManager[Server]:
+    """With everything on; only the limit of requests a minute is raised, and it counts all the same. `python` has the
+    checkout that is meant installed."""
     environ = {
         "CGW_HOME": home,
         "CGW_PORT": "0",
@@ -129,5 +130,5 @@ def cgw(claude_url: str, home: str, core: int) -> object:
         "GATEWAY_API_KEY": KEY,
         "RATE_LIMIT_RPM": "1000000000",
     }
-    command = [sys.executable, "-m", "sidecar", "up", "--headless"]
+    command = [python, "-P", "-m", "sidecar", "up", "--headless"]  # not the one of this folder
     return running("cgw", command, core, environ, headers={"x-api-key": KEY})  # type: ignore[arg-type]
