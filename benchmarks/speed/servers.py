@@ -129,6 +129,7 @@ def cgw(claude_url: str, home: str, core: int, *, python: str = sys.executable) 
         "ANTHROPIC_API_KEY": "sk-ant-of-the-benchmark",
         "GATEWAY_API_KEY": KEY,
         "RATE_LIMIT_RPM": "1000000000",
+        "PYTHONSAFEPATH": "1",  # what is installed there, and not what stands in this folder
     }
-    command = [python, "-P", "-m", "sidecar", "up", "--headless"]  # not the one of this folder
+    command = [python, "-m", "sidecar", "up", "--headless"]
     return running("cgw", command, core, environ, headers={"x-api-key": KEY})  # type: ignore[arg-type]
