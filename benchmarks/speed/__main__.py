@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
@@ -26,24 +26,10 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import uvloop
-from asks import Conversation, repeated, small
-from load import Ask, Measured, WrongAnswerError, run
+from asks import Case, Conversation, repeated, small
+from load import Measured, WrongAnswerError, run
 from peers import installed_peers
-from servers import HERE, Server, cgw, claude, floor
-
-SETTLE_SECONDS = 5.0
-"""Until what a sidecar does beside its first requests is over."""
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    asks: Callable[[bool], Iterator[Ask]]
-    """For chat or for Claude's own form."""
-    each: int
-    at_once: int = 1
-    floors: tuple[str, ...] = ("bare proxy",)
-    dialects: tuple[str, ...] = ("chat", "native")
+from servers import HERE, SETTLE_SECONDS, Server, cgw, claude, floor
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -21,6 +21,18 @@ TURNS_KEPT = 40
 
 _numbers = count(1)
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    asks: Callable[[bool], Iterator[Ask]]
+    """For chat or for Claude's own form."""
+    each: int
+    """Requests on each connection a round."""
+    at_once: int = 1
+    floors: tuple[str, ...] = ("bare proxy",)
+    dialects: tuple[str, ...] = ("chat", "native")
 
 
 def new_mark() -> str:

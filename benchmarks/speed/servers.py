@@ -18,6 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 KEY = "cgw-key-of-the-benchmark"
 START_SECONDS = 60.0
+SETTLE_SECONDS = 5.0
+"""Until what a sidecar does beside its first requests is over."""
 
 
 @dataclass(frozen=True)

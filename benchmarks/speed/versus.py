@@ -13,25 +13,14 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from asks import Conversation, repeated, small
+from asks import Case, Conversation, repeated, small
 from load import Ask, run
-from servers import Server, cgw, claude
-
-SETTLE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    asks: Callable[[bool], Iterator[Ask]]
-    each: int
-    """Requests a round."""
-
+from servers import SETTLE_SECONDS, Server, cgw, claude
 
 CASES = (
     Case("small", lambda chat: small(chat=chat), 200),
